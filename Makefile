@@ -1,0 +1,58 @@
+# Keel's build. `make help` lists what there is to make.
+CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+NASM     := nasm
+OBJCOPY  := objcopy
+BUILD    := build
+
+FOLDERS  := boot hv/host hv/vm hv/load hv/debug hv/lib vmx svm devices devices/virtio ept
+SOURCES  := $(sort $(wildcard $(FOLDERS:%=%/*.c)))
+ASSEMBLY := $(sort $(wildcard $(FOLDERS:%=%/*.asm)))
+OBJECTS  := $(SOURCES:%.c=$(BUILD)/keel/%.o) $(ASSEMBLY:%.asm=$(BUILD)/keel/%.asm.o)
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith
+CFLAGS   := -std=gnu17 -O2 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+            -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
+            -fno-strict-aliasing -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -MMD -MP
+LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+            -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+
+.DEFAULT_GOAL := all
+.PHONY: all help count format format-check clean
+
+all: tools $(BUILD)/keel.elf  ## build build/keel.elf
+
+include tests/tools.mk
+include tests/unit/unit.mk
+-include guests/guests.mk
+-include tests/tests.mk
+
+$(BUILD)/keel/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/keel/%.asm.o: %.asm Makefile
+	@mkdir -p $(@D)
+	$(NASM) -f elf64 -g -F dwarf -Werror -I. -MD $(@:.o=.d) -MT $@ -o $@ $<
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+count:  ## lines of C and assembly by folder
+	@for folder in boot hv/host hv/vm hv/load hv/debug hv/lib vmx svm devices ept guests tests; do \
+	    files=$$(git ls-files "$$folder/*.c" "$$folder/*.h" "$$folder/*.asm" | grep -v /lib/generated); \
+	    [ -z "$$files" ] || printf '%-10s %6d lines in %3d files\n' $$folder $$(cat $$files | wc -l) $$(echo "$$files" | wc -l); \
+	done; printf '%-10s %6d lines\n' total $$(git ls-files '*.c' '*.h' '*.asm' | xargs cat | wc -l)
+
+format:  ## format every C file with the tree's .clang-format
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+format-check:
+	clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
+
+clean:  ## remove build/
+	rm -rf $(BUILD)
+
+-include $(OBJECTS:.o=.d)

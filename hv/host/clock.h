@@ -1,0 +1,13 @@
+/* The machine's time: the TSC, calibrated once. */
+#pragma once
+
+#include "hv/lib/base.h"
+
+/* TSC ticks now. All times in Keel are such ticks. */
+uint64_t clock_now(void);
+
+/* TSC ticks in a second. */
+uint64_t clock_hz(void);
+
+/* Seconds since 1970-01-01 00:00 UTC, from the machine's RTC at boot and the TSC since. */
+uint64_t clock_wall_seconds(void);

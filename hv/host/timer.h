@@ -1,0 +1,29 @@
+/*
+ * One-shot timers. A timer fires on the core that armed it, from that core's timer interrupt, between two
+ * entries of a guest or while the core idles: never in the middle of a device's code.
+ */
+#pragma once
+
+#include "hv/lib/base.h"
+#include "hv/lib/spinlock.h"
+
+struct timer_queue;
+
+struct timer {
+    uint64_t deadline;                    /* in ticks of clock_now() */
+    void (*expired)(struct timer *timer); /* may arm the timer again */
+    struct spinlock *lock;                /* taken around `expired` if not NULL */
+    struct timer_queue *queue;            /* where it is armed; NULL when it is not */
+    struct timer *next;
+};
+
+/* Arms the timer, or moves it if it is armed. A deadline in the past fires as soon as possible. */
+void timer_arm(struct timer *timer, uint64_t deadline);
+
+/* Harmless on a timer that is not armed. */
+void timer_cancel(struct timer *timer);
+
+static inline bool timer_armed(const struct timer *timer)
+{
+    return timer->queue != NULL;
+}

@@ -1,0 +1,16 @@
+/* Arithmetic that needs 128 bits in between. */
+#pragma once
+
+#include "hv/lib/base.h"
+
+/* a * b / c rounded down, saturated to UINT64_MAX; c is not 0. */
+static inline uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t low, high, quotient, rest;
+
+    __asm__("mulq %3" : "=a"(low), "=d"(high) : "a"(a), "rm"(b) : "cc");
+    if (high >= c)
+        return UINT64_MAX;
+    __asm__("divq %4" : "=a"(quotient), "=d"(rest) : "a"(low), "d"(high), "rm"(c) : "cc");
+    return quotient;
+}

@@ -1,0 +1,162 @@
+#include "hv/vm/bus.h"
+
+#include "hv/host/log.h"
+
+bool bus_init(struct bus *bus, const char *name, struct bus_range *ranges, unsigned count)
+{
+    *bus = (struct bus){.name = name, .ranges = ranges, .count = count};
+    for (unsigned i = 1; i < count; i++) {
+        struct bus_range moving = ranges[i];
+        unsigned at = i;
+
+        for (; at > 0 && ranges[at - 1].first > moving.first; at--)
+            ranges[at] = ranges[at - 1];
+        ranges[at] = moving;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (ranges[i].last < ranges[i].first) {
+            log_line("%s bus: %s ends at 0x%lx before it begins at 0x%lx", name, ranges[i].device->name,
+                     (unsigned long)ranges[i].last, (unsigned long)ranges[i].first);
+            return false;
+        }
+        if (i > 0 && ranges[i].first <= ranges[i - 1].last) {
+            log_line("%s bus: %s and %s both claim 0x%lx", name, ranges[i - 1].device->name,
+                     ranges[i].device->name, (unsigned long)ranges[i].first);
+            return false;
+        }
+    }
+    return true;
+}
+
+const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
+{
+    unsigned low = 0, high = bus->count;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (bus->ranges[middle].last < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < bus->count && bus->ranges[low].first <= address)
+        return &bus->ranges[low];
+    return NULL;
+}
+
+static bool device_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    bool answered;
+
+    if (!device->ops->read)
+        return false;
+    if (!device->lock)
+        return device->ops->read(device, offset, size, value);
+    spin_lock(device->lock);
+    answered = device->ops->read(device, offset, size, value);
+    spin_unlock(device->lock);
+    return answered;
+}
+
+static bool device_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    bool answered;
+
+    if (!device->ops->write)
+        return false;
+    if (!device->lock)
+        return device->ops->write(device, offset, size, value);
+    spin_lock(device->lock);
+    answered = device->ops->write(device, offset, size, value);
+    spin_unlock(device->lock);
+    return answered;
+}
+
+static void count_miss(struct bus *bus, uint64_t address)
+{
+    uint64_t n = __atomic_fetch_add(&bus->misses.count, 1, __ATOMIC_RELAXED);
+
+    bus->misses.latest[n % ARRAY_LENGTH(bus->misses.latest)] = address;
+}
+
+static bool fits(const struct bus_range *range, uint64_t address, unsigned size)
+{
+    return size <= range->device->ops->width && range->last - address >= size - 1;
+}
+
+/* The widest power of two that one cycle at `address` may have when `size` bytes are left and the whole did
+ * not fit. */
+static unsigned part_size(const struct bus_range *range, uint64_t address, unsigned size)
+{
+    unsigned part = range ? MIN(size, range->device->ops->width) : 1;
+
+    while (part > 1 && (part > size || (part & (part - 1)) || range->last - address < part - 1))
+        part /= 2;
+    return part;
+}
+
+static bool read_in_parts(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
+{
+    bool answered = false;
+
+    *value = 0;
+    for (unsigned done = 0; done < size;) {
+        const struct bus_range *range = bus_find(bus, address + done);
+        unsigned part = part_size(range, address + done, size - done);
+        uint64_t bits = size_mask(part);
+
+        if (range && device_read(range->device, address + done - range->first, part, &bits))
+            answered = true;
+        else
+            bits = size_mask(part);
+        *value |= (bits & size_mask(part)) << (8 * done);
+        done += part;
+    }
+    return answered;
+}
+
+bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
+{
+    const struct bus_range *range = bus_find(bus, address);
+
+    if (likely(range && fits(range, address, size))) {
+        if (likely(device_read(range->device, address - range->first, size, value)))
+            return true;
+    } else if (size > 1 && read_in_parts(bus, address, size, value)) {
+        return true;
+    }
+    *value = size_mask(size);
+    count_miss(bus, address);
+    return false;
+}
+
+bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
+{
+    const struct bus_range *range = bus_find(bus, address);
+    bool answered = false;
+
+    if (likely(range && fits(range, address, size))) {
+        answered = device_write(range->device, address - range->first, size, value);
+    } else if (size > 1) {
+        for (unsigned done = 0; done < size;) {
+            unsigned part;
+
+            range = bus_find(bus, address + done);
+            part = part_size(range, address + done, size - done);
+            if (range)
+                answered |= device_write(range->device, address + done - range->first, part,
+                                         value >> (8 * done) & size_mask(part));
+            done += part;
+        }
+    }
+    if (unlikely(!answered))
+        count_miss(bus, address);
+    return answered;
+}
+
+void bus_reset(const struct bus *bus)
+{
+    for (unsigned i = 0; i < bus->count; i++)
+        if (bus->ranges[i].device->ops->reset)
+            bus->ranges[i].device->ops->reset(bus->ranges[i].device);
+}

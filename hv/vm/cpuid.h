@@ -1,0 +1,40 @@
+/* CPUID as a guest sees it: computed once from the machine's and a table of what is shown, looked up at each
+ * exit. */
+#pragma once
+
+#include "hv/lib/base.h"
+
+struct vcpu;
+
+struct cpuid_regs {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+/* What of the vendor's controls decides what may be shown: a feature whose control is off is hidden. */
+struct cpuid_limits {
+    bool rdtscp, invpcid, xsaves, waitpkg, pku; /* the vendor lets a guest execute it natively */
+    bool tsc_deadline, x2apic;                  /* the local APIC offers them */
+    uint64_t xcr0, xss;                         /* state components a guest may enable */
+    uint64_t tsc_hz;                            /* calibrated */
+    uint8_t physical_bits;                      /* of guest-physical addresses */
+};
+
+/* Runs CPUID on the machine (a parameter, so that host tests can supply another machine's). */
+typedef void cpuid_source(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
+
+/* Bytes that a vCPU's table needs. */
+size_t cpuid_table_size(void);
+
+/* Fills the table at vcpu->cpuid. `vcpu_count` is the VM's, for the topology leaves. */
+void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limits *limits,
+                cpuid_source *machine);
+
+/*
+ * Brings the dynamic bits up to date: CR4.OSXSAVE and CR4.PKE, the APIC-enabled bit (1:EDX[9]), the APIC id,
+ * and leaf 0xD's sizes under XCR0 and IA32_XSS.
+ */
+void cpuid_refresh(struct vcpu *vcpu, uint64_t cr4, bool apic_enabled, uint64_t xcr0, uint64_t xss);
+
+/* What CPUID returns for EAX = leaf, ECX = subleaf (SDM, "CPUID": unknown leaves answer as the highest basic
+ * leaf). */
+const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);

@@ -1,0 +1,24 @@
+/* Emulation of one instruction at RIP: MMIO, string I/O, and what hardware hands back undone. */
+#pragma once
+
+#include "hv/vm/vcpu.h"
+
+enum emulate_result {
+    EMULATE_DONE,    /* executed: RIP has moved on (or stays, for a REP that goes on at the next entry) */
+    EMULATE_FAULT,   /* an exception was raised in the guest by vcpu_raise */
+    EMULATE_UNKNOWN, /* not an instruction that Keel emulates: nothing has changed */
+};
+
+/*
+ * Fetches, decodes and executes the instruction at the vCPU's RIP. `gpa` is the guest-physical address that
+ * the exit reported for the instruction's memory operand, or EMULATE_NO_GPA if the exit reported none.
+ */
+#define EMULATE_NO_GPA UINT64_MAX
+enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa);
+
+/* The bytes of the instruction that emulate() last failed on, for the crash line. Returns how many (0 to 15).
+ */
+unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15]);
+
+/* A cache of decoded instructions for one vCPU; the size is what the caller must allocate, zeroed. */
+size_t decode_cache_size(void);

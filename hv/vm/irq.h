@@ -1,0 +1,63 @@
+/* Wires between devices, messages between APICs, and what a vCPU asks of its interrupt controller. */
+#pragma once
+
+#include "hv/lib/base.h"
+
+/* An output pin of a device, connected by the board. A line that is not connected has set == NULL. */
+struct irq_line {
+    void (*set)(void *owner, unsigned pin, bool asserted);
+    void *owner;
+    unsigned pin;
+};
+
+static inline void irq_line_set(const struct irq_line *line, bool asserted)
+{
+    if (line->set)
+        line->set(line->owner, line->pin, asserted);
+}
+
+/* A short pulse: an edge on an edge-triggered input. */
+static inline void irq_line_pulse(const struct irq_line *line)
+{
+    irq_line_set(line, true);
+    irq_line_set(line, false);
+}
+
+/* Delivery modes as the local APIC's ICR and the I/O APIC's redirection table encode them. */
+enum apic_delivery {
+    APIC_FIXED = 0,
+    APIC_LOWEST = 1,
+    APIC_SMI = 2,
+    APIC_NMI = 4,
+    APIC_INIT = 5,
+    APIC_STARTUP = 6,
+    APIC_EXTINT = 7,
+};
+
+/* What travels to local APICs: from an I/O APIC, an MSI, or another local APIC. */
+struct apic_message {
+    uint32_t destination; /* APIC id or logical destination; 0xff (xAPIC) or 0xffffffff (x2APIC): all */
+    enum apic_delivery delivery;
+    uint8_t vector;
+    bool logical; /* destination mode */
+    bool level;   /* trigger mode: level */
+    bool x2apic;  /* 32-bit destination */
+};
+
+/* How an I/O APIC reaches the local APICs of its VM. `deliver` returns whether some APIC accepted it. */
+struct apic_fabric {
+    bool (*deliver)(void *owner, const struct apic_message *message);
+    void *owner;
+};
+
+/* The vCPU's interrupt controller, as the core sees it: both take a vCPU-private state. */
+struct interrupt_controller {
+    /* The vector that would be delivered to the vCPU now, priorities considered, or -1. */
+    int (*pending)(void *state);
+    /* The processor takes it (INTA): returns the vector, or -1 if there is none any more. */
+    int (*acknowledge)(void *state);
+    /* CR8 of the vCPU: 0 to 15. */
+    unsigned (*get_tpr)(void *state);
+    void (*set_tpr)(void *state, unsigned priority);
+    void *state;
+};

@@ -1,0 +1,250 @@
+/*
+ * A virtual CPU. What hardware keeps in its control structure (RIP, control registers, segments) is reached
+ * through vcpu_get and vcpu_set and read only when somebody asks; the general registers lie in `gpr` between
+ * exits.
+ */
+#pragma once
+
+#include "hv/lib/base.h"
+#include "hv/vm/bus.h"
+#include "hv/vm/irq.h"
+
+struct vm;
+struct decode_cache;
+struct cpuid_table;
+struct msr_state;
+
+/* Register numbers as instructions encode them, then those that only vcpu_get and vcpu_set reach. */
+enum vcpu_reg {
+    REG_RAX,
+    REG_RCX,
+    REG_RDX,
+    REG_RBX,
+    REG_RSP,
+    REG_RBP,
+    REG_RSI,
+    REG_RDI,
+    REG_R8,
+    REG_R9,
+    REG_R10,
+    REG_R11,
+    REG_R12,
+    REG_R13,
+    REG_R14,
+    REG_R15,
+    REG_RIP,
+    REG_RFLAGS,
+    REG_CR0,
+    REG_CR2,
+    REG_CR3,
+    REG_CR4,
+    REG_EFER,
+    REG_DR6,
+    REG_DR7,
+    REG_COUNT,
+};
+
+/* Segment registers as instructions encode them, then the system segments. */
+enum vcpu_segment {
+    SEG_ES,
+    SEG_CS,
+    SEG_SS,
+    SEG_DS,
+    SEG_FS,
+    SEG_GS,
+    SEG_LDTR,
+    SEG_TR,
+    SEG_GDTR,
+    SEG_IDTR,
+    SEG_COUNT
+};
+
+/* Attributes as VMX holds them: descriptor bits 40-47 in 0-7, 52-55 in 12-15, and bit 16 for "unusable". */
+struct segment {
+    uint64_t base;
+    uint32_t limit; /* in bytes, expanded */
+    uint32_t attributes;
+    uint16_t selector;
+};
+
+#define SEG_TYPE(a)    ((a)&0xf)
+#define SEG_S          BIT(4) /* code or data */
+#define SEG_DPL(a)     ((a) >> 5 & 3)
+#define SEG_P          BIT(7)
+#define SEG_L          BIT(13)
+#define SEG_DB         BIT(14)
+#define SEG_G          BIT(15)
+#define SEG_UNUSABLE   BIT(16)
+
+#define CR0_PE         BIT(0)
+#define CR0_MP         BIT(1)
+#define CR0_EM         BIT(2)
+#define CR0_TS         BIT(3)
+#define CR0_ET         BIT(4)
+#define CR0_NE         BIT(5)
+#define CR0_WP         BIT(16)
+#define CR0_AM         BIT(18)
+#define CR0_NW         BIT(29)
+#define CR0_CD         BIT(30)
+#define CR0_PG         BIT(31)
+
+#define CR4_VME        BIT(0)
+#define CR4_PVI        BIT(1)
+#define CR4_TSD        BIT(2)
+#define CR4_DE         BIT(3)
+#define CR4_PSE        BIT(4)
+#define CR4_PAE        BIT(5)
+#define CR4_MCE        BIT(6)
+#define CR4_PGE        BIT(7)
+#define CR4_PCE        BIT(8)
+#define CR4_OSFXSR     BIT(9)
+#define CR4_OSXMMEXCPT BIT(10)
+#define CR4_UMIP       BIT(11)
+#define CR4_LA57       BIT(12)
+#define CR4_VMXE       BIT(13)
+#define CR4_SMXE       BIT(14)
+#define CR4_FSGSBASE   BIT(16)
+#define CR4_PCIDE      BIT(17)
+#define CR4_OSXSAVE    BIT(18)
+#define CR4_SMEP       BIT(20)
+#define CR4_SMAP       BIT(21)
+#define CR4_PKE        BIT(22)
+#define CR4_CET        BIT(23)
+#define CR4_PKS        BIT(24)
+
+#define EFER_SCE       BIT(0)
+#define EFER_LME       BIT(8)
+#define EFER_LMA       BIT(10)
+#define EFER_NXE       BIT(11)
+#define EFER_SVME      BIT(12)
+
+#define RFLAGS_CF      BIT(0)
+#define RFLAGS_1       BIT(1) /* always 1 */
+#define RFLAGS_PF      BIT(2)
+#define RFLAGS_AF      BIT(4)
+#define RFLAGS_ZF      BIT(6)
+#define RFLAGS_SF      BIT(7)
+#define RFLAGS_TF      BIT(8)
+#define RFLAGS_IF      BIT(9)
+#define RFLAGS_DF      BIT(10)
+#define RFLAGS_OF      BIT(11)
+#define RFLAGS_NT      BIT(14)
+#define RFLAGS_RF      BIT(16)
+#define RFLAGS_VM      BIT(17)
+#define RFLAGS_AC      BIT(18)
+
+/* Exceptions by vector (SDM, "Exception and Interrupt Vectors"). */
+enum exception {
+    EXC_DE = 0,
+    EXC_DB = 1,
+    EXC_NMI = 2,
+    EXC_BP = 3,
+    EXC_OF = 4,
+    EXC_BR = 5,
+    EXC_UD = 6,
+    EXC_NM = 7,
+    EXC_DF = 8,
+    EXC_TS = 10,
+    EXC_NP = 11,
+    EXC_SS = 12,
+    EXC_GP = 13,
+    EXC_PF = 14,
+    EXC_MF = 16,
+    EXC_AC = 17,
+    EXC_MC = 18,
+    EXC_XM = 19,
+    EXC_VE = 20,
+    EXC_CP = 21,
+    EXC_NONE = 0xff,
+};
+
+/* An exception to be raised: what an emulated instruction ends with when it cannot complete. */
+struct fault {
+    uint8_t vector; /* EXC_NONE: no fault */
+    bool has_error;
+    uint32_t error;
+    uint64_t address; /* CR2 of a page fault; DR6 bits of a debug exception */
+};
+
+/* Interruption types as VMX encodes them in its interruption-information fields; SVM's agree where both have
+ * them. */
+enum event_type {
+    EVENT_INTERRUPT = 0,
+    EVENT_NMI = 2,
+    EVENT_EXCEPTION = 3,
+    EVENT_SOFT_INTERRUPT = 4,
+    EVENT_PRIVILEGED_SOFT_EXCEPTION = 5, /* INT1 */
+    EVENT_SOFT_EXCEPTION = 6,            /* INT3, INTO */
+};
+
+/* An event on its way into the guest: injected at the next entry. */
+struct event {
+    bool valid;
+    uint8_t type; /* enum event_type */
+    uint8_t vector;
+    bool has_error;
+    uint32_t error;
+    uint8_t length; /* of the instruction, for software events */
+};
+
+/* Work that must be done before the next entry: bits of vcpu->requests. */
+#define REQUEST_EVENT BIT(0) /* something may have become deliverable, or `event` is valid */
+#define REQUEST_NMI   BIT(1)
+#define REQUEST_STOP  BIT(2) /* leave the run loop: the VM ends, resets or pauses */
+#define REQUEST_INIT  BIT(3)
+#define REQUEST_SIPI  BIT(4) /* its vector is in sipi_vector */
+#define REQUEST_FLUSH BIT(5) /* drop cached guest translations: second-level paging changed */
+
+enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
+
+struct vcpu {
+    uint64_t gpr[16]; /* RSP's slot is not used: vcpu_get(REG_RSP) */
+    uint64_t requests;
+    struct vm *vm;
+    unsigned id; /* in its VM; also its initial APIC id */
+    enum vcpu_activity activity;
+    struct event event; /* to inject at the next entry */
+    bool nmi_window, interrupt_window;
+    uint8_t sipi_vector;
+    void *vendor;           /* the vendor's own state */
+    struct bus_range local; /* the vCPU's own range of memory, before the VM's bus: the local APIC's page */
+    struct bus msr_bus;
+    struct bus hypercall_bus;
+    struct interrupt_controller interrupts;
+    struct decode_cache *decode_cache;
+    struct cpuid_table *cpuid;
+    struct msr_state *msrs;
+    uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
+    uint64_t xcr0;
+};
+
+/* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */
+uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg);
+void vcpu_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
+struct segment vcpu_get_segment(struct vcpu *vcpu, enum vcpu_segment segment);
+void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
+
+/* Current privilege level, 0 to 3 (DPL of SS; 3 in virtual-8086 mode, 0 in real mode). */
+unsigned vcpu_cpl(struct vcpu *vcpu);
+
+/*
+ * The instruction at RIP is done: RIP moves on by `length` (wrapping at 32 bits outside 64-bit code), the STI
+ * or MOV SS shadow ends, and a single-step trap becomes pending if RFLAGS.TF is set.
+ */
+void vcpu_advance(struct vcpu *vcpu, unsigned length);
+
+/* Raises an exception in the guest at the next entry, combined with one already on its way (SDM, "Interrupt
+ * 8"). */
+void vcpu_raise(struct vcpu *vcpu, const struct fault *fault);
+void vcpu_raise_gp(struct vcpu *vcpu); /* #GP(0) */
+void vcpu_raise_ud(struct vcpu *vcpu);
+
+/* Asks for work before the next entry, from any core: wakes the vCPU if it halts, kicks it out if it runs
+ * elsewhere. */
+void vcpu_request(struct vcpu *vcpu, uint64_t requests);
+
+/* The vCPU's local APIC answers at [base, base + 4095] of its memory, or nowhere if not enabled. */
+void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base);
+
+/* A register of the vCPU changed what its CPUID shows (CR4.OSXSAVE, APIC enabled, XCR0, IA32_XSS). */
+void vcpu_cpuid_changed(struct vcpu *vcpu);

@@ -1,0 +1,65 @@
+/* What a vendor (VMX, SVM) supplies. The core calls hardware virtualization through this table only. */
+#pragma once
+
+#include "hv/lib/base.h"
+#include "hv/vm/vcpu.h"
+
+struct vm;
+
+struct virt_ops {
+    const char *name; /* "VMX", "SVM" */
+
+    /* Whether this CPU has it at all, by CPUID. */
+    bool (*present)(void);
+
+    /*
+     * Reads the capabilities and computes the control words, once, on the boot core. false, with each missing
+     * feature and what mends it said in log lines, if Keel cannot run guests here.
+     */
+    bool (*preflight)(void);
+
+    /* Turns it on or off on the calling core. false: said in a log line. */
+    bool (*enable)(void);
+    void (*disable)(void);
+
+    /* Second-level page tables: made for a VM with its RAM mapped, and dropped. */
+    bool (*vm_create)(struct vm *vm);
+    void (*vm_destroy)(struct vm *vm);
+
+    /* Control structure of a vCPU. reset puts it into the state after RESET (SDM, "Processor State After
+     * Reset"). */
+    bool (*vcpu_create)(struct vcpu *vcpu);
+    void (*vcpu_destroy)(struct vcpu *vcpu);
+    void (*vcpu_reset)(struct vcpu *vcpu);
+
+    /* Makes the vCPU this core's: its control structure and every register the switch leaves in the CPU. And
+     * back. */
+    void (*vcpu_load)(struct vcpu *vcpu);
+    void (*vcpu_put)(struct vcpu *vcpu);
+
+    /* Runs the vCPU, loaded, until it halts or a request must be served outside. */
+    void (*run)(struct vcpu *vcpu);
+
+    /* Registers that are not in vcpu->gpr, and segments. RSP is among the first. */
+    uint64_t (*get)(struct vcpu *vcpu, enum vcpu_reg reg);
+    void (*set)(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
+    void (*get_segment)(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
+    void (*set_segment)(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
+    void (*advance)(struct vcpu *vcpu, unsigned length);
+
+    /* Whether an interrupt or NMI could be injected at this moment. */
+    bool (*interrupt_allowed)(struct vcpu *vcpu);
+    bool (*nmi_allowed)(struct vcpu *vcpu);
+
+    /* Puts vcpu->event into the next entry. */
+    void (*inject)(struct vcpu *vcpu);
+
+    /* An exit as soon as an interrupt, or an NMI, can be injected. */
+    void (*set_windows)(struct vcpu *vcpu, bool interrupt, bool nmi);
+
+    /* The whole control structure by name, for people. */
+    void (*dump)(struct vcpu *vcpu, struct writer *out);
+};
+
+/* The vendor in use; set once by boot/main.c. */
+extern const struct virt_ops *virt;

@@ -1,0 +1,52 @@
+/* A virtual machine: its memory, buses and vCPUs, and how it ends. */
+#pragma once
+
+#include "hv/lib/base.h"
+#include "hv/lib/spinlock.h"
+#include "hv/vm/bus.h"
+#include "hv/vm/guest_mem.h"
+#include "hv/vm/irq.h"
+#include "hv/vm/vcpu.h"
+
+#define VM_VCPUS_MOST 64
+#define VM_NAME_MOST  32
+
+/* Why a VM stops running. */
+enum vm_end {
+    VM_RUNS,
+    VM_POWERED_OFF, /* ACPI S5, or Keel's own end of it */
+    VM_RESET,       /* it asked for a reset and is started again */
+    VM_EXITED,      /* debug-exit port: `status` */
+    VM_CRASHED,     /* `reason` says why in words */
+};
+
+struct vm {
+    char name[VM_NAME_MOST];
+    unsigned id; /* from 1 */
+    struct guest_mem memory;
+    struct bus ports, mmio;
+    struct spinlock lock; /* the board's: held around every device that the vCPUs share */
+    struct vcpu *vcpus[VM_VCPUS_MOST];
+    unsigned vcpu_count;
+    enum vm_end end;
+    unsigned status;
+    char reason[160];
+    void *board; /* the devices, as devices/board.c keeps them */
+};
+
+/*
+ * Ends the VM, from any of its vCPUs or devices: every vCPU leaves its run loop before its next entry. The
+ * first call counts, later ones are ignored. `status` is for VM_EXITED.
+ */
+void vm_stop(struct vm *vm, enum vm_end end, unsigned status);
+
+/* vm_stop with VM_CRASHED and a reason in words: "triple fault at rip 0x1234". */
+void vm_crash(struct vm *vm, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/*
+ * Guest-physical memory as the vCPU sees it, from the emulator and from exits: its own APIC page first, then
+ * the memory bus, then RAM. What nobody answers reads as all ones. `size` is 1, 2, 4 or 8 and does not cross
+ * a page.
+ */
+void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value);
+void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value);

@@ -1,0 +1,193 @@
+#include "tests/unit/fake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t fake_now, fake_hz = 1000000000, fake_wall = 1700000000;
+char fake_log[16384];
+struct fake_cpu fake_cpu;
+const struct virt_ops *virt __attribute__((weak)) = &fake_virt;
+
+struct timer_queue {
+    struct timer *first;
+};
+static struct timer_queue queue;
+
+uint64_t clock_now(void)
+{
+    return fake_now;
+}
+
+uint64_t clock_hz(void)
+{
+    return fake_hz;
+}
+
+uint64_t clock_wall_seconds(void)
+{
+    return fake_wall + fake_now / fake_hz;
+}
+
+void timer_cancel(struct timer *timer)
+{
+    for (struct timer **at = &queue.first; *at; at = &(*at)->next)
+        if (*at == timer) {
+            *at = timer->next;
+            break;
+        }
+    timer->queue = NULL;
+}
+
+void timer_arm(struct timer *timer, uint64_t deadline)
+{
+    struct timer **at = &queue.first;
+
+    timer_cancel(timer);
+    timer->deadline = deadline;
+    timer->queue = &queue;
+    while (*at && (*at)->deadline <= deadline)
+        at = &(*at)->next;
+    timer->next = *at;
+    *at = timer;
+}
+
+uint64_t fake_next_deadline(void)
+{
+    return queue.first ? queue.first->deadline : UINT64_MAX;
+}
+
+void fake_run_until(uint64_t when)
+{
+    while (queue.first && queue.first->deadline <= when) {
+        struct timer *timer = queue.first;
+        if (fake_now < timer->deadline)
+            fake_now = timer->deadline;
+        timer_cancel(timer);
+        if (timer->lock)
+            spin_lock(timer->lock);
+        timer->expired(timer);
+        if (timer->lock)
+            spin_unlock(timer->lock);
+    }
+    fake_now = when;
+}
+
+void fake_reset(void)
+{
+    queue.first = NULL;
+    fake_now = 0;
+    fake_hz = 1000000000;
+    fake_wall = 1700000000;
+    fake_log[0] = 0;
+}
+
+void log_line(const char *format, ...)
+{
+    size_t used = strlen(fake_log);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(fake_log + used, sizeof(fake_log) - used, format, arguments);
+    va_end(arguments);
+    used = strlen(fake_log);
+    snprintf(fake_log + used, sizeof(fake_log) - used, "\n");
+}
+
+void panic(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    abort();
+}
+
+static uint64_t get(struct vcpu *vcpu, enum vcpu_reg reg)
+{
+    (void)vcpu;
+    return fake_cpu.regs[reg];
+}
+
+static void set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
+{
+    (void)vcpu;
+    fake_cpu.regs[reg] = value;
+}
+
+static void get_segment(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value)
+{
+    (void)vcpu;
+    *value = fake_cpu.segments[segment];
+}
+
+static void set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value)
+{
+    (void)vcpu;
+    fake_cpu.segments[segment] = *value;
+}
+
+static void advance(struct vcpu *vcpu, unsigned length)
+{
+    uint64_t rip = fake_cpu.regs[REG_RIP] + length;
+
+    (void)vcpu;
+    fake_cpu.regs[REG_RIP] = fake_cpu.segments[SEG_CS].attributes & SEG_L ? rip : (uint32_t)rip;
+    fake_cpu.interrupt_shadow = false;
+}
+
+static bool interrupt_allowed(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return (fake_cpu.regs[REG_RFLAGS] & RFLAGS_IF) && !fake_cpu.interrupt_shadow;
+}
+
+static bool nmi_allowed(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return !fake_cpu.block_nmi && !fake_cpu.interrupt_shadow;
+}
+
+static void inject(struct vcpu *vcpu)
+{
+    vcpu->event.valid = false;
+}
+
+static void set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
+{
+    (void)vcpu;
+    fake_cpu.windows = interrupt | nmi << 1;
+}
+
+const struct virt_ops fake_virt = {
+    .name = "fake",
+    .get = get,
+    .set = set,
+    .get_segment = get_segment,
+    .set_segment = set_segment,
+    .advance = advance,
+    .interrupt_allowed = interrupt_allowed,
+    .nmi_allowed = nmi_allowed,
+    .inject = inject,
+    .set_windows = set_windows,
+};
+
+void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits)
+{
+    uint32_t size = bits == 64 ? SEG_L : bits == 32 ? SEG_DB : 0;
+    struct segment data = {.limit = bits == 16 ? 0xffff : 0xffffffff,
+                           .attributes = 0x93 | (bits == 16 ? 0 : SEG_G | SEG_DB)};
+
+    memset(&fake_cpu, 0, sizeof(fake_cpu));
+    vcpu->vm = vm;
+    vm->vcpus[0] = vcpu;
+    vm->vcpu_count = 1;
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+        fake_cpu.segments[i] = data;
+    fake_cpu.segments[SEG_CS].attributes = 0x9b | size | (bits == 16 ? 0 : SEG_G);
+    fake_cpu.regs[REG_RFLAGS] = RFLAGS_1;
+    fake_cpu.regs[REG_CR0] = CR0_ET | (bits == 16 ? 0 : CR0_PE);
+    if (bits == 64)
+        fake_cpu.regs[REG_EFER] = EFER_LME | EFER_LMA;
+}

@@ -1,0 +1,47 @@
+/* Stand-ins on the host for what only the machine has: time, timers, the log, and a vendor whose registers
+ * are arrays. */
+#pragma once
+
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hv/host/clock.h"
+#include "hv/host/log.h"
+#include "hv/host/timer.h"
+#include "hv/vm/vcpu.h"
+#include "hv/vm/virt.h"
+#include "hv/vm/vm.h"
+
+/* Virtual time: clock_now() is fake_now, clock_hz() is fake_hz (10^9 unless a test says otherwise). */
+extern uint64_t fake_now, fake_hz, fake_wall;
+
+/* Moves time on to `when`, firing each timer at its own deadline, in order. */
+void fake_run_until(uint64_t when);
+
+/* The earliest armed deadline, or UINT64_MAX. */
+uint64_t fake_next_deadline(void);
+
+/* Forgets time, timers and the log. */
+void fake_reset(void);
+
+/* Everything that log_line printed since fake_reset, one line each. */
+extern char fake_log[16384];
+
+/* A fake vendor: the registers of the one vCPU that a test makes. */
+struct fake_cpu {
+    uint64_t regs[REG_COUNT]; /* RSP and what follows RIP; the others are in vcpu->gpr */
+    struct segment segments[SEG_COUNT];
+    bool interrupt_shadow;
+    unsigned windows; /* bit 0: interrupt, bit 1: NMI */
+    bool block_nmi;
+};
+
+extern struct fake_cpu fake_cpu;
+extern const struct virt_ops fake_virt;
+
+/* A vCPU in flat 64-bit mode at CPL 0 (or 16-, 32-bit: bits) with `vm` around it and the fake vendor under
+ * it. */
+void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits);

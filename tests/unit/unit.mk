@@ -1,0 +1,30 @@
+# Unit tests: everything pure, compiled for the host under ASan and UBSan. A test names its sources in sources.mk.
+HOST_CC     ?= gcc
+UNIT_CFLAGS := -std=gnu17 -O1 -g $(WARNINGS) -I. -fsanitize=address,undefined -fno-sanitize-recover=all \
+               -fno-omit-frame-pointer --coverage
+UNIT_TESTS  := $(patsubst tests/unit/test_%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT_RUN    := $(UNIT_TESTS:%=unit-%)
+
+include tests/unit/sources.mk
+
+.PHONY: test-unit coverage $(UNIT_RUN)
+
+test-unit: $(UNIT_RUN)  ## unit tests on the host, under ASan and UBSan
+
+$(UNIT_RUN): unit-%: $(BUILD)/unit/test_%
+	@mkdir -p $(BUILD)/unit/log
+	@$< > $(BUILD)/unit/log/$*.txt 2>&1 || { cat $(BUILD)/unit/log/$*.txt; echo "unit test $* FAILED"; exit 1; }
+	@grep -E '^\[  PASSED  \]' $(BUILD)/unit/log/$*.txt | sed 's/^/$*: /'
+
+# One program a test: its own file, the fakes, and the sources that sources.mk names for it.
+define unit_program
+$(BUILD)/unit/test_$(1): $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/test_$(1).c tests/unit/fake.c $(sources_$(1)))
+	$$(HOST_CC) $$(UNIT_CFLAGS) $$^ -o $$@ -lcmocka $(libraries_$(1))
+endef
+$(foreach test,$(UNIT_TESTS),$(eval $(call unit_program,$(test))))
+
+$(BUILD)/unit/%.o: %.c
+	@mkdir -p $(@D)
+	$(HOST_CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+
+-include $(shell find $(BUILD)/unit -name '*.d' 2>/dev/null)

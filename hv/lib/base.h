@@ -29,7 +29,7 @@ typedef uint64_t hpa_t; /* host-physical address */
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-#define PRINTF_LIKE(format, first)          __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first)            __attribute__((format(printf, text, first)))
 #define PACKED                              __attribute__((packed))
 #define UNUSED                              __attribute__((unused))
 #define likely(x)                           __builtin_expect(!!(x), 1)

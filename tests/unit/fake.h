@@ -2,11 +2,12 @@
  * are arrays. */
 #pragma once
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h> /* needs the ones above */
 
 #include "hv/host/clock.h"
 #include "hv/host/log.h"

@@ -1,0 +1,159 @@
+/* The small containers and the wide arithmetic of hv/lib. */
+#include "tests/unit/fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/lib/arith.h"
+#include "hv/lib/bitmap.h"
+#include "hv/lib/list.h"
+
+struct item {
+    int value;
+    struct list_link link;
+};
+
+static int value_of(struct list_link *link)
+{
+    return container_of(link, struct item, link)->value;
+}
+
+/* The list's values as decimal digits, forwards; checks the way back too. */
+static long digits(struct list_link *head)
+{
+    long forwards = 0, backwards = 0, scale = 1;
+
+    list_for_each(link, head) forwards = forwards * 10 + value_of(link);
+    for (struct list_link *link = head->previous; link != head; link = link->previous, scale *= 10)
+        backwards += scale * value_of(link);
+    assert_int_equal(forwards, backwards);
+    return forwards;
+}
+
+static void a_list_keeps_the_order_of_insertion(void **state)
+{
+    struct list_link head;
+    struct item items[4] = {{.value = 1}, {.value = 2}, {.value = 3}, {.value = 4}};
+
+    (void)state;
+    list_init(&head);
+    assert_true(list_is_empty(&head));
+    assert_null(list_take_first(&head));
+    list_append(&head, &items[0].link);
+    list_append(&head, &items[1].link);
+    list_insert_after(&head, &items[2].link);
+    list_insert_after(&items[0].link, &items[3].link);
+    assert_int_equal(digits(&head), 3142);
+    assert_false(list_is_empty(&head));
+
+    list_remove(&items[0].link);
+    list_remove(&items[0].link); /* harmless */
+    assert_int_equal(digits(&head), 342);
+    assert_int_equal(value_of(list_take_first(&head)), 3);
+    assert_int_equal(value_of(list_take_first(&head)), 4);
+    list_append(&head, &items[2].link);
+    assert_int_equal(digits(&head), 23);
+}
+
+static void elements_may_be_removed_while_running_over_the_list(void **state)
+{
+    struct list_link head;
+    struct item items[6];
+
+    (void)state;
+    list_init(&head);
+    for (int i = 0; i < 6; i++) {
+        items[i].value = i + 1;
+        list_append(&head, &items[i].link);
+    }
+    list_for_each(link, &head) if (value_of(link) % 2) list_remove(link);
+    assert_int_equal(digits(&head), 246);
+    list_for_each(link, &head) list_remove(link);
+    assert_true(list_is_empty(&head));
+}
+
+#define BITS 200
+
+/* The model of a bitmap: a byte a bit. */
+static uint64_t map[BITMAP_WORDS(BITS)];
+static bool model[BITS];
+
+static size_t model_find(size_t from, size_t bits, bool value)
+{
+    for (size_t i = from; i < bits; i++)
+        if (model[i] == value)
+            return i;
+    return BITMAP_NONE;
+}
+
+static size_t model_find_run(size_t bits, size_t from, size_t count, size_t align)
+{
+    for (size_t first = ALIGN_UP(from, align); first + count <= bits; first += align)
+        if (model_find(first, first + count, true) == BITMAP_NONE)
+            return first;
+    return BITMAP_NONE;
+}
+
+static void bitmaps_agree_with_arrays_of_booleans(void **state)
+{
+    (void)state;
+    srand(1);
+    memset(map, 0, sizeof(map));
+    memset(model, 0, sizeof(model));
+    for (unsigned round = 0; round < 20000; round++) {
+        size_t first = (size_t)rand() % BITS, count = (size_t)rand() % (BITS - first + 1);
+        size_t bits = (size_t)rand() % (BITS + 1), align = (size_t)1 << rand() % 6;
+        bool value = rand() & 1;
+
+        if (round % 3)
+            count %= 5;
+        bitmap_fill(map, first, count, value);
+        memset(model + first, value, count);
+        value ? bitmap_set(map, first) : bitmap_clear(map, first);
+        model[first] = value;
+
+        for (size_t i = 0; i < BITS; i++)
+            assert_int_equal(bitmap_test(map, i), model[i]);
+        assert_int_equal(bitmap_find(map, bits, first, value), model_find(first, bits, value));
+        assert_int_equal(bitmap_find(map, bits, first, !value), model_find(first, bits, !value));
+        assert_int_equal(bitmap_find_run(map, bits, first, count + 1, align),
+                         model_find_run(bits, first, count + 1, align));
+    }
+}
+
+static void the_end_of_a_bitmap_is_respected(void **state)
+{
+    uint64_t two[2] = {UINT64_MAX, 0};
+
+    (void)state;
+    assert_int_equal(bitmap_find(two, 64, 0, false), BITMAP_NONE);
+    assert_int_equal(bitmap_find(two, 65, 0, false), 64);
+    assert_int_equal(bitmap_find(two, 128, 64, true), BITMAP_NONE);
+    assert_int_equal(bitmap_find(two, 0, 0, true), BITMAP_NONE);
+    assert_int_equal(bitmap_find_run(two, 128, 0, 64, 64), 64);
+    assert_int_equal(bitmap_find_run(two, 127, 0, 64, 64), BITMAP_NONE);
+    assert_int_equal(bitmap_find_run(two, 128, 65, 1, 64), BITMAP_NONE);
+}
+
+static void mul_div_keeps_128_bits_in_between_and_saturates(void **state)
+{
+    (void)state;
+    assert_int_equal(mul_div(UINT64_MAX, UINT64_MAX, UINT64_MAX), UINT64_MAX);
+    assert_int_equal(mul_div(UINT64_MAX, 3, 7), 7905747460161236406);
+    assert_int_equal(mul_div(10, 10, 101), 0);
+    assert_int_equal(mul_div(UINT64_MAX, 2, 1), UINT64_MAX);
+    assert_int_equal(mul_div(BIT(32), BIT(32), 1), UINT64_MAX);
+    assert_int_equal(mul_div(0, UINT64_MAX, 1), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_keeps_the_order_of_insertion),
+        cmocka_unit_test(elements_may_be_removed_while_running_over_the_list),
+        cmocka_unit_test(bitmaps_agree_with_arrays_of_booleans),
+        cmocka_unit_test(the_end_of_a_bitmap_is_respected),
+        cmocka_unit_test(mul_div_keeps_128_bits_in_between_and_saturates),
+    };
+    return cmocka_run_group_tests_name("lib", tests, NULL, NULL);
+}

@@ -27,3 +27,6 @@ static inline bool timer_armed(const struct timer *timer)
 {
     return timer->queue != NULL;
 }
+
+/* The handler of the core's timer interrupt: fires what is due. */
+void timer_interrupt(void);

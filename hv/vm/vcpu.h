@@ -194,6 +194,7 @@ struct event {
 #define REQUEST_INIT  BIT(3)
 #define REQUEST_SIPI  BIT(4) /* its vector is in sipi_vector */
 #define REQUEST_FLUSH BIT(5) /* drop cached guest translations: second-level paging changed */
+#define REQUEST_YIELD BIT(6) /* leave the run loop: another vCPU is due on this core */
 
 enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
 
@@ -204,8 +205,9 @@ struct vcpu {
     unsigned id; /* in its VM; also its initial APIC id */
     enum vcpu_activity activity;
     struct event event; /* to inject at the next entry */
-    bool nmi_window, interrupt_window;
+    uint8_t nmis; /* that wait: at most 2, as silicon latches one while another is served */
     uint8_t sipi_vector;
+    unsigned core; /* the machine's core that runs it */
     void *vendor;           /* the vendor's own state */
     struct bus_range local; /* the vCPU's own range of memory, before the VM's bus: the local APIC's page */
     struct bus msr_bus;
@@ -216,6 +218,7 @@ struct vcpu {
     struct msr_state *msrs;
     uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
     uint64_t xcr0;
+    uint64_t cr2, dr[4], dr6; /* while the vCPU is not loaded; the CPU has them otherwise */
 };
 
 /* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */
@@ -242,6 +245,18 @@ void vcpu_raise_ud(struct vcpu *vcpu);
 /* Asks for work before the next entry, from any core: wakes the vCPU if it halts, kicks it out if it runs
  * elsewhere. */
 void vcpu_request(struct vcpu *vcpu, uint64_t requests);
+
+/*
+ * Does the work that vcpu->requests asks for: INIT, SIPI, and the choice of what to inject. Returns whether the vCPU goes
+ * on to enter the guest; false when it must leave its run loop.
+ */
+bool vcpu_serve_requests(struct vcpu *vcpu);
+
+/* Whether something would wake the vCPU from HLT now. */
+bool vcpu_wakes(struct vcpu *vcpu);
+
+/* HLT: returns whether the vCPU goes on at once, because an event is waiting. */
+bool vcpu_halt(struct vcpu *vcpu);
 
 /* The vCPU's local APIC answers at [base, base + 4095] of its memory, or nowhere if not enabled. */
 void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base);

@@ -5,6 +5,7 @@
 #include "hv/vm/vcpu.h"
 
 struct vm;
+struct cpuid_limits;
 
 struct virt_ops {
     const char *name; /* "VMX", "SVM" */
@@ -51,8 +52,21 @@ struct virt_ops {
     bool (*interrupt_allowed)(struct vcpu *vcpu);
     bool (*nmi_allowed)(struct vcpu *vcpu);
 
-    /* Puts vcpu->event into the next entry. */
-    void (*inject)(struct vcpu *vcpu);
+    /* Puts the event into the next entry. */
+    void (*inject)(struct vcpu *vcpu, const struct event *event);
+
+    /* Forgets what the CPU has cached of the VM's second-level tables. */
+    void (*flush)(struct vcpu *vcpu);
+
+    /* Takes a page of RAM away, so that accesses exit (an APIC was moved there), and gives it back. */
+    bool (*page_set_present)(struct vm *vm, gpa_t page, bool present);
+
+    /* An MSR that the vendor's control structure holds or that stays in the CPU; false: not one of them. */
+    bool (*get_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+    bool (*set_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+    /* What the controls in use let a guest see in CPUID. */
+    void (*limits)(struct cpuid_limits *limits);
 
     /* An exit as soon as an interrupt, or an NMI, can be injected. */
     void (*set_windows)(struct vcpu *vcpu, bool interrupt, bool nmi);

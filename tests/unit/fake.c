@@ -149,9 +149,10 @@ static bool nmi_allowed(struct vcpu *vcpu)
     return !fake_cpu.block_nmi && !fake_cpu.interrupt_shadow;
 }
 
-static void inject(struct vcpu *vcpu)
+static void inject(struct vcpu *vcpu, const struct event *event)
 {
-    vcpu->event.valid = false;
+    (void)vcpu;
+    fake_cpu.injected = *event;
 }
 
 static void set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)

@@ -38,6 +38,7 @@ struct fake_cpu {
     bool interrupt_shadow;
     unsigned windows; /* bit 0: interrupt, bit 1: NMI */
     bool block_nmi;
+    struct event injected;
 };
 
 extern struct fake_cpu fake_cpu;

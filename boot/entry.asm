@@ -1,0 +1,260 @@
+; The front door: multiboot2 header, the way from 32-bit protected mode to 64-bit C, and the same way for the other cores.
+; POST codes on port 0x80 say how far it got: 10 entered, 11 boot loader checked, 12 long mode there, 13 paging on,
+; 14 in 64-bit code; C goes on from 20.
+
+%define PHYS(symbol) ((symbol) + 0x80000000)    ; link address minus 0xffffffff80000000, modulo 2^64
+
+MULTIBOOT2_MAGIC    equ 0xe85250d6              ; Multiboot2 specification, "Header layout"
+MULTIBOOT2_LOADED   equ 0x36d76289              ; "Machine state": what EAX holds
+
+CR0_PE equ 1 << 0
+CR0_WP equ 1 << 16
+CR0_PG equ 1 << 31
+CR4_PAE equ 1 << 5
+EFER equ 0xc0000080
+EFER_LME equ 1 << 8
+EFER_NXE equ 1 << 11
+
+%macro post 1
+    mov al, %1
+    out 0x80, al
+%endmacro
+
+section .multiboot
+align 8
+header:
+    dd MULTIBOOT2_MAGIC, 0, header_end - header
+    dd -(MULTIBOOT2_MAGIC + header_end - header)
+align 8
+    dw 6, 1                                     ; modules on page borders
+    dd 8
+align 8
+    dw 0, 0
+    dd 8
+header_end:
+
+section .text
+bits 32
+global entry32
+entry32:
+    mov edx, eax
+    post 0x10
+    cld
+    mov esp, PHYS(boot_stack_top)
+    mov edi, ebx                                ; the information structure
+    mov esi, PHYS(text_loader)
+    cmp edx, MULTIBOOT2_LOADED
+    jne stop32
+    post 0x11
+    mov esi, PHYS(text_long_mode)
+    mov eax, 0x80000000
+    cpuid
+    cmp eax, 0x80000001
+    jb stop32
+    mov eax, 0x80000001
+    cpuid
+    bt edx, 29
+    jnc stop32
+    mov esi, PHYS(text_nx)
+    bt edx, 20
+    jnc stop32
+    post 0x12
+
+    ; Boot page tables: the low 4 GiB where they are, the first GiB once more at the link address, in 2 MiB pages.
+    mov eax, PHYS(boot_directories) + 3
+    mov [PHYS(boot_pdpt_low)], eax
+    add eax, 0x1000
+    mov [PHYS(boot_pdpt_low) + 8], eax
+    add eax, 0x1000
+    mov [PHYS(boot_pdpt_low) + 16], eax
+    add eax, 0x1000
+    mov [PHYS(boot_pdpt_low) + 24], eax
+    mov dword [PHYS(boot_pdpt_high) + 510 * 8], PHYS(boot_directories) + 3
+    mov dword [PHYS(boot_pml4)], PHYS(boot_pdpt_low) + 3
+    mov dword [PHYS(boot_pml4) + 511 * 8], PHYS(boot_pdpt_high) + 3
+    xor ecx, ecx
+    mov eax, 0x83                               ; present, writable, 2 MiB
+.fill:
+    mov [PHYS(boot_directories) + ecx * 8], eax
+    add eax, 0x200000
+    inc ecx
+    cmp ecx, 4 * 512
+    jb .fill
+
+    call paging_on
+    post 0x13
+    lgdt [PHYS(boot_gdt_pointer)]
+    jmp 0x08:PHYS(entry64_low)
+
+; Turns on long mode with the boot page tables. Shared with the trampoline by copying what it does, not by calling it.
+paging_on:
+    mov eax, PHYS(boot_pml4)
+    mov cr3, eax
+    mov eax, cr4
+    or eax, CR4_PAE
+    mov cr4, eax
+    mov ecx, EFER
+    rdmsr
+    or eax, EFER_LME | EFER_NXE
+    wrmsr
+    mov eax, cr0
+    or eax, CR0_PG | CR0_WP
+    mov cr0, eax
+    ret
+
+; Prints the text at ESI where anybody may look, and stops: COM1, debug port 0xE9, and the top line of a text screen.
+stop32:
+    mov dx, 0x3f8 + 3                           ; 115200 8N1
+    mov al, 0x80
+    out dx, al
+    mov dx, 0x3f8
+    mov al, 1
+    out dx, al
+    inc dx
+    mov al, 0
+    out dx, al
+    mov dx, 0x3f8 + 3
+    mov al, 3
+    out dx, al
+    mov ebx, 0xb8000
+.next:
+    lodsb
+    test al, al
+    jz .halt
+    mov [ebx], al
+    mov byte [ebx + 1], 0x4f
+    add ebx, 2
+    out 0xe9, al
+    mov ah, al
+    mov ecx, 100000                             ; a UART that is not there never gets ready
+.wait:
+    mov dx, 0x3f8 + 5
+    in al, dx
+    test al, 0x20
+    jnz .ready
+    loop .wait
+.ready:
+    mov al, ah
+    mov dx, 0x3f8
+    out dx, al
+    jmp .next
+.halt:
+    cli
+    hlt
+    jmp .halt
+
+bits 64
+extern keel_main, cpu_start_here
+entry64_low:
+    mov rax, entry64
+    jmp rax
+entry64:
+    xor eax, eax
+    mov ss, eax
+    mov ds, eax
+    mov es, eax
+    mov fs, eax
+    mov gs, eax
+    mov rsp, boot_stack_top
+    xor ebp, ebp
+    mov al, 0x14
+    out 0x80, al
+    mov edi, edi                                ; the upper half is undefined after the mode switch
+    call keel_main
+    ud2
+
+; The other cores start here in real mode (SIPI): copied to a page below 1 MiB, position independent until long mode.
+bits 16
+global trampoline_start, trampoline_end
+trampoline_start:
+    cli
+    cld
+    mov ax, cs
+    mov ds, ax
+    movzx ebx, ax
+    shl ebx, 4                                  ; where this page lies
+    lea eax, [ebx + trampoline32 - trampoline_start]
+    mov [trampoline_far - trampoline_start], eax
+    o32 lgdt [trampoline_gdt_pointer - trampoline_start]
+    mov eax, cr0
+    or al, CR0_PE
+    mov cr0, eax
+    o32 jmp far [trampoline_far - trampoline_start]
+align 8
+trampoline_far:
+    dd 0
+    dw 0x18
+    dw 0
+trampoline_gdt_pointer:
+    dw 5 * 8 - 1
+    dd PHYS(boot_gdt)
+bits 32
+trampoline32:
+    mov ax, 0x10
+    mov ds, ax
+    mov ss, ax
+    mov eax, PHYS(paging_on)
+    mov esp, PHYS(boot_stack_top)               ; one core starts at a time, the boot core has left this stack
+    call eax
+    jmp 0x08:PHYS(trampoline64)
+trampoline_end:
+
+bits 64
+trampoline64:
+    mov rax, .high
+    jmp rax
+.high:
+    xor eax, eax
+    mov ss, eax
+    mov ds, eax
+    mov es, eax
+    mov fs, eax
+    mov gs, eax
+    xor ebp, ebp
+    mov rax, [rel ap_cr3]
+    mov rsp, [rel ap_stack]
+    mov cr3, rax
+    mov rdi, [rel ap_cpu]
+    call cpu_start_here
+    ud2
+
+; Moves to another stack for good, and calls a function on it: void stack_switch(uint64_t top, void (*next)(void)).
+global stack_switch
+stack_switch:
+    mov rsp, rdi
+    xor ebp, ebp
+    call rsi
+    ud2
+
+section .rodata
+text_loader:    db "Keel: not started by a multiboot2 boot loader (EAX is not 0x36d76289). In GRUB use the command multiboot2.", 13, 10, 0
+text_long_mode: db "Keel: this CPU has no 64-bit mode (CPUID 0x80000001:EDX[29]). An x86-64 CPU is needed; in an emulator choose another CPU model.", 13, 10, 0
+text_nx:        db "Keel: this CPU shows no execute-disable bit (CPUID 0x80000001:EDX[20]). Turn on NX / XD in the firmware's set-up.", 13, 10, 0
+
+align 8
+global boot_gdt
+boot_gdt:
+    dq 0
+    dq 0x00af9b000000ffff                       ; 08: 64-bit code
+    dq 0x00cf93000000ffff                       ; 10: data
+    dq 0x00cf9b000000ffff                       ; 18: 32-bit code
+    dq 0
+boot_gdt_pointer:
+    dw 5 * 8 - 1
+    dq PHYS(boot_gdt)
+
+section .data
+align 8
+global ap_cr3, ap_stack, ap_cpu
+ap_cr3:     dq 0
+ap_stack:   dq 0
+ap_cpu:     dq 0
+
+section .bss
+alignb 4096
+boot_pml4:          resb 4096
+boot_pdpt_low:      resb 4096
+boot_pdpt_high:     resb 4096
+boot_directories:   resb 4 * 4096
+boot_stack:         resb 16384
+boot_stack_top:

@@ -1,0 +1,140 @@
+#include "hv/debug/console.h"
+
+#include "hv/host/x86.h"
+#include "hv/lib/spinlock.h"
+#include "hv/lib/string.h"
+
+#define DEBUG_PORT 0xe9
+#define CLIENTS    64
+
+static struct spinlock output_lock, input_lock;
+static const struct serial *port;
+static bool debug_port;
+static bool line_open; /* the last byte out was no line end */
+static struct console_client *clients[CLIENTS];
+static struct console_client *focus;
+static uint8_t typed[256]; /* bytes that the focused VM could not take yet */
+static unsigned typed_first, typed_count;
+
+static void put(char byte)
+{
+    if (port)
+        serial_put(port, (uint8_t)byte);
+    if (debug_port)
+        outb(DEBUG_PORT, (uint8_t)byte);
+    line_open = byte != '\n';
+}
+
+static void put_text(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n')
+            put('\r');
+        put(text[i]);
+    }
+}
+
+void console_init(const struct serial *serial)
+{
+    port = serial;
+    debug_port = !serial && inb(DEBUG_PORT) == DEBUG_PORT;
+}
+
+const struct serial *console_port(void)
+{
+    return port;
+}
+
+void console_write(const char *text, size_t length)
+{
+    spin_lock(&output_lock);
+    if (line_open)
+        put_text("\n", 1);
+    put_text(text, length);
+    spin_unlock(&output_lock);
+}
+
+static void write_to_console(struct writer *self, const char *text, size_t length)
+{
+    (void)self;
+    spin_lock(&output_lock);
+    put_text(text, length);
+    spin_unlock(&output_lock);
+}
+
+struct writer console_writer = {write_to_console};
+
+void console_attach(struct console_client *client)
+{
+    spin_lock(&input_lock);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (!clients[i]) {
+            clients[i] = client;
+            if (!focus)
+                focus = client;
+            break;
+        }
+    spin_unlock(&input_lock);
+}
+
+void console_detach(struct console_client *client)
+{
+    spin_lock(&input_lock);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (clients[i] == client)
+            clients[i] = NULL;
+    if (focus == client) {
+        focus = NULL;
+        for (unsigned i = 0; i < CLIENTS && !focus; i++)
+            focus = clients[i];
+    }
+    spin_unlock(&input_lock);
+}
+
+static void flush_line(struct console_client *client)
+{
+    if (line_open)
+        put_text("\n", 1);
+    put_text(client->name, strlen(client->name));
+    put_text("| ", 2);
+    put_text(client->line, client->length);
+    put_text("\n", 1);
+    client->length = 0;
+}
+
+void console_vm_put(void *owner, uint8_t byte)
+{
+    struct console_client *client = owner;
+
+    spin_lock(&output_lock);
+    if (client == focus) {
+        put((char)byte);
+    } else if (byte == '\n' || client->length == sizeof(client->line)) {
+        flush_line(client);
+    }
+    if (client != focus && byte != '\n' && byte != '\r')
+        client->line[client->length++] = (char)byte;
+    spin_unlock(&output_lock);
+}
+
+static void collect(void)
+{
+    int byte;
+
+    while (typed_count < sizeof(typed) && port && (byte = serial_get(port)) >= 0) {
+        typed[(typed_first + typed_count) % sizeof(typed)] = (uint8_t)byte;
+        typed_count++;
+    }
+}
+
+void console_poll(void)
+{
+    spin_lock(&input_lock);
+    collect();
+    while (typed_count && focus && focus->input(focus->vm, typed[typed_first])) {
+        typed_first = (typed_first + 1) % sizeof(typed);
+        typed_count--;
+        collect();
+    }
+    spin_unlock(&input_lock);
+}

@@ -1,0 +1,57 @@
+#include "hv/host/log.h"
+
+#include "hv/debug/console.h"
+#include "hv/debug/log_ring.h"
+#include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+#include "hv/lib/arith.h"
+#include "hv/lib/format.h"
+#include "hv/lib/string.h"
+
+#define LINE_MOST 320
+
+struct log_ring log_ring;
+
+static uint64_t first_tick;
+static bool cores_known;
+
+static void keep(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        log_ring.text[__atomic_fetch_add(&log_ring.written, 1, __ATOMIC_RELAXED) % sizeof(log_ring.text)] = text[i];
+}
+
+void log_start(void)
+{
+    memcpy(log_ring.signature, "KEEL-LOG-RING-1", sizeof(log_ring.signature)); /* at run time: it stays out of the image file */
+    first_tick = clock_now();
+}
+
+void log_cores_known(void)
+{
+    cores_known = true;
+}
+
+static void log_v(const char *format, va_list arguments)
+{
+    char line[LINE_MOST];
+    struct text_buffer buffer;
+    uint64_t microseconds = mul_div(clock_now() - first_tick, 1000000, clock_hz());
+
+    text_buffer_init(&buffer, line, sizeof(line) - 1);
+    print_to(&buffer.writer, "[%4lu.%06lu cpu%u] ", microseconds / 1000000, microseconds % 1000000,
+             cores_known ? this_cpu()->index : 0);
+    vprint_to(&buffer.writer, format, arguments);
+    line[buffer.length] = '\n';
+    keep(line, buffer.length + 1);
+    console_write(line, buffer.length + 1);
+}
+
+void log_line(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_v(format, arguments);
+    va_end(arguments);
+}

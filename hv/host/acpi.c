@@ -1,0 +1,233 @@
+#include "hv/host/acpi.h"
+
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/lib/string.h"
+
+struct machine machine;
+
+/* ACPI, "System Description Table Header". */
+struct PACKED header {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision, checksum;
+    char oem[6], oem_table[8];
+    uint32_t oem_revision, creator, creator_revision;
+};
+
+struct PACKED rsdp {
+    char signature[8];
+    uint8_t checksum;
+    char oem[6];
+    uint8_t revision;
+    uint32_t rsdt;
+    uint32_t length;
+    uint64_t xsdt;
+};
+
+/* More than any real table has: a length beyond it is a broken table. */
+#define TABLE_MOST MIB(4)
+
+static bool sums_to_zero(const void *bytes, uint64_t length)
+{
+    uint8_t sum = 0;
+
+    for (uint64_t i = 0; i < length; i++)
+        sum += ((const uint8_t *)bytes)[i];
+    return sum == 0;
+}
+
+/* Maps the table at `physical`; NULL if it is no table. */
+static const struct header *map_table(hpa_t physical)
+{
+    const struct header *table = physical ? host_map(physical, sizeof(*table), HOST_READ) : NULL;
+
+    if (!table || table->length < sizeof(*table) || table->length > TABLE_MOST)
+        return NULL;
+    table = host_map(physical, table->length, HOST_READ);
+    return table && sums_to_zero(table, table->length) ? table : NULL;
+}
+
+static const struct header *find_table(const struct rsdp *rsdp, const char *signature)
+{
+    bool wide = rsdp->revision >= 2 && rsdp->xsdt;
+    const struct header *root = map_table(wide ? rsdp->xsdt : rsdp->rsdt);
+    unsigned size = wide ? 8 : 4;
+
+    if (!root)
+        return NULL;
+    for (uint32_t at = sizeof(*root); at + size <= root->length; at += size) {
+        uint64_t physical = 0;
+        const struct header *table;
+
+        memcpy(&physical, (const char *)root + at, size);
+        table = map_table(physical);
+        if (table && memcmp(table->signature, signature, 4) == 0)
+            return table;
+    }
+    return NULL;
+}
+
+static const struct rsdp *scan_for_rsdp(hpa_t first, uint64_t length)
+{
+    const char *area = host_map(first, length, HOST_READ);
+
+    for (uint64_t at = 0; area && at + sizeof(struct rsdp) <= length; at += 16)
+        if (memcmp(area + at, "RSD PTR ", 8) == 0 && sums_to_zero(area + at, 20))
+            return (const struct rsdp *)(area + at);
+    return NULL;
+}
+
+/* The boot loader's copy first; else where BIOSes keep it (ACPI, "Finding the RSDP on IA-PC Systems"). */
+static const struct rsdp *find_rsdp(const struct boot_info *info)
+{
+    const struct rsdp *rsdp;
+    const uint16_t *ebda;
+
+    if (info->rsdp_length >= 20)
+        return (const struct rsdp *)info->rsdp;
+    ebda = host_map(0, PAGE_SIZE, HOST_READ);
+    rsdp = ebda ? scan_for_rsdp((hpa_t)ebda[0x40e / 2] << 4, KIB(1)) : NULL;
+    return rsdp ? rsdp : scan_for_rsdp(0xe0000, KIB(128));
+}
+
+static void add_processor(uint32_t apic_id, uint32_t flags)
+{
+    if (!(flags & 1))
+        return; /* not enabled; "online capable" ones need hot plug */
+    if (machine.apic_count < CPUS_MOST)
+        machine.apic_ids[machine.apic_count++] = apic_id;
+    else
+        machine.apics_left_out++;
+}
+
+static uint32_t read32(const uint8_t *at)
+{
+    uint32_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+/* One MADT structure of `length` bytes (ACPI, "Interrupt Controller Structures"). */
+static void read_madt_entry(const uint8_t *entry, unsigned length)
+{
+    switch (entry[0]) {
+    case 0: /* local APIC */
+        if (length >= 8)
+            add_processor(entry[3], read32(entry + 4));
+        break;
+    case 9: /* local x2APIC */
+        if (length >= 16)
+            add_processor(read32(entry + 4), read32(entry + 8));
+        break;
+    case 1: /* I/O APIC */
+        if (length >= 12 && machine.ioapic_count < IOAPICS_MOST) {
+            machine.ioapics[machine.ioapic_count].address = read32(entry + 4);
+            machine.ioapics[machine.ioapic_count++].gsi_base = read32(entry + 8);
+        }
+        break;
+    case 2: /* interrupt source override */
+        if (length >= 10 && entry[3] < 16) {
+            machine.isa[entry[3]].gsi = read32(entry + 4);
+            machine.isa[entry[3]].low = (entry[8] & 3) == 3;
+            machine.isa[entry[3]].level = (entry[8] >> 2 & 3) == 3;
+        }
+        break;
+    }
+}
+
+static void read_madt(const struct header *madt)
+{
+    const uint8_t *bytes = (const uint8_t *)madt;
+
+    for (uint32_t at = sizeof(*madt) + 8; at + 2 <= madt->length;) {
+        unsigned length = bytes[at + 1];
+
+        if (length < 2 || at + length > madt->length)
+            break;
+        read_madt_entry(bytes + at, length);
+        at += length;
+    }
+}
+
+/*
+ * SLP_TYPa and SLP_TYPb of the package \_S5: NameOp "_S5_" PackageOp length count, then integers: BytePrefix n, ZeroOp or
+ * OneOp (ACPI, "AML Byte Stream"). Looked for, not interpreted: no firmware hides it behind code.
+ */
+static void read_s5(const struct header *dsdt)
+{
+    const uint8_t *bytes = (const uint8_t *)dsdt;
+
+    for (uint32_t at = sizeof(*dsdt); at + 12 < dsdt->length; at++) {
+        const uint8_t *next = bytes + at + 6;
+        uint8_t values[2];
+
+        if (memcmp(bytes + at, "_S5_\x12", 5) != 0)
+            continue;
+        next += (bytes[at + 5] >> 6) + 1; /* package length, then the element count */
+        for (unsigned i = 0; i < 2; i++) {
+            if (next + 2 > bytes + dsdt->length)
+                return;
+            if (*next == 0x0a)
+                next++;
+            values[i] = *next++;
+        }
+        machine.s5_type_a = values[0] & 7;
+        machine.s5_type_b = values[1] & 7;
+        machine.s5_known = true;
+        return;
+    }
+}
+
+/* Offsets in the FADT (ACPI, "Fixed ACPI Description Table"). */
+enum { FADT_DSDT = 40, FADT_PM1A_CNT = 64, FADT_PM1B_CNT = 68, FADT_PM_TMR = 76, FADT_FLAGS = 112, FADT_RESET = 116,
+       FADT_RESET_VALUE = 128, FADT_X_DSDT = 140 };
+#define FADT_RESET_SUPPORTED BIT(10)
+
+static void read_fadt(const struct header *fadt)
+{
+    const uint8_t *bytes = (const uint8_t *)fadt;
+    const struct header *dsdt;
+    uint64_t wide_dsdt = 0;
+
+    if (fadt->length < FADT_RESET)
+        return;
+    machine.pm1a_control = (uint16_t)read32(bytes + FADT_PM1A_CNT);
+    machine.pm1b_control = (uint16_t)read32(bytes + FADT_PM1B_CNT);
+    machine.pm_timer = (uint16_t)read32(bytes + FADT_PM_TMR);
+    if (fadt->length > FADT_RESET_VALUE && (read32(bytes + FADT_FLAGS) & FADT_RESET_SUPPORTED)) {
+        machine.reset.space = bytes[FADT_RESET];
+        memcpy(&machine.reset.address, bytes + FADT_RESET + 4, 8);
+        machine.reset.value = bytes[FADT_RESET_VALUE];
+    }
+    if (fadt->length >= FADT_X_DSDT + 8)
+        memcpy(&wide_dsdt, bytes + FADT_X_DSDT, 8);
+    dsdt = map_table(wide_dsdt ? wide_dsdt : read32(bytes + FADT_DSDT));
+    if (dsdt)
+        read_s5(dsdt);
+}
+
+void acpi_init(const struct boot_info *info)
+{
+    const struct rsdp *rsdp = find_rsdp(info);
+    const struct header *madt, *fadt;
+
+    machine.reset.space = 0xff;
+    for (unsigned irq = 0; irq < 16; irq++)
+        machine.isa[irq].gsi = irq;
+    if (!rsdp) {
+        log_line("acpi: no tables found: only the boot core is used. Turn ACPI on in the firmware's set-up.");
+        return;
+    }
+    madt = find_table(rsdp, "APIC");
+    if (madt)
+        read_madt(madt);
+    else
+        log_line("acpi: no MADT: only the boot core is used");
+    fadt = find_table(rsdp, "FACP");
+    if (fadt)
+        read_fadt(fadt);
+    if (machine.apics_left_out)
+        log_line("acpi: %u processors more than Keel's %u are left unused", machine.apics_left_out, CPUS_MOST);
+}

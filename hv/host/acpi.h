@@ -1,0 +1,42 @@
+/* What the firmware's ACPI tables say about the machine. */
+#pragma once
+
+#include "hv/host/boot_info.h"
+#include "hv/host/cpu.h"
+#include "hv/lib/base.h"
+
+#define IOAPICS_MOST 16
+
+struct machine {
+    uint32_t apic_ids[CPUS_MOST]; /* usable processors, in the MADT's order */
+    unsigned apic_count;
+    unsigned apics_left_out; /* beyond CPUS_MOST */
+    struct {
+        hpa_t address;
+        uint32_t gsi_base;
+    } ioapics[IOAPICS_MOST];
+    unsigned ioapic_count;
+    struct {
+        uint32_t gsi;
+        bool level, low;
+    } isa[16];
+    uint16_t pm1a_control, pm1b_control, pm_timer;
+    bool s5_known;
+    uint8_t s5_type_a, s5_type_b;
+    struct {
+        uint8_t space; /* 1: port, 0: memory; 0xff: there is none */
+        uint64_t address;
+        uint8_t value;
+    } reset;
+};
+
+extern struct machine machine;
+
+/* Reads MADT, FADT and DSDT. Without ACPI the machine has one processor and no I/O APIC; that is said. */
+void acpi_init(const struct boot_info *info);
+
+/* Turns the machine off (S5), or says that it cannot and stops the core. */
+_Noreturn void machine_power_off(void);
+
+/* Restarts the machine: ACPI reset register, port 0xCF9, keyboard controller, triple fault, in that order. */
+_Noreturn void machine_reboot(void);

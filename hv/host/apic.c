@@ -1,0 +1,171 @@
+#include "hv/host/apic.h"
+
+#include "hv/host/acpi.h"
+#include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+#include "hv/host/interrupts.h"
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/lib/arith.h"
+
+/* Register numbers: the xAPIC page offset is 16 times, the x2APIC MSR is 0x800 plus this (SDM, "x2APIC Register Support"). */
+enum {
+    APIC_ID = 0x02,
+    APIC_TPR = 0x08,
+    APIC_EOI = 0x0b,
+    APIC_SVR = 0x0f,
+    APIC_ICR = 0x30,
+    APIC_ICR_HIGH = 0x31,
+    APIC_LVT_TIMER = 0x32,
+    APIC_LVT_LINT0 = 0x35,
+    APIC_LVT_LINT1 = 0x36,
+    APIC_LVT_ERROR = 0x37,
+    APIC_INITIAL = 0x38,
+    APIC_CURRENT = 0x39,
+    APIC_DIVIDE = 0x3e,
+};
+
+#define LVT_MASKED       BIT(16)
+#define LVT_TSC_DEADLINE BIT(18)
+#define SVR_ENABLED      BIT(8)
+#define ICR_PENDING      BIT(12)
+#define ICR_ASSERT       BIT(14)
+#define ICR_OTHERS       (3u << 18)
+#define ICR_NMI          (4u << 8)
+#define ICR_INIT         (5u << 8)
+#define ICR_STARTUP      (6u << 8)
+#define BASE_ENABLED     BIT(11)
+#define BASE_X2APIC      BIT(10)
+#define DIVIDE_BY_1      0xb
+
+static bool x2apic, deadline_mode;
+static volatile uint32_t *page;
+static uint64_t timer_hz;
+
+static uint32_t apic_read(unsigned reg)
+{
+    return x2apic ? (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg) : page[reg * 4];
+}
+
+static void apic_write(unsigned reg, uint32_t value)
+{
+    if (x2apic)
+        wrmsr(MSR_X2APIC_FIRST + reg, value);
+    else
+        page[reg * 4] = value;
+}
+
+void apic_init(void)
+{
+    x2apic = cpu_has(1, 0, 2, 21);
+    deadline_mode = cpu_has(1, 0, 2, 24);
+    if (!x2apic) {
+        page = host_map(rdmsr(MSR_APIC_BASE) & ALIGN_DOWN(BIT(52) - 1, PAGE_SIZE), PAGE_SIZE, HOST_DEVICE);
+        if (!page)
+            panic("no memory to map the local APIC");
+    }
+}
+
+void apic_enable(void)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BASE_ENABLED | (x2apic ? BASE_X2APIC : 0));
+    apic_write(APIC_TPR, 0);
+    apic_write(APIC_LVT_LINT0, LVT_MASKED);
+    apic_write(APIC_LVT_LINT1, LVT_MASKED);
+    apic_write(APIC_LVT_ERROR, LVT_MASKED);
+    apic_write(APIC_SVR, SVR_ENABLED | VECTOR_SPURIOUS);
+    apic_write(APIC_DIVIDE, DIVIDE_BY_1);
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
+}
+
+uint32_t apic_id(void)
+{
+    return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+void apic_eoi(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+static void send(uint32_t destination, uint32_t command)
+{
+    if (x2apic) {
+        __asm__ volatile("mfence; lfence" : : : "memory"); /* SDM, "WRMSR to x2APIC registers is not serializing" */
+        wrmsr(MSR_X2APIC_FIRST + APIC_ICR, (uint64_t)destination << 32 | command);
+        return;
+    }
+    while (apic_read(APIC_ICR) & ICR_PENDING)
+        cpu_pause();
+    apic_write(APIC_ICR_HIGH, destination << 24);
+    apic_write(APIC_ICR, command);
+}
+
+void apic_send(uint32_t to, uint8_t vector)
+{
+    send(to, ICR_ASSERT | vector);
+}
+
+void apic_send_others(uint8_t vector)
+{
+    send(0, ICR_ASSERT | ICR_OTHERS | vector);
+}
+
+void apic_send_nmi_others(void)
+{
+    send(0, ICR_ASSERT | ICR_OTHERS | ICR_NMI);
+}
+
+void apic_send_init(uint32_t to)
+{
+    send(to, ICR_ASSERT | ICR_INIT);
+}
+
+void apic_send_startup(uint32_t to, uint8_t start_page)
+{
+    send(to, ICR_ASSERT | ICR_STARTUP | start_page);
+}
+
+void apic_timer_init(void)
+{
+    uint64_t begin, ticks = clock_hz() / 100;
+
+    if (deadline_mode)
+        return;
+    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+    apic_write(APIC_INITIAL, UINT32_MAX);
+    begin = clock_now();
+    while (clock_now() - begin < ticks)
+        cpu_pause();
+    timer_hz = (UINT32_MAX - (uint64_t)apic_read(APIC_CURRENT)) * 100;
+    apic_write(APIC_INITIAL, 0);
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+    if (!timer_hz)
+        panic("the local APIC timer does not count");
+}
+
+void apic_timer_set(uint64_t deadline)
+{
+    uint64_t now, ticks;
+
+    if (deadline_mode) {
+        wrmsr(MSR_TSC_DEADLINE, deadline == UINT64_MAX ? 0 : MAX(deadline, 1));
+        return;
+    }
+    if (deadline == UINT64_MAX) {
+        apic_write(APIC_INITIAL, 0);
+        return;
+    }
+    now = clock_now();
+    ticks = deadline > now ? mul_div(deadline - now, timer_hz, clock_hz()) + 1 : 1;
+    apic_write(APIC_INITIAL, (uint32_t)MIN(ticks, UINT32_MAX)); /* fires early: the queue arms it again */
+}
+
+const char *apic_description(void)
+{
+    static const char *const names[2][2] = {{"xAPIC, one-shot timer", "xAPIC, TSC-deadline timer"},
+                                            {"x2APIC, one-shot timer", "x2APIC, TSC-deadline timer"}};
+
+    return names[x2apic][deadline_mode];
+}

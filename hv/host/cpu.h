@@ -1,0 +1,68 @@
+/* A core of the machine: what each core has for itself, reached through GS. */
+#pragma once
+
+#include "hv/lib/base.h"
+#include "hv/lib/spinlock.h"
+
+#define CPUS_MOST 256
+
+struct vcpu;
+struct timer;
+
+/* SDM, "64-Bit Task-State Segment". */
+struct PACKED tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3;
+    uint16_t io_map;
+};
+
+struct timer_queue {
+    struct spinlock lock;
+    struct timer *first; /* by deadline */
+};
+
+struct cpu {
+    struct cpu *self; /* at offset 0: what gs:0 reads */
+    uint64_t stack_top;
+    unsigned index;
+    uint32_t apic_id;
+    bool online;
+    struct timer_queue timers;
+    struct vcpu *current; /* the vCPU whose state is loaded on this core, or NULL */
+    struct tss tss;
+    uint64_t gdt[7];
+    void *vendor;      /* the vendor's per-core page: VMXON region or host save area */
+    uint64_t nmi_seen; /* NMIs that came while Keel itself ran */
+};
+
+extern struct cpu *cpus[CPUS_MOST];
+extern unsigned cpu_count;
+
+static inline struct cpu *this_cpu(void)
+{
+    struct cpu *cpu;
+
+    __asm__ volatile("mov %%gs:0, %0" : "=r"(cpu));
+    return cpu;
+}
+
+/* Selectors of every core's GDT. */
+#define SELECTOR_CODE 0x08
+#define SELECTOR_DATA 0x10
+#define SELECTOR_TSS  0x18
+
+/* Loads GDT, TSS, IDT and GS of the calling core. Its stacks must be mapped. */
+void cpu_load_tables(struct cpu *cpu);
+
+/* Turns on what the CPU has of NX, SMEP, SMAP, UMIP, FSGSBASE, OSXSAVE, and WP; returns nothing, says nothing. */
+void cpu_enable_features(void);
+
+/* Whether the calling core's CPUID shows the bit: register 0 to 3 is EAX to EDX. */
+bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit);
+
+/* Allocates the structure and stacks of the next core, with guard pages under each stack. NULL if memory ran out. */
+struct cpu *cpu_create(uint32_t apic_id);

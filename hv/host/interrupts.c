@@ -1,0 +1,88 @@
+#include "hv/host/interrupts.h"
+
+#include "hv/debug/panic.h"
+#include "hv/host/apic.h"
+#include "hv/host/cpu.h"
+#include "hv/host/log.h"
+#include "hv/host/x86.h"
+
+/* SDM, "64-Bit Mode Task Gates": a gate of the IDT. */
+struct PACKED gate {
+    uint16_t offset_low;
+    uint16_t selector;
+    uint8_t ist;
+    uint8_t attributes; /* present, DPL, type */
+    uint16_t offset_middle;
+    uint32_t offset_high;
+    uint32_t reserved;
+};
+
+#define INTERRUPT_GATE 0x8e
+
+/* These may come on a stack that is broken, or between any two instructions: each has a stack of its own (TSS, IST). */
+static const struct {
+    uint8_t vector, ist;
+} own_stack[] = {{2, 1}, {8, 2}, {18, 3}};
+
+extern const uint64_t trap_stubs[256];
+extern const struct {
+    uint64_t at, go_on;
+} fixups_start[], fixups_end[];
+
+static struct gate idt[256];
+static void (*handlers[256])(void);
+
+void interrupts_init(void)
+{
+    for (unsigned v = 0; v < 256; v++)
+        idt[v] = (struct gate){
+            .offset_low = (uint16_t)trap_stubs[v],
+            .offset_middle = (uint16_t)(trap_stubs[v] >> 16),
+            .offset_high = (uint32_t)(trap_stubs[v] >> 32),
+            .selector = SELECTOR_CODE,
+            .attributes = INTERRUPT_GATE,
+        };
+    for (unsigned i = 0; i < ARRAY_LENGTH(own_stack); i++)
+        idt[own_stack[i].vector].ist = own_stack[i].ist;
+}
+
+void interrupts_load(void)
+{
+    struct PACKED {
+        uint16_t limit;
+        uint64_t base;
+    } pointer = {sizeof(idt) - 1, (uint64_t)idt};
+
+    __asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void interrupts_handle(uint8_t vector, void (*handler)(void))
+{
+    handlers[vector] = handler;
+}
+
+static bool fix_up(struct trap_frame *frame)
+{
+    for (typeof(&fixups_start[0]) entry = fixups_start; entry < fixups_end; entry++)
+        if (entry->at == frame->rip) {
+            frame->rip = entry->go_on;
+            return true;
+        }
+    return false;
+}
+
+/* Called by the stubs with the frame they built. */
+void trap_dispatch(struct trap_frame *frame);
+void trap_dispatch(struct trap_frame *frame)
+{
+    if (frame->vector >= 32) {
+        if (handlers[frame->vector])
+            handlers[frame->vector]();
+        if (frame->vector != VECTOR_SPURIOUS)
+            apic_eoi();
+    } else if (frame->vector == 2) {
+        panic_nmi(frame);
+    } else if (frame->vector != 13 || !fix_up(frame)) {
+        panic_trap(frame);
+    }
+}

@@ -1,0 +1,62 @@
+/*
+ * Keel's own address space. Every VM has a copy of its root that also maps the VM's RAM, so that only the memory of the
+ * VM being served is there. No page is writable and executable.
+ */
+#pragma once
+
+#include "ept/table.h"
+#include "hv/host/boot_info.h"
+#include "hv/lib/base.h"
+
+#define IMAGE_BASE   0xffffffff80000000 /* the image: link address minus load address */
+#define PHYS_WINDOW  0xffff800000000000 /* physical memory that Keel itself uses, at its address plus this */
+#define GUEST_WINDOW 0xffffc00000000000 /* the served VM's RAM, at its guest-physical address plus this */
+
+static inline void *phys_to_virt(hpa_t physical)
+{
+    return (void *)(PHYS_WINDOW + physical);
+}
+
+/* Of an address in the window or in the image. */
+static inline hpa_t virt_to_phys(const void *address)
+{
+    uint64_t at = (uint64_t)address;
+
+    return at >= IMAGE_BASE ? at - IMAGE_BASE : at - PHYS_WINDOW;
+}
+
+enum host_mapping { HOST_READ, HOST_WRITE, HOST_DEVICE };
+
+/*
+ * Takes the machine's memory over from the boot loader: chooses the pool, builds the final page tables and switches to
+ * them. Stops in words if memory does not suffice.
+ */
+void paging_init(const struct boot_info *info);
+
+/* Loads the final page tables on another core. */
+hpa_t paging_root(void);
+
+/* Maps physical memory for Keel's own use: read-only, writable, or a device's registers (uncached). NULL: no memory. */
+void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping);
+void host_unmap(hpa_t physical, uint64_t size);
+
+/* Maps `pages` fresh zeroed pages at an address of the caller's. */
+bool host_map_new(uint64_t address, unsigned pages);
+
+/* Zeroed memory of Keel's own, page-aligned and physically contiguous. NULL if there is none left. */
+void *host_allocate(uint64_t size);
+void host_free(void *memory, uint64_t size);
+
+/* The pool as ept/ takes its pages from it. */
+extern const struct page_source host_pages;
+
+/* An address space that is Keel's plus [GUEST_WINDOW + gpa) mapped by guest_space_map. */
+bool guest_space_create(struct table *space);
+bool guest_space_map(struct table *space, gpa_t gpa, hpa_t physical, uint64_t size);
+void guest_space_destroy(struct table *space);
+
+/* Counts leaves in an address space and those both writable and executable; prints each of the latter. */
+struct paging_audit {
+    uint64_t pages, writable_and_executable;
+};
+struct paging_audit paging_audit(hpa_t root);

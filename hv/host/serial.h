@@ -1,0 +1,26 @@
+/* A physical 16550 serial port: polled out, interrupt-driven in. */
+#pragma once
+
+#include "hv/lib/base.h"
+
+struct serial {
+    uint16_t port; /* 0: there is none */
+    uint8_t irq;
+};
+
+extern struct serial serial_ports[4]; /* COM1 to COM4 */
+
+/* Sets `baud` 8N1 and turns FIFOs on. Returns false, and marks the port absent, if no UART answers there. */
+bool serial_init(struct serial *serial, unsigned baud);
+
+/* Sends one byte, waiting for room; a transmitter that never gets ready loses it. */
+void serial_put(const struct serial *serial, uint8_t byte);
+
+/* A received byte, or -1. */
+int serial_get(const struct serial *serial);
+
+/* Lets the port interrupt when a byte has arrived. */
+void serial_interrupts_on(const struct serial *serial);
+
+/* Waits until everything has left the wire. */
+void serial_drain(const struct serial *serial);

@@ -1,0 +1,75 @@
+#include "hv/host/timer.h"
+
+#include "hv/host/apic.h"
+#include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+
+/* Sets the core's hardware timer for its earliest deadline. The queue's lock is held, and the queue is this core's. */
+static void program(struct timer_queue *queue)
+{
+    apic_timer_set(queue->first ? queue->first->deadline : UINT64_MAX);
+}
+
+static void unlink(struct timer_queue *queue, struct timer *timer)
+{
+    for (struct timer **at = &queue->first; *at; at = &(*at)->next)
+        if (*at == timer) {
+            *at = timer->next;
+            break;
+        }
+    __atomic_store_n(&timer->queue, NULL, __ATOMIC_RELEASE);
+}
+
+void timer_cancel(struct timer *timer)
+{
+    struct timer_queue *queue = __atomic_load_n(&timer->queue, __ATOMIC_ACQUIRE);
+
+    if (!queue)
+        return;
+    spin_lock(&queue->lock);
+    if (timer->queue == queue)
+        unlink(queue, timer); /* a hardware timer that fires for it finds nothing to do */
+    spin_unlock(&queue->lock);
+}
+
+void timer_arm(struct timer *timer, uint64_t deadline)
+{
+    struct timer_queue *queue = &this_cpu()->timers;
+    struct timer *was_first;
+    struct timer **at = &queue->first;
+
+    timer_cancel(timer);
+    spin_lock(&queue->lock);
+    was_first = queue->first;
+    while (*at && (*at)->deadline <= deadline)
+        at = &(*at)->next;
+    timer->deadline = deadline;
+    timer->next = *at;
+    timer->queue = queue;
+    *at = timer;
+    if (queue->first != was_first)
+        program(queue);
+    spin_unlock(&queue->lock);
+}
+
+void timer_interrupt(void)
+{
+    struct timer_queue *queue = &this_cpu()->timers;
+    uint64_t now = clock_now(); /* read once: a timer that arms itself again for the near future waits its turn */
+
+    spin_lock(&queue->lock);
+    while (queue->first && queue->first->deadline <= now) {
+        struct timer *timer = queue->first;
+
+        unlink(queue, timer);
+        spin_unlock(&queue->lock);
+        if (timer->lock)
+            spin_lock(timer->lock);
+        timer->expired(timer);
+        if (timer->lock)
+            spin_unlock(timer->lock);
+        spin_lock(&queue->lock);
+    }
+    program(queue);
+    spin_unlock(&queue->lock);
+}

@@ -1,0 +1,146 @@
+/* Events on their way into a vCPU: exceptions, NMIs, interrupts, INIT and start-up. */
+#include "hv/vm/vcpu.h"
+
+#include "hv/vm/virt.h"
+#include "hv/vm/vm.h"
+
+/* SDM, "Interrupt 8 - Double Fault Exception": what two exceptions in a row become. */
+enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
+
+static enum class class_of(unsigned vector)
+{
+    switch (vector) {
+    case EXC_DE: case EXC_TS: case EXC_NP: case EXC_SS: case EXC_GP: case EXC_CP:
+        return CONTRIBUTORY;
+    case EXC_PF: case EXC_VE:
+        return PAGE_FAULT;
+    default:
+        return BENIGN;
+    }
+}
+
+static bool makes_double_fault(unsigned first, unsigned second)
+{
+    enum class a = class_of(first), b = class_of(second);
+
+    return (a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN);
+}
+
+void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
+{
+    struct event *event = &vcpu->event;
+    bool exception_on_its_way = event->valid && event->type == EVENT_EXCEPTION;
+
+    if (fault->vector == EXC_PF)
+        vcpu_set(vcpu, REG_CR2, fault->address);
+    if (fault->vector == EXC_DB)
+        vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) | fault->address);
+    if (exception_on_its_way && event->vector == EXC_DF && class_of(fault->vector) != BENIGN) {
+        vm_crash(vcpu->vm, "triple fault at rip 0x%lx", vcpu_get(vcpu, REG_RIP));
+        return;
+    }
+    if (exception_on_its_way && makes_double_fault(event->vector, fault->vector))
+        *event = (struct event){.valid = true, .type = EVENT_EXCEPTION, .vector = EXC_DF, .has_error = true};
+    else
+        *event = (struct event){
+            .valid = true,
+            .type = EVENT_EXCEPTION,
+            .vector = fault->vector,
+            .has_error = fault->has_error,
+            .error = fault->error,
+        };
+    __atomic_fetch_or(&vcpu->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+}
+
+void vcpu_raise_gp(struct vcpu *vcpu)
+{
+    vcpu_raise(vcpu, &(struct fault){.vector = EXC_GP, .has_error = true});
+}
+
+void vcpu_raise_ud(struct vcpu *vcpu)
+{
+    vcpu_raise(vcpu, &(struct fault){.vector = EXC_UD});
+}
+
+bool vcpu_wakes(struct vcpu *vcpu)
+{
+    return vcpu->nmis || vcpu->event.valid ||
+           ((vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF) && vcpu->interrupts.pending(vcpu->interrupts.state) >= 0);
+}
+
+bool vcpu_halt(struct vcpu *vcpu)
+{
+    if (vcpu_wakes(vcpu))
+        return true;
+    vcpu->activity = VCPU_HALTED;
+    return false;
+}
+
+/* SDM, "Local APIC State After It Receives an INIT-Deassert IPI" and "Processor State After INIT". */
+static void take_init(struct vcpu *vcpu)
+{
+    vcpu->event.valid = false;
+    vcpu->nmis = 0;
+    virt->vcpu_reset(vcpu);
+    vcpu->activity = vcpu->id == 0 ? VCPU_RUNNABLE : VCPU_WAIT_FOR_SIPI;
+}
+
+/* SDM, "Multiple-Processor Initialization": execution starts at vector * 4096 in real mode. */
+static void take_sipi(struct vcpu *vcpu)
+{
+    struct segment cs;
+
+    if (vcpu->activity != VCPU_WAIT_FOR_SIPI)
+        return;
+    cs = vcpu_get_segment(vcpu, SEG_CS);
+    cs.selector = (uint16_t)(vcpu->sipi_vector << 8);
+    cs.base = (uint64_t)vcpu->sipi_vector << 12;
+    vcpu_set_segment(vcpu, SEG_CS, &cs);
+    vcpu_set(vcpu, REG_RIP, 0);
+    vcpu->activity = VCPU_RUNNABLE;
+}
+
+/* Chooses what enters the guest with the next entry, and asks for exits when what has to wait can. */
+static void choose_event(struct vcpu *vcpu)
+{
+    struct interrupt_controller *controller = &vcpu->interrupts;
+
+    if (!vcpu->event.valid && vcpu->nmis && virt->nmi_allowed(vcpu)) {
+        vcpu->nmis--;
+        vcpu->event = (struct event){.valid = true, .type = EVENT_NMI, .vector = EXC_NMI};
+    } else if (!vcpu->event.valid && virt->interrupt_allowed(vcpu)) {
+        int vector = controller->acknowledge(controller->state);
+
+        if (vector >= 0)
+            vcpu->event = (struct event){.valid = true, .type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
+    }
+    if (vcpu->event.valid) {
+        virt->inject(vcpu, &vcpu->event);
+        vcpu->event.valid = false;
+    }
+    virt->set_windows(vcpu, controller->pending(controller->state) >= 0, vcpu->nmis > 0);
+}
+
+bool vcpu_serve_requests(struct vcpu *vcpu)
+{
+    uint64_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_ACQ_REL);
+
+    if (requests & (REQUEST_STOP | REQUEST_YIELD)) {
+        __atomic_fetch_or(&vcpu->requests, requests & ~REQUEST_YIELD, __ATOMIC_RELAXED);
+        return false;
+    }
+    if (requests & REQUEST_INIT)
+        take_init(vcpu);
+    if (requests & REQUEST_SIPI)
+        take_sipi(vcpu);
+    if (requests & REQUEST_FLUSH)
+        virt->flush(vcpu);
+    if ((requests & REQUEST_NMI) && vcpu->nmis < 2)
+        vcpu->nmis++;
+    if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu))
+        vcpu->activity = VCPU_RUNNABLE;
+    if (vcpu->activity != VCPU_RUNNABLE)
+        return false;
+    choose_event(vcpu);
+    return true;
+}

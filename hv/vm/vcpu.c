@@ -1,0 +1,60 @@
+/* Registers of a vCPU by name, wherever they are kept. */
+#include "hv/vm/vcpu.h"
+
+#include "hv/vm/cpuid.h"
+#include "hv/vm/virt.h"
+#include "hv/vm/vm.h"
+
+uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg)
+{
+    return reg <= REG_R15 && reg != REG_RSP ? vcpu->gpr[reg] : virt->get(vcpu, reg);
+}
+
+void vcpu_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
+{
+    if (reg <= REG_R15 && reg != REG_RSP)
+        vcpu->gpr[reg] = value;
+    else
+        virt->set(vcpu, reg, value);
+}
+
+struct segment vcpu_get_segment(struct vcpu *vcpu, enum vcpu_segment segment)
+{
+    struct segment value;
+
+    virt->get_segment(vcpu, segment, &value);
+    return value;
+}
+
+void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value)
+{
+    virt->set_segment(vcpu, segment, value);
+}
+
+unsigned vcpu_cpl(struct vcpu *vcpu)
+{
+    if (!(vcpu_get(vcpu, REG_CR0) & CR0_PE))
+        return 0;
+    if (vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_VM)
+        return 3;
+    return SEG_DPL(vcpu_get_segment(vcpu, SEG_SS).attributes);
+}
+
+void vcpu_advance(struct vcpu *vcpu, unsigned length)
+{
+    virt->advance(vcpu, length);
+}
+
+void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base)
+{
+    gpa_t old = vcpu->local.first;
+
+    /* An APIC over RAM hides it from every vCPU's direct sight; the emulator then finds APIC or RAM, as it should be. */
+    if (vcpu->local.last && guest_ptr(&vcpu->vm->memory, old, PAGE_SIZE))
+        virt->page_set_present(vcpu->vm, old, true);
+    vcpu->local.first = enabled ? base : 1;
+    vcpu->local.last = enabled ? base + PAGE_MASK : 0;
+    if (enabled && guest_ptr(&vcpu->vm->memory, base, PAGE_SIZE))
+        virt->page_set_present(vcpu->vm, base, false);
+    vcpu_request(vcpu, REQUEST_FLUSH);
+}

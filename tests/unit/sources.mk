@@ -8,3 +8,6 @@ sources_acpi_pm := devices/acpi_pm.c hv/lib/format.c
 sources_pci := devices/pci.c devices/reset.c hv/vm/bus.c hv/lib/format.c
 sources_reset := devices/reset.c hv/lib/format.c
 sources_debug_ports := devices/debug_ports.c hv/vm/bus.c hv/lib/format.c
+sources_decode := hv/vm/decode.c hv/vm/decode_table.c
+libraries_decode := -lZydis
+sources_ept := ept/table.c ept/formats.c

@@ -15,3 +15,25 @@
  * except with ACCESS_NO_ALTER.
  */
 bool guest_translate(struct vcpu *vcpu, gva_t gva, unsigned access, gpa_t *gpa, struct fault *fault);
+
+/*
+ * The paging-structure entries that a translation used, as they were left: for each, the aligned 64 bits that
+ * hold it, where Keel sees them. While they compare equal, and the control registers are the same, so is the
+ * translation. `exact` is false if an entry was not in RAM and cannot be compared.
+ */
+#define WALK_LEVELS_MOST 5
+struct walk_path {
+    struct {
+        const uint64_t *where;
+        uint64_t value;
+    } entries[WALK_LEVELS_MOST];
+    unsigned count;
+    bool exact;
+};
+
+/* guest_translate, which also tells the path that it took. */
+bool guest_walk(struct vcpu *vcpu, gva_t gva, unsigned access, struct walk_path *path, gpa_t *gpa,
+                struct fault *fault);
+
+/* PKRU of the vCPU. Supplied beside vcpu_get; asked only where CR4.PKE is set and a user page is accessed. */
+uint32_t vcpu_pkru(struct vcpu *vcpu);

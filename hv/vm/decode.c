@@ -1,0 +1,371 @@
+#include "hv/vm/decode.h"
+
+#include "hv/vm/vcpu.h"
+
+struct decoder {
+    const uint8_t *bytes;
+    unsigned at, available;
+    unsigned bits; /* of the code: 16, 32 or 64 */
+    unsigned map;
+    bool operand_prefix, address_prefix;
+    uint8_t rex; /* 0 if none */
+    uint8_t segment;
+    bool has_modrm;
+    uint8_t mod, reg, rm; /* reg and rm with their REX bits */
+    struct instruction *in;
+};
+
+#define REX_W 8
+#define REX_R 4
+#define REX_X 2
+#define REX_B 1
+
+/* Takes the next `count` bytes (1, 2, 4 or 8), sign-extended; false if they are not there. */
+static bool take(struct decoder *d, unsigned count, int64_t *value)
+{
+    uint64_t bits = 0;
+
+    if (d->available - d->at < count)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        bits |= (uint64_t)d->bytes[d->at + i] << (8 * i);
+    d->at += count;
+    *value = (int64_t)(bits << (64 - 8 * count)) >> (64 - 8 * count);
+    return true;
+}
+
+static bool take_byte(struct decoder *d, uint8_t *byte)
+{
+    if (d->at >= d->available)
+        return false;
+    *byte = d->bytes[d->at++];
+    return true;
+}
+
+/* One legacy prefix; false if `byte` is none. */
+static bool is_prefix(struct decoder *d, uint8_t byte)
+{
+    static const uint8_t segments[] = {SEG_ES, SEG_CS, SEG_SS, SEG_DS};
+
+    switch (byte) {
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+        if (d->bits != 64) /* without effect in 64-bit code */
+            d->segment = segments[byte >> 3 & 3];
+        return true;
+    case 0x64:
+    case 0x65:
+        d->segment = byte == 0x64 ? SEG_FS : SEG_GS;
+        return true;
+    case 0x66:
+        d->operand_prefix = true;
+        return true;
+    case 0x67:
+        d->address_prefix = true;
+        return true;
+    case 0xf0:
+        d->in->lock = true;
+        return true;
+    case 0xf2:
+    case 0xf3: /* the last one counts */
+        d->in->repne = byte == 0xf2;
+        d->in->rep = byte == 0xf3;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Prefixes and opcode bytes. A REX prefix counts only right before the opcode. */
+static bool take_opcode(struct decoder *d)
+{
+    uint8_t byte;
+
+    for (;;) {
+        if (!take_byte(d, &byte))
+            return false;
+        if (is_prefix(d, byte))
+            d->rex = 0;
+        else if (d->bits == 64 && (byte & 0xf0) == 0x40)
+            d->rex = byte;
+        else
+            break;
+    }
+    if (byte == 0x0f) {
+        d->map = 1;
+        if (!take_byte(d, &byte))
+            return false;
+        if (byte == 0x38) {
+            d->map = 2;
+            if (!take_byte(d, &byte))
+                return false;
+        }
+    }
+    d->in->opcode = byte;
+    return true;
+}
+
+/* SDM, "16-Bit Addressing Forms with the ModR/M Byte". */
+static bool take_address_16(struct decoder *d)
+{
+    static const uint8_t bases[] = {REG_RBX, REG_RBX, REG_RBP, REG_RBP, REG_RSI, REG_RDI, REG_RBP, REG_RBX};
+    static const uint8_t indexes[] = {REG_RSI,     REG_RDI,     REG_RSI,     REG_RDI,
+                                      NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER};
+    struct instruction *in = d->in;
+
+    if (d->mod == 0 && d->rm == 6)
+        return take(d, 2, &in->displacement);
+    in->base = bases[d->rm & 7];
+    in->index = indexes[d->rm & 7];
+    return d->mod == 0 || take(d, d->mod == 1 ? 1 : 2, &in->displacement);
+}
+
+/* SDM, "32-Bit Addressing Forms with the ModR/M Byte" and "with the SIB Byte", and their 64-bit extension. */
+static bool take_address_32(struct decoder *d)
+{
+    struct instruction *in = d->in;
+    unsigned base = d->rm & 7;
+
+    if (base == REG_RSP) {
+        uint8_t sib, index;
+
+        if (!take_byte(d, &sib))
+            return false;
+        base = sib & 7;
+        index = (sib >> 3 & 7) | (d->rex & REX_X ? 8 : 0);
+        in->scale = sib >> 6;
+        if (index != REG_RSP)
+            in->index = index;
+    } else if (d->mod == 0 && base == REG_RBP && d->bits == 64) {
+        in->base = REG_RIP;
+        return take(d, 4, &in->displacement);
+    }
+    if (d->mod == 0 && base == REG_RBP)
+        return take(d, 4, &in->displacement);
+    in->base = base | (d->rex & REX_B ? 8 : 0);
+    return d->mod == 0 || take(d, d->mod == 1 ? 1 : 4, &in->displacement);
+}
+
+static bool take_modrm(struct decoder *d)
+{
+    uint8_t byte;
+
+    if (!take_byte(d, &byte))
+        return false;
+    d->has_modrm = true;
+    d->mod = byte >> 6;
+    d->reg = (byte >> 3 & 7) | (d->rex & REX_R ? 8 : 0);
+    d->rm = (byte & 7) | (d->rex & REX_B ? 8 : 0);
+    if (d->mod == 3)
+        return true;
+    return d->in->address_size == 2 ? take_address_16(d) : take_address_32(d);
+}
+
+static bool wants_modrm(unsigned form)
+{
+    return form >= E_b && form <= S_w;
+}
+
+static void set_address_size(struct decoder *d)
+{
+    if (d->bits == 64)
+        d->in->address_size = d->address_prefix ? 4 : 8;
+    else
+        d->in->address_size = (d->bits == 32) != d->address_prefix ? 4 : 2;
+}
+
+static void set_operand_size(struct decoder *d, unsigned flags)
+{
+    if (flags & ROW_BYTE)
+        d->in->operand_size = 1;
+    else if (d->bits == 64 && (d->rex & REX_W))
+        d->in->operand_size = 8;
+    else if (d->bits == 64 && (flags & ROW_D64) && !d->operand_prefix)
+        d->in->operand_size = 8;
+    else
+        d->in->operand_size = (d->bits == 16) == d->operand_prefix ? 4 : 2;
+}
+
+static struct operand register_operand(const struct decoder *d, unsigned index, unsigned size)
+{
+    if (size == 1 && !d->rex && index >= 4)
+        return (struct operand){OPERAND_HIGH_BYTE, index - 4, 1};
+    return (struct operand){OPERAND_REGISTER, index, size};
+}
+
+static struct operand rm_operand(const struct decoder *d, unsigned size)
+{
+    if (d->mod == 3)
+        return register_operand(d, d->rm, size);
+    return (struct operand){OPERAND_MEMORY, 0, size};
+}
+
+/* Size in bytes of what a form names. */
+static unsigned form_size(const struct decoder *d, unsigned form)
+{
+    static const uint8_t fixed[] = {[E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2,
+                                    [S_o] = 2, [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0};
+
+    if (form == E_s)
+        return d->mod == 3 ? d->in->operand_size : 2;
+    if (form == E_d)
+        return MIN(4, d->in->operand_size);
+    if (form == M_y || form == G_y)
+        return d->rex & REX_W ? 8 : 4;
+    if (form == M_q)
+        return d->rex & REX_W ? 16 : 8;
+    return fixed[form] ? fixed[form] : d->in->operand_size;
+}
+
+static bool take_immediate(struct decoder *d, unsigned form)
+{
+    unsigned size = d->in->operand_size;
+    int64_t value = 1;
+
+    if (form == I_b)
+        size = 1;
+    else if (form == I_z)
+        size = MIN(size, 4);
+    if (form != I_1 && !take(d, size, &value))
+        return false;
+    d->in->immediate = value;
+    return true;
+}
+
+/* Fills one operand, taking what bytes it still needs; false if they are not there. */
+static bool take_operand(struct decoder *d, unsigned form, struct operand *operand)
+{
+    unsigned size = form_size(d, form), low = d->in->opcode & 7;
+
+    switch (form) {
+    case NONE:
+        return true;
+    case G_b:
+    case G_v:
+    case G_y:
+        *operand = register_operand(d, d->reg, size);
+        return true;
+    case S_w:
+        *operand = (struct operand){OPERAND_SEGMENT, d->reg & 7, 2};
+        return true;
+    case S_o:
+        low = d->in->opcode >> 3;
+        *operand = (struct operand){OPERAND_SEGMENT, d->map ? SEG_FS + (low & 1) : low & 3, 2};
+        return true;
+    case A_b:
+    case A_v:
+        *operand = (struct operand){OPERAND_REGISTER, REG_RAX, size};
+        return true;
+    case C_b:
+        *operand = (struct operand){OPERAND_REGISTER, REG_RCX, 1};
+        return true;
+    case Z_b:
+    case Z_v:
+        *operand = register_operand(d, low | (d->rex & REX_B ? 8 : 0), size);
+        return true;
+    case O_b:
+    case O_v:
+        *operand = (struct operand){OPERAND_MEMORY, 0, size};
+        return take(d, d->in->address_size, &d->in->displacement);
+    case I_b:
+    case I_z:
+    case I_v:
+    case I_1:
+        *operand = (struct operand){OPERAND_IMMEDIATE, 0, d->in->operand_size};
+        return take_immediate(d, form);
+    default:
+        *operand = rm_operand(d, size);
+        return true;
+    }
+}
+
+static bool memory_only(unsigned form)
+{
+    return form >= M_b && form <= M_q;
+}
+
+/* What the prefixes and the mode say against this row. */
+static enum decode_result check_row(const struct decoder *d, const struct opcode_row *row)
+{
+    bool rep = d->in->rep || d->in->repne;
+
+    if (row->operation == OP_NONE)
+        return DECODE_UNKNOWN;
+    if (d->has_modrm && d->mod == 3 && (memory_only(row->to) || memory_only(row->from)))
+        return DECODE_UNKNOWN;
+    if (((row->flags & ROW_PLAIN) && (rep || d->operand_prefix)) || ((row->flags & ROW_NO_REP) && rep) ||
+        ((row->flags & ROW_66) && (rep || !d->operand_prefix)))
+        return DECODE_UNKNOWN;
+    if ((row->flags & ROW_NOT_64) && d->bits == 64)
+        return DECODE_INVALID;
+    if ((row->flags & ROW_ONLY_64) && d->bits != 64)
+        return DECODE_UNKNOWN; /* another instruction there */
+    return DECODE_OK;
+}
+
+/* Encodings that the opcode maps allow and the instructions' descriptions forbid. */
+static bool is_valid(const struct decoder *d, const struct opcode_row *row)
+{
+    const struct instruction *in = d->in;
+
+    if ((in->to.kind == OPERAND_SEGMENT && in->to.index > SEG_GS) ||
+        (in->from.kind == OPERAND_SEGMENT && in->from.index > SEG_GS))
+        return false;
+    if (in->operation == OP_LOAD_SEGMENT && in->to.index == SEG_CS)
+        return false;
+    return !in->lock || ((row->flags & ROW_LOCK) && in->to.kind == OPERAND_MEMORY);
+}
+
+static void finish(struct decoder *d, const struct opcode_row *row)
+{
+    struct instruction *in = d->in;
+    bool stack = in->base == REG_RSP || in->base == REG_RBP;
+
+    in->segment = d->segment != NO_REGISTER ? d->segment : stack ? SEG_SS : SEG_DS;
+    if (row->operation == OP_CMPXCHG8B)
+        in->operand_size = in->to.size;
+    else if (in->to.kind != OPERAND_NONE && form_size(d, row->to) == 1)
+        in->operand_size = 1;
+    else if ((in->operation == OP_MUL || in->operation == OP_IMUL1) && in->from.size == 1)
+        in->operand_size = 1;
+    if ((in->operation == OP_INS || in->operation == OP_OUTS) && in->operand_size == 8)
+        in->operand_size = 4;
+    in->length = d->at;
+}
+
+enum decode_result decode(const uint8_t *bytes, unsigned available, unsigned bits, struct instruction *out)
+{
+    struct decoder d = {
+        .bytes = bytes, .available = available, .bits = bits, .segment = NO_REGISTER, .in = out};
+    const struct opcode_row *row;
+    enum decode_result result;
+
+    *out = (struct instruction){.base = NO_REGISTER, .index = NO_REGISTER};
+    if (d.available > INSTRUCTION_MOST)
+        d.available = INSTRUCTION_MOST;
+    if (!take_opcode(&d))
+        return DECODE_MORE;
+    set_address_size(&d);
+    row = decode_row(d.map, out->opcode);
+    if (row->flags & ROW_GROUP || wants_modrm(row->to) || wants_modrm(row->from)) {
+        if (!take_modrm(&d))
+            return DECODE_MORE;
+        if (row->flags & ROW_GROUP)
+            row = decode_group(row->operation, d.reg);
+    }
+    result = check_row(&d, row);
+    if (result != DECODE_OK)
+        return result;
+    set_operand_size(&d, row->flags);
+    out->operation = row->operation;
+    if (!take_operand(&d, row->to, &out->to) || !take_operand(&d, row->from, &out->from))
+        return DECODE_MORE;
+    if ((row->flags & (ROW_IMM_B | ROW_IMM_Z)) && !take_immediate(&d, row->flags & ROW_IMM_B ? I_b : I_z))
+        return DECODE_MORE;
+    if (!is_valid(&d, row))
+        return DECODE_INVALID;
+    finish(&d, row);
+    return DECODE_OK;
+}

@@ -1,0 +1,151 @@
+/* The instruction decoder: bytes in, one structure out. It knows what software uses on MMIO and string I/O.
+ */
+#pragma once
+
+#include "hv/lib/base.h"
+
+/* What an instruction does. The eight arithmetic and the eight shift operations are in the order of their
+ * encodings. */
+enum operation {
+    OP_NONE,
+    OP_ADD,
+    OP_OR,
+    OP_ADC,
+    OP_SBB,
+    OP_AND,
+    OP_SUB,
+    OP_XOR,
+    OP_CMP,
+    OP_ROL,
+    OP_ROR,
+    OP_RCL,
+    OP_RCR,
+    OP_SHL,
+    OP_SHR,
+    OP_SAR,
+    OP_TEST,
+    OP_NOT,
+    OP_NEG,
+    OP_INC,
+    OP_DEC,
+    OP_BT,
+    OP_BTS,
+    OP_BTR,
+    OP_BTC,
+    OP_XCHG,
+    OP_XADD,
+    OP_CMPXCHG,
+    OP_CMPXCHG8B, /* and 16B: operand_size */
+    OP_MOV,
+    OP_MOVZX,
+    OP_MOVSX,
+    OP_MOVBE,
+    OP_LOAD_SEGMENT,
+    OP_PUSH,
+    OP_POP,
+    OP_POP_SEGMENT,
+    OP_CMOV,
+    OP_SET,
+    OP_MUL,   /* rDX:rAX = rAX * operand */
+    OP_IMUL1, /* likewise, signed */
+    OP_IMUL,  /* register = register * operand, or operand * immediate */
+    OP_MOVS,
+    OP_CMPS,
+    OP_STOS,
+    OP_LODS,
+    OP_SCAS,
+    OP_INS,
+    OP_OUTS,
+    OP_FLUSH, /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
+    OP_COUNT
+};
+
+enum operand_kind {
+    OPERAND_NONE,
+    OPERAND_REGISTER,
+    OPERAND_HIGH_BYTE, /* AH, CH, DH, BH: bits 15:8 of register `index` */
+    OPERAND_MEMORY,
+    OPERAND_IMMEDIATE,
+    OPERAND_SEGMENT, /* selector of segment register `index` */
+};
+
+struct operand {
+    uint8_t kind, index, size; /* size in bytes */
+};
+
+#define NO_REGISTER 0xff
+
+struct instruction {
+    uint64_t immediate;   /* sign-extended to 64 bits */
+    int64_t displacement; /* also the address of a mov with an offset, and of RIP-relative operands */
+    uint8_t operation, length, opcode;
+    uint8_t operand_size, address_size; /* bytes */
+    uint8_t segment;                    /* of the memory operand; of the source of a string instruction */
+    uint8_t base, index;                /* NO_REGISTER, REG_RAX to REG_R15; base may be REG_RIP */
+    uint8_t scale;                      /* as a shift: 0 to 3 */
+    struct operand to, from;
+    bool lock, rep, repne;
+};
+
+enum decode_result {
+    DECODE_OK,
+    DECODE_UNKNOWN, /* perhaps an instruction, but not one of ours */
+    DECODE_INVALID, /* #UD on silicon */
+    DECODE_MORE,    /* goes on after the bytes given; with 15 given it is too long (#GP on silicon) */
+};
+
+#define INSTRUCTION_MOST 15
+
+/* Decodes the instruction that begins at `bytes` in 16-, 32- or 64-bit code. */
+enum decode_result decode(const uint8_t *bytes, unsigned available, unsigned bits, struct instruction *out);
+
+/* The opcode maps, for decode.c alone. Operands are named as in the SDM's opcode maps. */
+enum operand_form {
+    NONE,
+    E_b, /* ModRM register or memory: byte, word, doubleword, operand size */
+    E_w,
+    E_d,
+    E_v,
+    E_s, /* selector: a word in memory, operand size in a register */
+    M_b, /* ModRM memory only */
+    M_v,
+    M_y, /* 4 bytes, 8 with REX.W */
+    M_q, /* 8 bytes, 16 with REX.W */
+    G_b, /* ModRM reg */
+    G_v,
+    G_y,
+    S_w, /* ModRM reg: segment register */
+    S_o, /* segment register in the opcode */
+    A_b, /* AL, rAX */
+    A_v,
+    C_b, /* CL */
+    Z_b, /* register in the opcode's low three bits */
+    Z_v,
+    O_b, /* memory at an offset of the address size */
+    O_v,
+    I_b, /* immediate: byte sign-extended; up to four bytes; up to eight bytes; the number 1 */
+    I_z,
+    I_v,
+    I_1,
+};
+
+#define ROW_LOCK    BIT(0) /* takes LOCK when its destination is memory */
+#define ROW_BYTE    BIT(1) /* operand size is one byte though no operand says so */
+#define ROW_D64     BIT(2) /* operand size defaults to 64 bits in 64-bit code */
+#define ROW_NOT_64  BIT(3)
+#define ROW_ONLY_64 BIT(4)
+#define ROW_GROUP   BIT(5) /* `operation` numbers a group */
+#define ROW_PLAIN   BIT(6) /* with 66, F2 or F3 it is another instruction */
+#define ROW_IMM_B   BIT(7) /* an immediate byte or z besides both operands */
+#define ROW_IMM_Z   BIT(8)
+#define ROW_66      BIT(9)  /* wants 66 and neither F2 nor F3 */
+#define ROW_NO_REP  BIT(10) /* with F2 or F3 it is another instruction */
+
+struct opcode_row {
+    uint8_t operation, to, from;
+    uint16_t flags;
+};
+
+/* Row of an opcode in map 0 (one byte), 1 (0F) or 2 (0F 38); member `reg` of group `group`. */
+const struct opcode_row *decode_row(unsigned map, uint8_t opcode);
+const struct opcode_row *decode_group(unsigned group, unsigned reg);

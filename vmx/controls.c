@@ -1,0 +1,182 @@
+#include "vmx/controls.h"
+
+#include "hv/lib/format.h"
+#include "hv/lib/string.h"
+
+/* The first CPUs that have a control, and so what mends its absence. */
+enum since { SINCE_VMX, SINCE_CORE2, SINCE_NEHALEM, SINCE_WESTMERE };
+
+static const char *const mends[] = {
+    [SINCE_VMX] = "every CPU with VT-x has it, so an emulator or an outer hypervisor hides it: "
+                  "in Bochs cpu: model=corei7_skylake_x, in QEMU with nested KVM -cpu host",
+    [SINCE_CORE2] = "CPUs have it from Core 2 (2006) on, but use one from Westmere (2010) on, "
+                    "or in Bochs cpu: model=corei7_skylake_x",
+    [SINCE_NEHALEM] = "CPUs have it from Nehalem (2008) on, but use one from Westmere (2010) on, "
+                      "or in Bochs cpu: model=corei7_skylake_x",
+    [SINCE_WESTMERE] = "use a CPU from Westmere (2010) on, or in Bochs cpu: model=corei7_skylake_x",
+};
+
+#define OFF           VMX_CONTROL_OFF, 0
+#define WANTED        VMX_CONTROL_WANTED, 0
+#define TOGGLED(from) VMX_CONTROL_TOGGLED, SINCE_##from
+#define NEEDED(from)  VMX_CONTROL_NEEDED, SINCE_##from
+
+const struct vmx_control vmx_controls[] = {
+#define X(word, bit, name, text, how, why) {VMX_##word, bit, how, text, why},
+    VMX_CONTROLS(X)
+#undef X
+};
+
+const unsigned vmx_control_count = ARRAY_LENGTH(vmx_controls);
+
+static const char *const word_names[VMX_WORDS] = {
+    [VMX_PIN] = "pin-based",     [VMX_PRIMARY] = "primary", [VMX_SECONDARY] = "secondary",
+    [VMX_TERTIARY] = "tertiary", [VMX_EXIT] = "exit",       [VMX_EXIT2] = "secondary exit",
+    [VMX_ENTRY] = "entry",
+};
+
+/* What Keel needs of EPT besides its control bit. */
+struct requirement {
+    uint64_t bits; /* any of these in IA32_VMX_EPT_VPID_CAP is enough */
+    const char *name, *why;
+};
+
+static const struct requirement ept_requirements[] = {
+    {VMX_EPT_4_LEVELS, "EPT with a page walk of 4 levels", "Keel builds EPT tables of 4 levels"},
+    {VMX_EPT_WB, "EPT structures in write-back memory", "Keel keeps EPT tables in ordinary memory"},
+    {VMX_EPT_INVEPT, "INVEPT", "a changed EPT table must reach every core"},
+    {VMX_EPT_INVEPT_SINGLE | VMX_EPT_INVEPT_ALL, "INVEPT of a single context or of all contexts",
+     "a changed EPT table must reach every core"},
+};
+
+#define BASIC_MEMORY_TYPE(basic) ((basic) >> 50 & 0xf)
+#define MEMORY_TYPE_WRITE_BACK   6
+
+static bool ept_allowed(const struct vmx_capabilities *cpu)
+{
+    return vmx_allowed(cpu, VMX_SECONDARY, VMX_SECONDARY_ENABLE_EPT);
+}
+
+/* A VPID is of use only if the translations under it can be dropped. */
+static bool vpid_usable(const struct vmx_capabilities *cpu)
+{
+    return (cpu->ept_vpid & VMX_VPID_INVVPID) && (cpu->ept_vpid & (VMX_VPID_SINGLE | VMX_VPID_ALL));
+}
+
+/* What may be 1, less what Keel could not use. */
+static uint64_t usable(const struct vmx_capabilities *cpu, unsigned word)
+{
+    uint64_t may = cpu->may_be_1[word];
+
+    if (word == VMX_SECONDARY && !vpid_usable(cpu))
+        may &= ~(uint64_t)VMX_SECONDARY_ENABLE_VPID;
+    return may;
+}
+
+static void say_lacking(struct writer *out, const char *kind, const char *name, const char *why,
+                        const char *mend)
+{
+    if (out)
+        print_to(out, "%s \"%s\" missing: %s; %s\n", kind, name, why, mend);
+}
+
+/* Counts what Keel needs and `cpu` lacks, and says it to `out` unless that is NULL. */
+static unsigned find_lacking(const struct vmx_capabilities *cpu, struct writer *out)
+{
+    char kind[32];
+    unsigned lacking = 0;
+
+    for (unsigned i = 0; i < vmx_control_count; i++) {
+        const struct vmx_control *row = &vmx_controls[i];
+        if (row->how < VMX_CONTROL_TOGGLED || vmx_allowed(cpu, row->word, BIT(row->bit)))
+            continue;
+        format_text(kind, sizeof(kind), "%s control", word_names[row->word]);
+        say_lacking(out, kind, row->name, row->why, mends[row->since]);
+        lacking++;
+    }
+    if (BASIC_MEMORY_TYPE(cpu->basic) != MEMORY_TYPE_WRITE_BACK) {
+        say_lacking(out, "capability", "VMCS in write-back memory", "Keel keeps each VMCS in ordinary memory",
+                    mends[SINCE_VMX]);
+        lacking++;
+    }
+    for (unsigned i = 0; ept_allowed(cpu) && i < ARRAY_LENGTH(ept_requirements); i++) {
+        const struct requirement *row = &ept_requirements[i];
+        if (cpu->ept_vpid & row->bits)
+            continue;
+        say_lacking(out, "capability", row->name, row->why, mends[SINCE_NEHALEM]);
+        lacking++;
+    }
+    return lacking;
+}
+
+unsigned vmx_print_needed(const struct vmx_capabilities *cpu, struct writer *out)
+{
+    return find_lacking(cpu, out);
+}
+
+/* (wanted | must be 1) & may be 1: the one expression behind every control word. */
+bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_controls *out)
+{
+    uint64_t on[VMX_WORDS] = {0}, off[VMX_WORDS] = {0}, toggled[VMX_WORDS] = {0};
+
+    for (unsigned i = 0; i < vmx_control_count; i++) {
+        const struct vmx_control *row = &vmx_controls[i];
+        uint64_t *mask = row->how == VMX_CONTROL_OFF ? off : row->how == VMX_CONTROL_TOGGLED ? toggled : on;
+        mask[row->word] |= BIT(row->bit);
+    }
+    for (unsigned word = 0; word < VMX_WORDS; word++) {
+        uint64_t may = usable(cpu, word), must = cpu->must_be_1[word];
+        out->word[word] = (on[word] | must) & may;
+        out->missing[word] = (on[word] | toggled[word]) & ~may;
+        out->forced[word] = (off[word] | toggled[word]) & must;
+    }
+    return find_lacking(cpu, NULL) == 0;
+}
+
+const char *vmx_control_name(enum vmx_control_word word, unsigned bit)
+{
+    for (unsigned i = 0; i < vmx_control_count; i++)
+        if (vmx_controls[i].word == word && vmx_controls[i].bit == bit)
+            return vmx_controls[i].name;
+    return "reserved";
+}
+
+#define LINE_LENGTH 100
+
+/* Prints the names of `bits` after `lead`, broken into lines; nothing if there are none. */
+static void print_names(struct writer *out, const char *lead, unsigned word, uint64_t bits)
+{
+    size_t column = strlen(lead);
+    bool first = true;
+
+    for (unsigned i = 0; i < vmx_control_count; i++) {
+        const struct vmx_control *row = &vmx_controls[i];
+        size_t length = strlen(row->name) + 2;
+        if (row->word != word || !(bits & BIT(row->bit)))
+            continue;
+        if (first)
+            print_to(out, "%s", lead);
+        else if (column + length > LINE_LENGTH)
+            print_to(out, ",\n   "), column = 3;
+        else
+            print_to(out, ",");
+        print_to(out, " %s", row->name);
+        column += length;
+        first = false;
+    }
+    if (!first)
+        print_to(out, "\n");
+}
+
+void vmx_print_controls(const struct vmx_controls *controls, struct writer *out)
+{
+    char lead[64];
+
+    for (unsigned word = 0; word < VMX_WORDS; word++) {
+        format_text(lead, sizeof(lead), "%s controls 0x%08lx:", word_names[word],
+                    (unsigned long)controls->word[word]);
+        print_names(out, lead, word, controls->word[word]);
+        print_names(out, "  missing:", word, controls->missing[word]);
+        print_names(out, "  cannot be off:", word, controls->forced[word]);
+    }
+}

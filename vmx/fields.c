@@ -1,0 +1,99 @@
+#include "vmx/fields.h"
+
+#include "hv/lib/format.h"
+#include "hv/lib/string.h"
+#include "vmx/controls.h"
+
+/* Bit 0, access type: 0, for the whole field; bits 9:1, index; bit 12 and bits 31:15: reserved. */
+#define INDEX_BITS                0x3feu
+#define ENCODING_OF(width, group) ((unsigned)VMCS_WIDTH_##width << 13 | (unsigned)VMCS_GROUP_##group << 10)
+
+#define X(name, encoding, width, group, words, exists, shown)                                                \
+    _Static_assert(((encoding) & ~INDEX_BITS) == ENCODING_OF(width, group), #name " is encoded wrongly");
+VMCS_FIELDS(X)
+#undef X
+
+#define NEED(word, control)                                                                                  \
+    {                                                                                                        \
+        VMX_##word, VMX_##word##_##control                                                                   \
+    }
+#define ALWAYS                                                                                               \
+    {                                                                                                        \
+        {                                                                                                    \
+            0                                                                                                \
+        }                                                                                                    \
+    }
+#define IF(word, control)                                                                                    \
+    {                                                                                                        \
+        NEED(word, control)                                                                                  \
+    }
+#define EITHER(w1, c1, w2, c2)                                                                               \
+    {                                                                                                        \
+        NEED(w1, c1), NEED(w2, c2)                                                                           \
+    }
+
+const struct vmcs_field vmcs_fields[] = {
+#define X(name, encoding, width, group, words, exists, shown)                                                \
+    {encoding, VMCS_WIDTH_##width, VMCS_GROUP_##group, VMCS_SHOWN_##shown, words, exists},
+    VMCS_FIELDS(X)
+#undef X
+};
+
+const unsigned vmcs_field_count = ARRAY_LENGTH(vmcs_fields);
+
+const struct vmcs_field *vmcs_field_find(uint32_t encoding)
+{
+    unsigned low = 0, high = vmcs_field_count;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (vmcs_fields[middle].encoding < encoding)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < vmcs_field_count && vmcs_fields[low].encoding == encoding)
+        return &vmcs_fields[low];
+    return NULL;
+}
+
+const char *vmcs_field_name(uint32_t encoding)
+{
+    const struct vmcs_field *field = vmcs_field_find(encoding);
+
+    return field ? field->name : "unknown VMCS field";
+}
+
+bool vmcs_field_exists(const struct vmcs_field *field, const struct vmx_capabilities *cpu)
+{
+    if (!field->needs[0].bits)
+        return true;
+    for (unsigned i = 0; i < ARRAY_LENGTH(field->needs); i++)
+        if (field->needs[i].bits && vmx_allowed(cpu, field->needs[i].word, field->needs[i].bits))
+            return true;
+    return false;
+}
+
+#define LINE_LENGTH 100
+
+void vmcs_print(const struct vmcs_reader *vmcs, const struct vmx_capabilities *cpu, enum vmcs_shown shown,
+                struct writer *out)
+{
+    size_t column = 0;
+
+    for (unsigned i = 0; i < vmcs_field_count; i++) {
+        const struct vmcs_field *field = &vmcs_fields[i];
+        char text[96];
+        size_t length;
+
+        if (field->shown > shown || !vmcs_field_exists(field, cpu))
+            continue;
+        length = format_text(text, sizeof(text), "%s 0x%lx", field->name,
+                             (unsigned long)vmcs->read(vmcs->context, field->encoding));
+        if (column && column + length + 2 > LINE_LENGTH)
+            print_to(out, "\n"), column = 0;
+        print_to(out, "%s%s", column ? "; " : "", text);
+        column += length + 2;
+    }
+    print_to(out, "\n");
+}

@@ -1,0 +1,183 @@
+"""
+An emulated PC whose first serial port is in the test's hands: Bochs where VMX is needed, QEMU elsewhere.
+
+Both start without a display and connect their serial port to a socket that listens before they start.
+"""
+import os
+import pathlib
+import re
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+# Bochs builds its speaker on the host's sound system and dies where there is none, so it goes without one.
+BOCHSRC = """
+megs: {megs}
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1
+clock: sync=none, time0=1700000000
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/vgabios/vgabios.stdvga.bin
+ata0-master: type=disk, path="{image}", mode=flat
+boot: disk
+com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
+plugin_ctrl: speaker=0, busmouse=0, gameport=0, parallel=0
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
+port_e9_hack: enabled={debug_console}
+display_library: rfb, options="timeout=0"
+log: {log}
+panic: action=fatal
+error: action=report
+info: action=report
+"""
+
+
+class Failure(Exception):
+    """A machine that did not do what was expected of it, with what it said last."""
+
+
+class Machine:
+    """
+    A machine made and not yet started. `log` is all that the serial port said since the start.
+
+    kind   bochs | qemu
+    cpus   emulated processors; all of Bochs's run in one thread of the host, so its speed is divided by them
+    model  the emulator's name for its CPU model
+    megs   memory in MiB
+    ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
+    """
+
+    def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, options=()):
+        self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
+        self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
+        self.options = list(options)
+        self.log = ""
+        self.seen = 0
+        self.process = self.serial = None
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keel-machine-"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # Starting and ending
+
+    def start(self, image=None):
+        """Boots the disk image (QEMU may have been given a kernel in `options` instead)."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(30)
+        port = listener.getsockname()[1]
+        command = self.bochs_command(image, port) if self.kind == "bochs" else self.qemu_command(image, port)
+        output = open(self.folder / "output.txt", "wb")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                        cwd=self.folder, start_new_session=True)
+        output.close()
+        try:
+            self.serial, _ = listener.accept()
+        except TimeoutError:
+            raise Failure(self.report("the emulator did not start")) from None
+        finally:
+            listener.close()
+        self.serial.setblocking(False)
+        self.started = time.monotonic()
+        return self
+
+    def bochs_command(self, image, port):
+        # Bochs locks its disks and leaves the locks behind; every machine has the image under a name of its own.
+        own = self.folder / "disk.img"
+        os.symlink(pathlib.Path(image).resolve(), own)
+        (self.folder / "bochsrc").write_text(BOCHSRC.format(
+            megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, port=port, debug_console=0,
+            log=self.folder / "bochs.log"))
+        (self.folder / "commands").write_text("c\n")
+        bound = ["-benchmark", str(self.limit)] if self.limit else []
+        return ["bochs", "-q", *bound, *self.options, "-f", "bochsrc", "-rc", "commands"]
+
+    def qemu_command(self, image, port):
+        disk = ["-drive", f"file={pathlib.Path(image).resolve()},format=raw,snapshot=on"] if image else []
+        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", self.model, "-smp", str(self.cpus), "-m", str(self.megs),
+                "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+                "-chardev", f"socket,id=com1,host=127.0.0.1,port={port}", "-serial", "chardev:com1",
+                *disk, *self.options]
+
+    def stop(self):
+        """Ends the machine if it still runs, and removes its files."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.serial:
+            self.serial.close()
+            self.serial = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def finish(self, timeout=60):
+        """Waits until the machine has ended by itself; returns the emulator's exit status."""
+        deadline = time.monotonic() + timeout
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise Failure(self.report(f"still running after {timeout} s"))
+            self.receive(0.05)
+        while self.receive(0):
+            pass
+        return self.process.returncode
+
+    # The serial port
+
+    def receive(self, wait):
+        """Takes what the serial port says within `wait` seconds. Returns False if there was nothing."""
+        if not self.serial or not select.select([self.serial], [], [], wait)[0]:
+            return False
+        try:
+            data = self.serial.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self.serial.close()
+            self.serial = None
+        self.log += data.decode("latin-1")
+        return bool(data)
+
+    def expect(self, pattern, timeout=60):
+        """
+        Waits for the regular expression behind what earlier calls found, and returns the match. Fails when the time
+        is over or the machine has ended.
+        """
+        compiled = re.compile(pattern, re.MULTILINE)
+        deadline = time.monotonic() + timeout
+        while True:
+            found = compiled.search(self.log, self.seen)
+            if found:
+                self.seen = found.end()
+                return found
+            if not self.receive(0.1) and self.process.poll() is not None and not self.receive(0):
+                raise Failure(self.report(f"ended without saying: {pattern}"))
+            if time.monotonic() > deadline:
+                raise Failure(self.report(f"did not say within {timeout} s: {pattern}"))
+
+    def send(self, text):
+        """Types at the serial port."""
+        self.serial.setblocking(True)
+        self.serial.sendall(text.encode("latin-1"))
+        self.serial.setblocking(False)
+
+    # What happened
+
+    def emulator_log(self):
+        path = self.folder / ("bochs.log" if self.kind == "bochs" else "output.txt")
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def ticks(self):
+        """Bochs: instructions emulated until it ended."""
+        stamps = re.findall(r"^(\d+)[a-z]\[", self.emulator_log(), re.MULTILINE)
+        return int(stamps[-1]) if stamps else 0
+
+    def report(self, what):
+        def tail(text, lines):
+            return "".join(f"    | {line}\n" for line in text.splitlines()[-lines:])
+
+        return (f"{self.kind} {self.model}, {self.cpus} CPU(s): {what}\n"
+                f"  serial port:\n{tail(self.log, 40)}  emulator:\n{tail(self.emulator_log(), 12)}")

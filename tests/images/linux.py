@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Debian's kernels, as files to boot: downloaded, not installed; each also as the ELF file that its bzImage packs."""
+import gzip
+import lzma
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+
+# Name of the file under build/linux -> the package that always depends on the current kernel.
+FLAVOURS = {"debian": "linux-image-amd64", "cloud": "linux-image-cloud-amd64"}
+
+
+def payload(image):
+    """The compressed kernel inside a bzImage, by the fields of "The Real-Mode Kernel Header" of the boot protocol."""
+    if image[0x202:0x206] != b"HdrS":
+        raise ValueError("not a bzImage: no HdrS at 0x202")
+    setup_sectors = image[0x1F1] or 4
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    start = (setup_sectors + 1) * 512 + offset
+    if start + length > len(image):
+        raise ValueError(f"payload ends at {start + length:#x}, the file at {len(image):#x}")
+    return image[start : start + length]
+
+
+def decompress(data):
+    """The compression is told by its magic. The kernel's build appends the unpacked size in 4 bytes to most."""
+
+    def tool(*command):
+        return subprocess.run(command, input=data[:-4], stdout=subprocess.PIPE, check=True).stdout
+
+    if data[:6] == b"\xfd7zXZ\0":
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(data)
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if data[:4] == b"\x02\x21\x4c\x18":
+        return tool("lz4", "-dc")
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        return tool("zstd", "-dc")
+    if data[:4] == b"\x7fELF":
+        return data
+    raise ValueError(f"unknown compression, magic {data[:6].hex()}")
+
+
+def elf_end(data):
+    """Where an ELF file ends: the kernel's build may append relocations, which boot loaders do not need."""
+    program_offset, section_offset = struct.unpack_from("<QQ", data, 32)
+    entry_size, count, section_size, sections = struct.unpack_from("<HHHH", data, 54)
+    end = section_offset + section_size * sections
+    for index in range(count):
+        offset, size = struct.unpack_from("<Q16xQ", data, program_offset + index * entry_size + 8)
+        end = max(end, offset + size)
+    return end
+
+
+def vmlinux(bzimage):
+    """The uncompressed ELF kernel of a bzImage."""
+    elf = decompress(payload(bzimage))
+    if elf[:4] != b"\x7fELF":
+        raise ValueError("the payload is not an ELF file")
+    return elf[: elf_end(elf)]
+
+
+def current_package(name):
+    listing = subprocess.run(["apt-cache", "depends", name], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.search(r"Depends: (linux-image-[0-9]\S*)", listing)
+    if not found:
+        sys.exit(f"{name}: apt knows no such package; run apt-get update, or give KERNEL=file")
+    return found.group(1)
+
+
+def fetch(flavour, folder):
+    """Makes FLAVOUR-vmlinuz and FLAVOUR-vmlinux in `folder`; returns both paths. Downloads only what is not there."""
+    folder = pathlib.Path(folder)
+    packed, elf = folder / f"{flavour}-vmlinuz", folder / f"{flavour}-vmlinux"
+    if not packed.exists():
+        package = current_package(FLAVOURS[flavour])
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"downloading {package}", file=sys.stderr)
+        subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True, stderr=subprocess.DEVNULL)
+        (archive,) = folder.glob(f"{package}_*.deb")
+        contents = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
+        member = f"./boot/vmlinuz-{package.removeprefix('linux-image-')}"
+        image = subprocess.run(["tar", "-xO", member], stdin=contents.stdout, stdout=subprocess.PIPE, check=True).stdout
+        contents.wait()
+        archive.unlink()
+        write(packed, image)
+        write(folder / f"{flavour}-package", (package + "\n").encode())
+    if not elf.exists():
+        write(elf, vmlinux(packed.read_bytes()))
+    return packed, elf
+
+
+def write(path, data):
+    """Never leaves half a file behind, whatever interrupts it."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or any(name not in FLAVOURS for name in sys.argv[2:]):
+        sys.exit(f"usage: linux.py FOLDER {'|'.join(FLAVOURS)}...")
+    for name in sys.argv[2:]:
+        fetch(name, sys.argv[1])

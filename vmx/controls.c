@@ -21,13 +21,13 @@ static const char *const mends[] = {
 #define TOGGLED(from) VMX_CONTROL_TOGGLED, SINCE_##from
 #define NEEDED(from)  VMX_CONTROL_NEEDED, SINCE_##from
 
-const struct vmx_control vmx_controls[] = {
+const struct vmx_control vmx_control_list[] = {
 #define X(word, bit, name, text, how, why) {VMX_##word, bit, how, text, why},
     VMX_CONTROLS(X)
 #undef X
 };
 
-const unsigned vmx_control_count = ARRAY_LENGTH(vmx_controls);
+const unsigned vmx_control_count = ARRAY_LENGTH(vmx_control_list);
 
 static const char *const word_names[VMX_WORDS] = {
     [VMX_PIN] = "pin-based",     [VMX_PRIMARY] = "primary", [VMX_SECONDARY] = "secondary",
@@ -87,7 +87,7 @@ static unsigned find_lacking(const struct vmx_capabilities *cpu, struct writer *
     unsigned lacking = 0;
 
     for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *row = &vmx_controls[i];
+        const struct vmx_control *row = &vmx_control_list[i];
         if (row->how < VMX_CONTROL_TOGGLED || vmx_allowed(cpu, row->word, BIT(row->bit)))
             continue;
         format_text(kind, sizeof(kind), "%s control", word_names[row->word]);
@@ -120,7 +120,7 @@ bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_control
     uint64_t on[VMX_WORDS] = {0}, off[VMX_WORDS] = {0}, toggled[VMX_WORDS] = {0};
 
     for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *row = &vmx_controls[i];
+        const struct vmx_control *row = &vmx_control_list[i];
         uint64_t *mask = row->how == VMX_CONTROL_OFF ? off : row->how == VMX_CONTROL_TOGGLED ? toggled : on;
         mask[row->word] |= BIT(row->bit);
     }
@@ -136,8 +136,8 @@ bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_control
 const char *vmx_control_name(enum vmx_control_word word, unsigned bit)
 {
     for (unsigned i = 0; i < vmx_control_count; i++)
-        if (vmx_controls[i].word == word && vmx_controls[i].bit == bit)
-            return vmx_controls[i].name;
+        if (vmx_control_list[i].word == word && vmx_control_list[i].bit == bit)
+            return vmx_control_list[i].name;
     return "reserved";
 }
 
@@ -150,7 +150,7 @@ static void print_names(struct writer *out, const char *lead, unsigned word, uin
     bool first = true;
 
     for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *row = &vmx_controls[i];
+        const struct vmx_control *row = &vmx_control_list[i];
         size_t length = strlen(row->name) + 2;
         if (row->word != word || !(bits & BIT(row->bit)))
             continue;

@@ -155,7 +155,7 @@ struct vmx_control {
 };
 
 /* Every control, by word and bit. */
-extern const struct vmx_control vmx_controls[];
+extern const struct vmx_control vmx_control_list[];
 extern const unsigned vmx_control_count;
 
 /* The control words to write into every VMCS. */

@@ -199,10 +199,12 @@ static const struct device_ops smi_ops = {.read = smi_read, .write = smi_write, 
 
 void acpi_pm_init(struct acpi_pm *pm, struct vm *vm)
 {
-    pm->vm = vm;
-    pm->timer = (struct timer){.expired = timer_expired, .lock = &vm->lock};
-    pm->block = (struct device){"ACPI PM", &block_ops, pm, &vm->lock};
-    pm->smi = (struct device){"SMI command", &smi_ops, pm, &vm->lock};
+    *pm = (struct acpi_pm){
+        .block = {"ACPI PM", &block_ops, pm, &vm->lock},
+        .smi = {"SMI command", &smi_ops, pm, &vm->lock},
+        .vm = vm,
+        .timer = {.expired = timer_expired, .lock = &vm->lock},
+    };
 }
 
 bool acpi_pm_press_power_button(struct acpi_pm *pm)

@@ -12,17 +12,26 @@ struct serial_backend {
 /*
  * The memory that the devices of a VM with `vcpus` vCPUs need, in bytes; the caller allocates it zeroed,
  * keeps it for the VM's life and passes it to board_create, which builds vm->ports, vm->mmio, and each vCPU's
- * `interrupts` and local APIC. Returns false (said in a log line) if that fails.
+ * `interrupts` and local APIC. The VM's memory and vCPUs must be there already. The serial port and the debug
+ * console talk to `serial`; `physical_bits` is the width of guest-physical addresses that CPUID shows.
+ * Returns false (said in a log line) if that fails. The board must be reset before the VM runs.
  */
 size_t board_size(unsigned vcpus);
-bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial);
+bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial, unsigned physical_bits);
 
-/* The state after power-on or reset, for every device of the VM. */
+/* The state after power-on or reset, for every device of the VM, as firmware hands it to an operating system.
+ */
 void board_reset(struct vm *vm);
+
+/* The VM has ended: no device calls back any more, until board_reset. */
+void board_stop(struct vm *vm);
 
 /* A character typed at the VM's serial port. Returns false if its receiver is full and the character was not
  * taken. */
 bool board_serial_input(struct vm *vm, uint8_t byte);
+
+/* Presses the power button. Returns false if the guest has not enabled it, and so will not shut down. */
+bool board_press_power_button(struct vm *vm);
 
 /* The MSR ranges of the vCPU's local APIC (IA32_APIC_BASE, x2APIC, IA32_TSC_DEADLINE). Returns how many, at
  * most 3. */

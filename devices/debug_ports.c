@@ -59,8 +59,8 @@ static bool console_write(struct device *device, uint64_t offset, unsigned size,
     const struct debug_ports *ports = device->state;
 
     (void)offset, (void)size;
-    if (ports->backend->put)
-        ports->backend->put(ports->backend->owner, (uint8_t)value);
+    if (ports->backend.put)
+        ports->backend.put(ports->backend.owner, (uint8_t)value);
     return true;
 }
 
@@ -90,11 +90,13 @@ static const struct device_ops exit_ops = {.read = exit_read, .write = exit_writ
 
 void debug_ports_init(struct debug_ports *ports, struct vm *vm, const struct serial_backend *backend)
 {
-    ports->vm = vm;
-    ports->backend = backend;
-    ports->post = (struct device){"POST code", &post_ops, ports, NULL};
-    ports->delay = (struct device){"delay", &swallow_ops, ports, NULL};
-    ports->fpu = (struct device){"coprocessor error", &swallow_ops, ports, NULL};
-    ports->console = (struct device){"debug console", &console_ops, ports, NULL};
-    ports->exit = (struct device){"debug exit", &exit_ops, ports, NULL};
+    *ports = (struct debug_ports){
+        .post = {"POST code", &post_ops, ports, NULL},
+        .delay = {"delay", &swallow_ops, ports, NULL},
+        .fpu = {"coprocessor error", &swallow_ops, ports, NULL},
+        .console = {"debug console", &console_ops, ports, NULL},
+        .exit = {"debug exit", &exit_ops, ports, NULL},
+        .vm = vm,
+        .backend = *backend,
+    };
 }

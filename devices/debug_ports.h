@@ -15,9 +15,9 @@ struct debug_ports {
     struct device console; /* 0xE9: reads as 0xE9, writes are characters */
     struct device exit;    /* 0xF4-0xF7: a value v written at 0xF4 ends the VM with status v << 1 | 1 */
     struct vm *vm;
-    const struct serial_backend *backend;
+    struct serial_backend backend;
     uint8_t latch[16];
 };
 
-/* Characters written to 0xE9 go to `backend`, which must live as long as the devices. */
+/* Characters written to 0xE9 go to `backend`; its `put` may be NULL. */
 void debug_ports_init(struct debug_ports *ports, struct vm *vm, const struct serial_backend *backend);

@@ -291,9 +291,11 @@ static const struct device_ops command_ops = {.read = status_read, .write = comm
 
 void i8042_init(struct i8042 *i8042, struct vm *vm)
 {
-    i8042->vm = vm;
-    i8042->data = (struct device){"i8042 data", &data_ops, i8042, &vm->lock};
-    i8042->command = (struct device){"i8042 command", &command_ops, i8042, &vm->lock};
+    *i8042 = (struct i8042){
+        .data = {"i8042 data", &data_ops, i8042, &vm->lock},
+        .command = {"i8042 command", &command_ops, i8042, &vm->lock},
+        .vm = vm,
+    };
 }
 
 bool i8042_key(struct i8042 *i8042, bool extended, uint8_t code, bool up)

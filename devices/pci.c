@@ -189,10 +189,12 @@ void pci_init(struct pci *pci, struct vm *vm, struct device *control)
 {
     struct pci_function *bridge = &pci->host_bridge;
 
-    pci->address = (struct device){"PCI address", &address_ops, pci, &vm->lock};
-    pci->data = (struct device){"PCI data", &data_ops, pci, &vm->lock};
-    pci->control = control;
-    bridge->name = "host bridge";
+    *pci = (struct pci){
+        .address = {"PCI address", &address_ops, pci, &vm->lock},
+        .data = {"PCI data", &data_ops, pci, &vm->lock},
+        .control = control,
+        .host_bridge = {.name = "host bridge"},
+    };
     pci_set(bridge, PCI_VENDOR_ID, 2, HOST_BRIDGE_VENDOR);
     pci_set(bridge, PCI_DEVICE_ID, 2, HOST_BRIDGE_DEVICE);
     pci_set(bridge, PCI_CLASS, 3, HOST_BRIDGE_CLASS);

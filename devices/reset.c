@@ -79,7 +79,9 @@ static const struct device_ops port_a_ops = {
 
 void reset_control_init(struct reset_control *reset, struct vm *vm)
 {
-    reset->vm = vm;
-    reset->control = (struct device){"reset control", &control_ops, reset, &vm->lock};
-    reset->port_a = (struct device){"port A", &port_a_ops, reset, &vm->lock};
+    *reset = (struct reset_control){
+        .control = {"reset control", &control_ops, reset, &vm->lock},
+        .port_a = {"port A", &port_a_ops, reset, &vm->lock},
+        .vm = vm,
+    };
 }

@@ -93,7 +93,7 @@ static void the_console_says_its_name_and_passes_characters(void **state)
     out(0xe9, 1, 'h');
     out(0xe9, 1, 'i');
     assert_string_equal(said, "hi");
-    backend.put = NULL;
+    ports.backend.put = NULL;
     out(0xe9, 1, '!');
     assert_string_equal(said, "hi");
 }

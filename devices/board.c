@@ -1,0 +1,270 @@
+#include "devices/board.h"
+
+#include "devices/acpi_pm.h"
+#include "devices/debug_ports.h"
+#include "devices/i8042.h"
+#include "devices/ioapic.h"
+#include "devices/local_apic.h"
+#include "devices/pci.h"
+#include "devices/pic.h"
+#include "devices/pit.h"
+#include "devices/reset.h"
+#include "devices/rtc.h"
+#include "devices/uart.h"
+#include "hv/load/pc.h"
+
+#define PORT_RANGES 20
+#define MMIO_RANGES 1
+
+struct board {
+    struct vm *vm;
+    struct pic pic;
+    struct pit pit;
+    struct rtc rtc;
+    struct i8042 i8042;
+    struct uart com1;
+    struct acpi_pm pm;
+    struct reset_control reset;
+    struct pci pci;
+    struct debug_ports debug;
+    struct ioapic ioapic;
+    struct bus_range ports[PORT_RANGES], mmio[MMIO_RANGES];
+    struct local_apic_group group;
+    struct local_apic apics[];
+};
+
+#define AT(member)      offsetof(struct board, member)
+
+/* clang-format off */
+
+/* Which device answers where. */
+struct place {
+    uint64_t first, last;
+    size_t device;
+};
+
+static const struct place port_map[PORT_RANGES] = {
+    {0x0020, 0x0021, AT(pic.master)},
+    {0x0040, 0x0043, AT(pit.counter_ports)},
+    {0x0060, 0x0060, AT(i8042.data)},
+    {0x0061, 0x0061, AT(pit.control_port)},
+    {0x0064, 0x0064, AT(i8042.command)},
+    {0x0070, 0x0071, AT(rtc.device)},
+    {0x0080, 0x008f, AT(debug.post)},
+    {0x0092, 0x0092, AT(reset.port_a)},
+    {0x00a0, 0x00a1, AT(pic.slave)},
+    {0x00b2, 0x00b3, AT(pm.smi)},
+    {0x00e9, 0x00e9, AT(debug.console)},
+    {0x00eb, 0x00eb, AT(debug.delay)},
+    {0x00ed, 0x00ed, AT(debug.delay)},
+    {0x00f0, 0x00f1, AT(debug.fpu)},
+    {0x00f4, 0x00f7, AT(debug.exit)},
+    {0x03f8, 0x03ff, AT(com1.device)},
+    {0x04d0, 0x04d1, AT(pic.elcr)},
+    {0x0600, 0x060f, AT(pm.block)},
+    {0x0cf8, 0x0cfb, AT(pci.address)}, /* 0xCF9 too: pci.c passes it on to reset.control */
+    {0x0cfc, 0x0cff, AT(pci.data)},
+};
+
+static const struct place mmio_map[MMIO_RANGES] = {
+    {PC_IOAPIC, PC_IOAPIC + IOAPIC_SIZE - 1, AT(ioapic.device)},
+};
+
+/* Interrupt lines: each goes to a pin of the 8259As and to one of the I/O APIC. */
+static const struct {
+    size_t line;
+    uint8_t pic_pin, ioapic_pin;
+} wires[] = {
+    {AT(pit.irq),            0,               PC_TIMER_GSI},
+    {AT(i8042.keyboard_irq), PC_KEYBOARD_IRQ, PC_KEYBOARD_IRQ},
+    {AT(com1.irq),           PC_COM1_IRQ,     PC_COM1_IRQ},
+    {AT(rtc.irq),            PC_RTC_IRQ,      PC_RTC_IRQ},
+    {AT(pm.sci),             PC_SCI_IRQ,      PC_SCI_IRQ},
+    {AT(i8042.aux_irq),      PC_AUX_IRQ,      PC_AUX_IRQ},
+};
+
+static const size_t timers[] = {AT(pit.timer), AT(rtc.timer), AT(com1.timeout), AT(pm.timer)};
+
+/* clang-format on */
+
+#define IOAPIC_PIN_INTR 0 /* the 8259As' INTR: an I/O APIC passes it on as ExtINT */
+#define LINT0           0
+
+/* The loaders and the ACPI tables tell the guest these places: they must be where the map has them. */
+_Static_assert(PC_PIT == 0x40 && PC_I8042_DATA == 0x60 && PC_I8042_STATUS == 0x64 && PC_RTC == 0x70 &&
+                   PC_SMI_CMD == 0xb2 && PC_COM1 == 0x3f8 && PC_COM1_PORTS == 8 && PC_PM_BASE == 0x600 &&
+                   PC_PM_PORTS == 16 && PC_RESET_REG == 0xcf9 && PC_IOAPIC_PINS == IOAPIC_PINS &&
+                   PC_LOCAL_APIC == APIC_BASE_DEFAULT,
+               "hv/load/pc.h and port_map agree");
+
+static void *part(struct board *board, size_t offset)
+{
+    return (char *)board + offset;
+}
+
+static void set_wire(void *owner, unsigned wire, bool asserted)
+{
+    struct board *board = owner;
+
+    pic_set_line(&board->pic, wires[wire].pic_pin, asserted);
+    ioapic_set_line(&board->ioapic, wires[wire].ioapic_pin, asserted);
+}
+
+/* The 8259As' INTR reaches LINT0 of every local APIC, of which firmware opens the bootstrap processor's. */
+static void set_intr(void *owner, unsigned pin, bool asserted)
+{
+    struct board *board = owner;
+
+    (void)pin;
+    local_apic_group_set_lint(&board->group, LINT0, asserted);
+    ioapic_set_line(&board->ioapic, IOAPIC_PIN_INTR, asserted);
+}
+
+/* A processor acknowledges an external interrupt. */
+static int acknowledge(void *owner)
+{
+    struct board *board = owner;
+    int vector;
+
+    spin_lock(&board->vm->lock);
+    vector = pic_acknowledge(&board->pic);
+    spin_unlock(&board->vm->lock);
+    return vector;
+}
+
+/* A local APIC has ended a level-triggered interrupt. */
+static void broadcast_eoi(void *owner, uint8_t vector)
+{
+    struct board *board = owner;
+
+    spin_lock(&board->vm->lock);
+    ioapic_eoi(&board->ioapic, vector);
+    spin_unlock(&board->vm->lock);
+}
+
+static void create_shared_devices(struct board *board, const struct serial_backend *serial)
+{
+    struct vm *vm = board->vm;
+    struct spinlock *lock = &vm->lock;
+    const struct guest_region *regions = vm->memory.regions;
+    const struct apic_fabric fabric = {local_apic_deliver, &board->group};
+    uint64_t low_end = vm->memory.count > 1 ? regions[1].first + regions[1].size : 0;
+    uint64_t high_size = vm->memory.count > 2 ? regions[2].size : 0;
+
+    pic_init(&board->pic, lock);
+    ioapic_init(&board->ioapic, PC_IOAPIC_ID, &fabric, lock);
+    pit_init(&board->pit, lock);
+    rtc_init(&board->rtc, lock, low_end, high_size);
+    uart_init(&board->com1, "com1", lock, serial);
+    i8042_init(&board->i8042, vm);
+    acpi_pm_init(&board->pm, vm);
+    reset_control_init(&board->reset, vm);
+    pci_init(&board->pci, vm, &board->reset.control);
+    debug_ports_init(&board->debug, vm, serial);
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(wires); i++)
+        *(struct irq_line *)part(board, wires[i].line) = (struct irq_line){set_wire, board, i};
+    board->pic.intr = (struct irq_line){set_intr, board, 0};
+}
+
+static void create_local_apics(struct board *board, unsigned physical_bits)
+{
+    struct vm *vm = board->vm;
+
+    board->group = (struct local_apic_group){.members = board->apics, .count = vm->vcpu_count};
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        local_apic_init(&board->apics[i], &(struct local_apic_config){
+                                              .vcpu = vm->vcpus[i],
+                                              .group = &board->group,
+                                              .physical_bits = physical_bits,
+                                              .bootstrap = i == 0,
+                                              .extint = {acknowledge, board},
+                                              .eoi = {broadcast_eoi, board},
+                                          });
+}
+
+static bool create_bus(struct board *board, struct bus *bus, const char *name, struct bus_range *ranges,
+                       const struct place *map, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        ranges[i] = (struct bus_range){map[i].first, map[i].last, part(board, map[i].device)};
+    return bus_init(bus, name, ranges, count);
+}
+
+size_t board_size(unsigned vcpus)
+{
+    return sizeof(struct board) + vcpus * sizeof(struct local_apic);
+}
+
+bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial, unsigned physical_bits)
+{
+    struct board *board = memory;
+
+    vm->board = board;
+    board->vm = vm;
+    create_local_apics(board, physical_bits);
+    create_shared_devices(board, serial);
+    return create_bus(board, &vm->ports, "port", board->ports, port_map, PORT_RANGES) &&
+           create_bus(board, &vm->mmio, "memory", board->mmio, mmio_map, MMIO_RANGES);
+}
+
+void board_reset(struct vm *vm)
+{
+    struct board *board = vm->board;
+
+    spin_lock(&vm->lock);
+    bus_reset(&vm->ports);
+    bus_reset(&vm->mmio);
+    spin_unlock(&vm->lock);
+    for (unsigned i = 0; i < board->group.count; i++) {
+        local_apic_reset(&board->apics[i], false);
+        local_apic_firmware_setup(&board->apics[i]);
+    }
+}
+
+void board_stop(struct vm *vm)
+{
+    struct board *board = vm->board;
+
+    spin_lock(&vm->lock);
+    for (unsigned i = 0; i < ARRAY_LENGTH(timers); i++)
+        timer_cancel(part(board, timers[i]));
+    spin_unlock(&vm->lock);
+    for (unsigned i = 0; i < board->group.count; i++) {
+        struct apic_timer *timer = &board->apics[i].timer;
+
+        spin_lock(&timer->lock);
+        timer_cancel(&timer->timer);
+        spin_unlock(&timer->lock);
+    }
+}
+
+bool board_serial_input(struct vm *vm, uint8_t byte)
+{
+    struct board *board = vm->board;
+    bool taken;
+
+    spin_lock(&vm->lock);
+    taken = uart_input(&board->com1, byte);
+    spin_unlock(&vm->lock);
+    return taken;
+}
+
+bool board_press_power_button(struct vm *vm)
+{
+    struct board *board = vm->board;
+    bool listens;
+
+    spin_lock(&vm->lock);
+    listens = acpi_pm_press_power_button(&board->pm);
+    spin_unlock(&vm->lock);
+    return listens;
+}
+
+unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3])
+{
+    struct board *board = vcpu->vm->board;
+
+    local_apic_msr_ranges(&board->apics[vcpu->id], ranges);
+    return 3;
+}

@@ -26,6 +26,7 @@ all: tools $(BUILD)/keel.elf  ## build build/keel.elf
 
 include tests/tools.mk
 include tests/unit/unit.mk
+include hv/load/load.mk
 -include guests/guests.mk
 -include tests/tests.mk
 

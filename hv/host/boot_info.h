@@ -62,7 +62,8 @@ struct boot_info {
     struct boot_section sections[64];
     unsigned section_count, section_names; /* section_names: which of them holds the names */
 
-    /* A copy of the RSDP: 36 bytes of ACPI 2.0 or later, or 20 of ACPI 1.0; length 0 if none was handed over. */
+    /* A copy of the RSDP: 36 bytes of ACPI 2.0 or later, or 20 of ACPI 1.0; length 0 if none was handed over.
+     */
     uint8_t rsdp[36] __attribute__((aligned(8)));
     unsigned rsdp_length;
 

@@ -1,0 +1,53 @@
+/* The memory map of a VM: how its RAM splits around the holes of a PC, and what its firmware says about it.
+ */
+#pragma once
+
+#include "hv/lib/base.h"
+#include "hv/vm/guest_mem.h"
+
+/* Where RAM stops and goes on below 1 MiB, and what firmware keeps for itself there. */
+#define MAP_BASE_END     0xa0000 /* base memory: 640 KiB, its last KiB is the EBDA */
+#define MAP_EBDA         0x9fc00
+#define MAP_SHADOW       0xc0000 /* RAM again, in the place of option ROMs */
+#define MAP_FIRMWARE     0xe0000 /* the ACPI tables lie from here on */
+#define MAP_FIRMWARE_END 0x100000
+
+/* The least RAM that a VM can have: everything below 1 MiB. */
+#define MAP_MEMORY_LEAST MIB(1)
+
+/* Types of the E820 interface (ACPI, "System Address Map Interfaces"); multiboot's are the same. */
+enum map_type { MAP_RAM = 1, MAP_RESERVED = 2 };
+
+struct map_range {
+    gpa_t first;
+    uint64_t size;
+    enum map_type type;
+};
+
+/* In ascending order, without overlaps. */
+struct guest_map {
+    struct map_range ranges[8];
+    unsigned count;
+};
+
+/*
+ * The regions of a VM with `bytes` of RAM (at least MAP_MEMORY_LEAST; a multiple of the page size): fills in
+ * first and size, leaves host NULL, and returns how many there are. As on a PC, `bytes` counts the 128 KiB at
+ * 640 KiB, which no region has.
+ */
+unsigned guest_map_split(uint64_t bytes, struct guest_region regions[3]);
+
+/* The memory map of a VM with that RAM. */
+void guest_map_build(const struct guest_mem *memory, struct guest_map *map);
+
+/* Whether [first, first + size) is RAM that the map leaves to the guest; size 0 never is. */
+bool guest_map_is_ram(const struct guest_map *map, gpa_t first, uint64_t size);
+
+/* The end of the RAM that begins at 1 MiB: MIB(1) if there is none. */
+gpa_t guest_map_low_end(const struct guest_map *map);
+
+/*
+ * What firmware leaves in the BIOS data area for systems that look there: the EBDA's segment, the size of
+ * base memory, COM1. Returns false if the VM has no RAM there.
+ */
+bool guest_map_write_bios_data(const struct guest_mem *memory);

@@ -1,0 +1,16 @@
+# The guests' DSDT: C preprocessor (for pc.h), then iasl, then an array of bytes that hv/load/acpi.c includes.
+IASL := iasl
+DSDT := $(BUILD)/generated/dsdt
+
+$(DSDT).aml: hv/load/dsdt.asl hv/load/pc.h hv/load/load.mk
+	@mkdir -p $(@D)
+	$(CC) -E -P -x c -I. -D'UINT64_C(n)=n' $< -o $(DSDT).i
+	@$(IASL) -ve -oE -p $(DSDT) $(DSDT).i > $(DSDT).log 2>&1 || { cat $(DSDT).log; exit 1; }
+
+$(DSDT).h: $(DSDT).aml
+	@{ echo 'static const unsigned char dsdt[] = {'; od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; echo '};'; } > $@
+
+# Whoever compiles acpi.c, for the image, a unit test or a fuzzer, finds the array.
+$(BUILD)/keel/hv/load/acpi.o $(BUILD)/unit/hv/load/acpi.o $(BUILD)/fuzz/hv/load/acpi.o: $(DSDT).h
+$(BUILD)/keel/hv/load/acpi.o: CFLAGS += -I$(BUILD)/generated
+$(BUILD)/unit/hv/load/acpi.o: UNIT_CFLAGS += -I$(BUILD)/generated

@@ -1,0 +1,188 @@
+#include "hv/load/loader.h"
+
+#include "hv/lib/format.h"
+#include "hv/lib/string.h"
+#include "hv/load/pc.h"
+
+bool loader_refuse(struct loader *loader, const char *format, ...)
+{
+    struct text_buffer buffer;
+    va_list arguments;
+
+    text_buffer_init(&buffer, loader->reason, loader->reason_size);
+    print_to(&buffer.writer, "kernel %s: ", loader->request->kernel->name);
+    va_start(arguments, format);
+    vprint_to(&buffer.writer, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static const struct claim *claimed(const struct loader *loader, gpa_t first, gpa_t last)
+{
+    for (unsigned i = 0; i < loader->claim_count; i++)
+        if (first <= loader->claims[i].last && last >= loader->claims[i].first)
+            return &loader->claims[i];
+    return NULL;
+}
+
+static void refuse_no_ram(struct loader *loader, const char *what, gpa_t first, uint64_t size)
+{
+    gpa_t low_end = guest_map_low_end(&loader->map), last = first + size - 1;
+
+    if (last >= first && first >= MAP_FIRMWARE_END && last >= low_end && last < PC_PCI_HOLE)
+        loader_refuse(loader, "%s needs RAM at 0x%lx to 0x%lx; the VM's ends at 0x%lx: give it memory = %luM",
+                      what, first, last, low_end, ALIGN_UP(last + 1, MIB(1)) >> 20);
+    else
+        loader_refuse(
+            loader,
+            "%s needs %lu bytes at 0x%lx, which is not RAM in a VM: it has 0x0 to 0x%x, and 0x%x to "
+            "0x%lx; link it to load there",
+            what, size, first, MAP_EBDA - 1, MAP_FIRMWARE_END, low_end - 1);
+}
+
+void *loader_claim(struct loader *loader, const char *what, gpa_t first, uint64_t size)
+{
+    const struct claim *other;
+
+    if (!guest_map_is_ram(&loader->map, first, size)) {
+        refuse_no_ram(loader, what, first, size);
+        return NULL;
+    }
+    other = claimed(loader, first, first + size - 1);
+    if (other) {
+        loader_refuse(loader,
+                      "%s needs 0x%lx to 0x%lx, but 0x%lx to 0x%lx is taken by %s; link it to load elsewhere",
+                      what, first, first + size - 1, other->first, other->last, other->what);
+        return NULL;
+    }
+    if (loader->claim_count == ARRAY_LENGTH(loader->claims)) {
+        loader_refuse(loader, "it has more than %u pieces to load, the most that Keel keeps track of",
+                      loader->claim_count);
+        return NULL;
+    }
+    loader->claims[loader->claim_count++] = (struct claim){first, first + size - 1, what};
+    return guest_ptr(loader->memory, first, size);
+}
+
+bool loader_claim_low(struct loader *loader)
+{
+    return loader_claim(loader, "what Keel starts it with", LOW_FIRST, LOW_END - LOW_FIRST) != NULL;
+}
+
+/* Each step passes over one claim, so that both searches end. */
+static bool find_highest(const struct loader *loader, uint64_t size, gpa_t from, gpa_t end, gpa_t *at)
+{
+    while (end > from && end - from >= size) {
+        gpa_t first = ALIGN_DOWN(end - size, PAGE_SIZE);
+        const struct claim *other = first >= from ? claimed(loader, first, first + size - 1) : NULL;
+
+        if (first >= from && !other) {
+            *at = first;
+            return true;
+        }
+        end = other ? other->first : from;
+    }
+    return false;
+}
+
+static bool find_lowest(const struct loader *loader, uint64_t size, gpa_t from, gpa_t end, gpa_t *at)
+{
+    for (gpa_t first = from;;) {
+        const struct claim *other;
+
+        first = ALIGN_UP(first, PAGE_SIZE);
+        if (first >= end || end - first < size)
+            return false;
+        other = claimed(loader, first, first + size - 1);
+        if (!other) {
+            *at = first;
+            return true;
+        }
+        first = other->last + 1;
+    }
+}
+
+bool loader_place(struct loader *loader, const struct module *file, enum placement placement, gpa_t from,
+                  gpa_t end, gpa_t *at)
+{
+    uint64_t rounded = ALIGN_UP(file->size, PAGE_SIZE);
+    bool found;
+    void *to;
+
+    if (file->size == 0)
+        return loader_refuse(loader, "its ramdisk %s is an empty file", file->name);
+    end = MIN(end, guest_map_low_end(&loader->map));
+    found = rounded >= file->size &&
+            (placement == PLACE_HIGHEST ? find_highest : find_lowest)(loader, rounded, from, end, at);
+    if (!found)
+        return loader_refuse(
+            loader,
+            "its ramdisk %s needs %lu KiB, and there are not that many in one piece between "
+            "0x%lx and 0x%lx beside the kernel; give the VM more memory, or a smaller ramdisk",
+            file->name, rounded >> 10, from, end);
+    to = loader_claim(loader, "the ramdisk", *at, rounded);
+    if (!to)
+        return false;
+    memcpy(to, file->bytes, file->size);
+    return true;
+}
+
+/* Segment descriptors, flat, accessed (SDM, "Segment Descriptors"). */
+#define DESCRIPTOR_CODE32 UINT64_C(0x00cf9b000000ffff)
+#define DESCRIPTOR_CODE64 UINT64_C(0x00af9b000000ffff)
+#define DESCRIPTOR_DATA   UINT64_C(0x00cf93000000ffff)
+
+static void start_flat(struct loader *loader, uint64_t code)
+{
+    const uint64_t gdt[] = {[BOOT_CS / 8] = code, [BOOT_DS / 8] = DESCRIPTOR_DATA};
+    struct entry_state *entry = loader->entry;
+
+    guest_write(loader->memory, LOW_GDT, gdt, sizeof(gdt));
+    entry->gdt = LOW_GDT;
+    entry->gdt_limit = sizeof(gdt) - 1;
+    entry->cs = BOOT_CS;
+    entry->ds = entry->ss = BOOT_DS;
+    entry->rsp = LOW_STACK_TOP;
+}
+
+void loader_start_protected(struct loader *loader, uint32_t eip)
+{
+    start_flat(loader, DESCRIPTOR_CODE32);
+    loader->entry->mode = ENTRY_PROTECTED;
+    loader->entry->rip = eip;
+}
+
+/* Paging-structure entries (SDM, "4-Level Paging and 5-Level Paging"). */
+#define PTE_PRESENT        BIT(0)
+#define PTE_WRITE          BIT(1)
+#define PTE_ACCESSED       BIT(5)
+#define PTE_DIRTY          BIT(6)
+#define PTE_LARGE          BIT(7)
+#define ENTRIES            (PAGE_SIZE / sizeof(uint64_t))
+#define IDENTITY_GIGABYTES 4
+
+static void write_identity_map(const struct guest_mem *memory)
+{
+    const uint64_t pdpt = LOW_PAGE_TABLES + PAGE_SIZE, directories = pdpt + PAGE_SIZE;
+    uint64_t entry = pdpt | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+
+    guest_fill(memory, LOW_PAGE_TABLES, 0, 2 * PAGE_SIZE);
+    guest_write(memory, LOW_PAGE_TABLES, &entry, sizeof(entry));
+    for (unsigned i = 0; i < IDENTITY_GIGABYTES; i++) {
+        entry = (directories + i * PAGE_SIZE) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+        guest_write(memory, pdpt + i * sizeof(entry), &entry, sizeof(entry));
+    }
+    for (unsigned i = 0; i < IDENTITY_GIGABYTES * ENTRIES; i++) {
+        entry = i * MIB(2) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_LARGE;
+        guest_write(memory, directories + i * sizeof(entry), &entry, sizeof(entry));
+    }
+}
+
+void loader_start_long(struct loader *loader, uint64_t rip)
+{
+    start_flat(loader, DESCRIPTOR_CODE64);
+    write_identity_map(loader->memory);
+    loader->entry->mode = ENTRY_LONG;
+    loader->entry->rip = rip;
+    loader->entry->cr3 = LOW_PAGE_TABLES;
+}

@@ -1,0 +1,85 @@
+/*
+ * What the loaders of hv/load/ share: one guest being loaded, the memory that it takes so far, and where
+ * Keel's own data for it lies. Nothing outside hv/load/ needs this.
+ */
+#pragma once
+
+#include "hv/load/guest_map.h"
+#include "hv/load/load.h"
+
+/*
+ * Data that a guest is started with, in the last 63 KiB of base memory: all is the guest's own RAM again once
+ * it has read what it wants. The GDT has Linux's selectors (Linux, "The Linux/x86 Boot Protocol").
+ */
+#define LOW_FIRST         0x90000
+#define LOW_GDT           0x90000
+#define LOW_PAGE_TABLES   0x91000 /* PML4, PDPT, four page directories */
+#define LOW_BOOT_INFO     0x97000 /* Linux's zero page, or the multiboot information */
+#define LOW_CMDLINE       0x98000 /* room up to LOW_BOOT_INFO_END */
+#define LOW_BOOT_INFO_END 0x9f000
+#define LOW_STACK_TOP     MAP_EBDA
+#define LOW_END           MAP_EBDA
+
+#define BOOT_CS           0x10
+#define BOOT_DS           0x18
+
+struct claim {
+    gpa_t first, last;
+    const char *what;
+};
+
+struct loader {
+    const struct guest_mem *memory;
+    const struct load_request *request;
+    struct entry_state *entry;
+    struct guest_map map;
+    struct claim claims[40];
+    unsigned claim_count;
+    char *reason;
+    size_t reason_size;
+};
+
+/* A kernel format: whether a module looks like one, and how it is loaded. */
+struct kernel_format {
+    const char *name;
+    const char *sign; /* what makes a file one, for the line about a file that is none */
+    bool (*recognise)(const struct module *kernel);
+    bool (*load)(struct loader *loader);
+};
+
+extern const struct kernel_format linux_bzimage_format, linux_elf_format, multiboot1_format,
+    multiboot2_format, flat_format;
+
+/* Puts "kernel NAME: " and the text into the caller's reason. Always returns false. */
+bool loader_refuse(struct loader *loader, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/*
+ * Takes [first, first + size) for `what`: it must be RAM of the VM that nothing else has taken. Returns where
+ * Keel sees it, or NULL with the reason said.
+ */
+void *loader_claim(struct loader *loader, const char *what, gpa_t first, uint64_t size);
+
+/* Takes LOW_FIRST to LOW_END. Every loader does, so that nothing is loaded over it. */
+bool loader_claim_low(struct loader *loader);
+
+/*
+ * Copies `file` to whole pages that are free: the highest ones of [from, end), or the lowest. Returns false
+ * with the reason said if there are none.
+ */
+enum placement { PLACE_LOWEST, PLACE_HIGHEST };
+bool loader_place(struct loader *loader, const struct module *file, enum placement placement, gpa_t from,
+                  gpa_t end, gpa_t *at);
+
+/*
+ * The states that the loaders start the boot vCPU in: 32-bit flat segments without paging; or 64-bit mode
+ * with the low 4 GiB mapped to themselves. Both write a GDT, and need what loader_claim_low takes. Registers
+ * not named in `struct entry_state` are 0, and so are those that the caller leaves.
+ */
+void loader_start_protected(struct loader *loader, uint32_t eip);
+void loader_start_long(struct loader *loader, uint64_t rip);
+
+/* The bytes of a file at `offset`, or NULL if it has not that many. */
+static inline const void *module_at(const struct module *file, uint64_t offset, uint64_t length)
+{
+    return offset <= file->size && length <= file->size - offset ? file->bytes + offset : NULL;
+}

@@ -453,7 +453,8 @@ static void compare_leaf(void *context, const struct table_leaf *leaf)
 
     assert_true(leaf->address >= MODEL_FIRST && first + count <= MODEL_PAGES && first >= comparison->at);
     for (; comparison->at < first; comparison->at++)
-        assert_true(model[comparison->at].access == 0);
+        if (model[comparison->at].access)
+            fail_msg("page 0x%zx is not mapped", comparison->at);
     for (size_t i = 0; i < count; i++) {
         const struct model_page *page = &model[first + i];
 
@@ -471,7 +472,8 @@ static void assert_as_model(void)
 
     table_visit(&table, compare_leaf, &comparison);
     for (; comparison.at < MODEL_PAGES; comparison.at++)
-        assert_true(model[comparison.at].access == 0);
+        if (model[comparison.at].access)
+            fail_msg("page 0x%zx is not mapped", comparison.at);
 }
 
 /* One random change to table and model. Returns whether the table took it. */
@@ -516,7 +518,7 @@ static void random_changes_agree_with_a_flat_map(void **state)
         srand(largest);
         memset(model, 0, sizeof(model));
         begin(&table_format_ept, largest == 2 ? 5 : 4, largest);
-        for (unsigned round = 0; round < 300; round++) {
+        for (unsigned round = 0; round < 200; round++) {
             assert_true(random_change());
             assert_as_model();
         }
@@ -534,7 +536,7 @@ static void running_out_of_pages_at_any_allocation_changes_nothing(void **state)
     srand(9);
     memset(model, 0, sizeof(model));
     begin(&table_format_ept, 4, 3);
-    for (unsigned round = 0; round < 60; round++) {
+    for (unsigned round = 0; round < 30; round++) {
         unsigned seed = (unsigned)rand(), pages_before = in_use;
 
         memcpy(saved, model, sizeof(model));
@@ -554,7 +556,7 @@ static void running_out_of_pages_at_any_allocation_changes_nothing(void **state)
         }
         srand(seed + 1);
     }
-    assert_true(failures > 50);
+    assert_true(failures > 20);
     assert_true(table_unmap(&table, MODEL_FIRST, MODEL_PAGES * PAGE_SIZE));
     assert_int_equal(in_use, 1);
     end();

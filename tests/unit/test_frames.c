@@ -233,6 +233,38 @@ static void a_part_of_an_allocation_may_be_freed(void **state)
     frame_free(&frames, first + 5 * PAGE_SIZE, 3);
 }
 
+static void a_full_pool_serves_again_what_was_freed_anywhere(void **state)
+{
+    hpa_t first, last = 0;
+
+    (void)state;
+    assert_true(init(&pc, MIB(4)));
+    first = frame_allocate(&frames, 1, 1);
+    for (hpa_t frame = first; frame != FRAME_NONE; frame = frame_allocate(&frames, 1, 1))
+        last = frame;
+    assert_int_equal(last, frames.pool.first + MIB(4) - PAGE_SIZE);
+    assert_int_equal(memory_count(&frames).pool_used, MIB(4));
+    frame_free(&frames, first, 1);
+    assert_int_equal(frame_allocate(&frames, 1, 1), first);
+    assert_int_equal(frame_allocate(&frames, 1, 1), FRAME_NONE);
+}
+
+static void fragments_behind_a_whole_gib_are_taken_before_it(void **state)
+{
+    static const struct memory_range usable[] = {{MIB(16), MIB(2)}, {GIB(1), GIB(1) + MIB(8) + 0x3000}};
+    static const struct memory_map map = {usable, 2, NULL, 0};
+    struct memory_range pieces[4];
+
+    (void)state;
+    assert_true(init(&map, MIB(2)));
+    assert_int_equal(guest_memory_allocate(&frames, MIB(8), pieces, 4), 1);
+    assert_int_equal(pieces[0].first, GIB(2));
+    assert_int_equal(guest_memory_allocate(&frames, PAGE_SIZE, pieces, 4), 1);
+    assert_int_equal(pieces[0].first, GIB(2) + MIB(8));
+    assert_int_equal(guest_memory_allocate(&frames, GIB(1), pieces, 4), 1);
+    assert_int_equal(pieces[0].first, GIB(1));
+}
+
 static void guests_get_the_largest_units_first(void **state)
 {
     struct memory_range pieces[16];
@@ -397,6 +429,8 @@ int main(void)
         cmocka_unit_test(a_pool_off_the_border_of_2_mib_aligns_by_address),
         cmocka_unit_test(frames_are_distinct_aligned_and_come_back),
         cmocka_unit_test(a_part_of_an_allocation_may_be_freed),
+        cmocka_unit_test(a_full_pool_serves_again_what_was_freed_anywhere),
+        cmocka_unit_test(fragments_behind_a_whole_gib_are_taken_before_it),
         cmocka_unit_test(guests_get_the_largest_units_first),
         cmocka_unit_test(what_cannot_be_had_takes_nothing),
         cmocka_unit_test(a_thousand_guests_come_and_go_without_a_leak),

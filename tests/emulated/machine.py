@@ -34,7 +34,7 @@ info: action=report
 """
 
 
-class Failure(Exception):
+class Failure(RuntimeError):
     """A machine that did not do what was expected of it, with what it said last."""
 
 

@@ -9,6 +9,8 @@ import struct
 import subprocess
 import sys
 
+PT_LOAD = 1
+
 # Name of the file under build/linux -> the package that always depends on the current kernel.
 FLAVOURS = {"debian": "linux-image-amd64", "cloud": "linux-image-cloud-amd64"}
 
@@ -44,15 +46,31 @@ def decompress(data):
     raise ValueError(f"unknown compression, magic {data[:6].hex()}")
 
 
-def elf_end(data):
-    """Where an ELF file ends: the kernel's build may append relocations, which boot loaders do not need."""
-    program_offset, section_offset = struct.unpack_from("<QQ", data, 32)
-    entry_size, count, section_size, sections = struct.unpack_from("<HHHH", data, 54)
-    end = section_offset + section_size * sections
-    for index in range(count):
-        offset, size = struct.unpack_from("<Q16xQ", data, program_offset + index * entry_size + 8)
-        end = max(end, offset + size)
-    return end
+def packed_elf(data):
+    """
+    The same ELF program without what a boot loader only carries: zeros at a segment's end (half of Debian's kernel, whose
+    .bss the bzImage spells out), gaps, symbols and the relocations behind it.
+    """
+    program_offset, entry_size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
+    headers = [list(struct.unpack_from("<IIQQQQQQ", data, program_offset + i * entry_size)) for i in range(count)]
+    result = bytearray(data[:64])
+    struct.pack_into("<Q", result, 32, 64)
+    struct.pack_into("<Q", result, 40, 0)
+    struct.pack_into("<HHHHH", result, 54, 56, count, 0, 0, 0)
+    body, moved, start = bytearray(), [], 4096
+    for header in headers:
+        kind, _, offset, _, _, size, _, _ = header
+        if kind != PT_LOAD:
+            continue
+        contents = data[offset : offset + size].rstrip(b"\0")
+        moved.append((offset, size, start + len(body)))
+        header[2], header[5], header[7] = start + len(body), len(contents), 4096
+        body += contents + b"\0" * (-len(contents) % 4096)
+    for header in headers:
+        if header[0] != PT_LOAD:
+            header[2] = next((new + header[2] - old for old, size, new in moved if old <= header[2] < old + size), 0)
+        result += struct.pack("<IIQQQQQQ", *header)
+    return bytes(result) + b"\0" * (start - len(result)) + bytes(body)
 
 
 def vmlinux(bzimage):
@@ -60,7 +78,7 @@ def vmlinux(bzimage):
     elf = decompress(payload(bzimage))
     if elf[:4] != b"\x7fELF":
         raise ValueError("the payload is not an ELF file")
-    return elf[: elf_end(elf)]
+    return packed_elf(elf)
 
 
 def current_package(name):

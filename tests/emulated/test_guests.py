@@ -1,0 +1,62 @@
+"""The small guests of guests/: each natively, which proves the guest right, and as Keel's guest."""
+import re
+
+import keel
+import listing
+from keel import Failure, Machine, image
+from registry import each
+
+MODES = {"16": "real", "32": "protected", "64": "long"}
+
+# Guests that do not end by `pass`, and the line that Keel has to say of them. Natively they end the machine too.
+ENDINGS = {
+    "triple": r"vm triple: crashed: triple fault at rip 0x",
+    "poweroff": r"vm poweroff: powered off",
+}
+
+
+def mode(guest):
+    """The state that a guest is entered in: that of its `bits`."""
+    source = (keel.ROOT / f"guests/{guest}.asm").read_text()
+    return MODES[re.search(r"^bits (\d+)$", source, re.MULTILINE)[1]]
+
+
+def guests():
+    sources = sorted(path.stem for path in (keel.ROOT / "guests").glob("*.asm"))
+    return [name for name in sources if name not in ("native", "bench") and not name.startswith("elf")]
+
+
+def binary(guest):
+    return keel.BUILD / f"guests/{guest}.bin"
+
+
+def conf(guest, **more):
+    return keel.vm(guest, memory="64M", kernel=guest, format="flat", load="0x8000", entry=mode(guest), **more)
+
+
+def judge(machine, guest):
+    """A guest has passed if it said so; one that failed is shown the line of its source."""
+    failed = re.search(r"failed: check (\d+)", machine.log)
+    if failed:
+        source = listing.source_of_check(binary(guest).with_suffix(".lst"), int(failed[1]))
+        raise Failure(machine.report(f"guests/{guest}.asm, {source}"))
+    if guest not in ENDINGS and not re.search(r"^pass\r?$", machine.log, re.MULTILINE):
+        raise Failure(machine.report("ended, but did not pass"))
+
+
+@each("native", [(name, name) for name in guests()])
+def runs_natively(guest):
+    disk = keel.IMAGES / f"native-{guest}.img"
+    image.boot_image(disk, keel.BUILD / "guests/native.elf", [("guest", binary(guest), "guest")], mode(guest))
+    with Machine(megs=64, ips=20_000_000) as machine:
+        machine.start(disk).finish(60)
+        judge(machine, guest)
+
+
+@each("guest", [(name, name) for name in guests()])
+def runs_in_keel(guest):
+    with keel.Booted(conf(guest), {guest: binary(guest)}, megs=192, ips=20_000_000) as machine:
+        machine.finish(90)
+        judge(machine, guest)
+        ending = ENDINGS.get(guest, rf"vm {guest}: exited with status 1\b")
+        keel.require(re.search(ending, machine.log), machine.report(f"Keel did not say: {ending}"))

@@ -1,0 +1,22 @@
+# How people and tests start Keel.
+JOBS ?= 2
+TEST ?=
+EMULATED := BUILD=$(BUILD) python3 tests/emulated
+
+.PHONY: run test test-emulated iso bench
+
+run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY=)
+	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
+	    --cpus=$(or $(CPUS),1) --memory=$(or $(MEMORY),256M)
+
+iso: all  ## build/keel.iso: GRUB, Keel and Debian's Linux for a CD or a USB stick
+	@$(EMULATED)/iso.py $(BUILD)/keel.iso
+
+test-emulated: all guests  ## whole-system tests (TEST=part of a name, JOBS=2)
+	@$(EMULATED)/run.py -j $(JOBS) $(TEST)
+
+bench: all guests  ## what each kind of exit costs, in instructions
+	@$(EMULATED)/bench.py
+
+test:  ## everything: unit tests, builds, format, whole-system tests
+	@BUILD=$(BUILD) JOBS=$(JOBS) python3 tests/all.py

@@ -1,0 +1,266 @@
+#include "hv/vm/config_keys.h"
+
+#include "hv/lib/string.h"
+
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 'a' - 'A';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The number at the start of `text`; returns what follows it, or NULL if there is none or it is too large. */
+static const char *take_number(const char *text, uint64_t *value)
+{
+    uint64_t base = 10;
+    const char *first;
+
+    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+        base = 16;
+        text += 2;
+    }
+    *value = 0;
+    for (first = text; digit(*text) >= 0 && (uint64_t)digit(*text) < base; text++) {
+        uint64_t next = (uint64_t)digit(*text);
+
+        if (*value > (UINT64_MAX - next) / base)
+            return NULL;
+        *value = *value * base + next;
+    }
+    return text > first ? text : NULL;
+}
+
+/* A decimal number, or 0x and a hexadecimal one, which must be all of `text`. */
+static bool parse_number(const char *text, uint64_t *value)
+{
+    const char *rest = take_number(text, value);
+
+    return rest && *rest == 0;
+}
+
+static bool parse_memory(void *field, const char *value)
+{
+    static const char units[] = "KMG";
+    uint64_t number;
+    const char *rest = take_number(value, &number), *unit;
+    unsigned shift;
+
+    if (!rest || rest[0] == 0 || rest[1] != 0)
+        return false;
+    unit = strchr(units, rest[0] & ~('a' - 'A'));
+    if (!unit || !*unit)
+        return false;
+    shift = 10 * ((unsigned)(unit - units) + 1);
+    if (number > CONFIG_MEMORY_MOST >> shift || number << shift < CONFIG_MEMORY_LEAST ||
+        number << shift & PAGE_MASK)
+        return false;
+    *(uint64_t *)field = number << shift;
+    return true;
+}
+
+static bool parse_vcpus(void *field, const char *value)
+{
+    uint64_t number;
+
+    if (!parse_number(value, &number) || number < 1 || number > VM_VCPUS_MOST)
+        return false;
+    *(unsigned *)field = (unsigned)number;
+    return true;
+}
+
+static const char *skip_blanks(const char *text)
+{
+    while (*text == ' ' || *text == '\t')
+        text++;
+    return text;
+}
+
+/* "0-1,3": numbers and ranges, with blanks between them; or "all". */
+static bool parse_cpus(void *field, const char *value)
+{
+    uint64_t cpus[CONFIG_CPUS / 64] = {0};
+    bool all = strcmp(value, "all") == 0;
+
+    for (const char *at = value; !all; at++) {
+        uint64_t first, last;
+
+        at = take_number(skip_blanks(at), &first);
+        last = first;
+        if (at && *skip_blanks(at) == '-')
+            at = take_number(skip_blanks(skip_blanks(at) + 1), &last);
+        if (!at || last < first || last >= CONFIG_CPUS)
+            return false;
+        for (uint64_t cpu = first; cpu <= last; cpu++)
+            cpus[cpu / 64] |= BIT(cpu % 64);
+        at = skip_blanks(at);
+        if (*at == 0)
+            break;
+        if (*at != ',')
+            return false;
+    }
+    memcpy(field, cpus, sizeof(cpus));
+    return true;
+}
+
+static bool parse_string(void *field, const char *value)
+{
+    *(const char **)field = value;
+    return true;
+}
+
+/* A module's name is one word. */
+static bool parse_name(void *field, const char *value)
+{
+    if (*value == 0 || strchr(value, ' ') || strchr(value, '\t'))
+        return false;
+    *(const char **)field = value;
+    return true;
+}
+
+static bool parse_address(void *field, const char *value)
+{
+    uint64_t address;
+
+    if (!parse_number(value, &address) || address > UINT32_MAX)
+        return false;
+    *(gpa_t *)field = address;
+    return true;
+}
+
+/* One of a list of words; the value is its place. */
+static bool parse_word(void *field, const char *value, const char *const *words)
+{
+    for (unsigned i = 0; words[i]; i++)
+        if (strcmp(value, words[i]) == 0) {
+            *(unsigned *)field = i;
+            return true;
+        }
+    return false;
+}
+
+#define DEFINE_WORDS(function, ...)                                                                          \
+    static bool function(void *field, const char *value)                                                     \
+    {                                                                                                        \
+        static const char *const words[] = {__VA_ARGS__, NULL};                                              \
+        return parse_word(field, value, words);                                                              \
+    }
+
+/* In the order of the enumerations in config.h and load.h. */
+DEFINE_WORDS(parse_all_off, "poweroff", "reboot", "monitor")
+DEFINE_WORDS(parse_serial, "console", "none", "com2", "com3", "com4")
+DEFINE_WORDS(parse_on_crash, "halt", "restart")
+DEFINE_WORDS(parse_format, "auto", "flat")
+DEFINE_WORDS(parse_entry, "real", "protected", "long")
+
+/* com1 to com4 with an optional `,baud`, or none. */
+static bool parse_console(void *field, const char *value)
+{
+    struct config_console *console = field;
+    uint64_t baud = 115200;
+    const char *rest;
+
+    if (strcmp(value, "none") == 0) {
+        console->port = 0;
+        return true;
+    }
+    if (strncmp(value, "com", 3) != 0 || value[3] < '1' || value[3] > '4')
+        return false;
+    rest = skip_blanks(value + 4);
+    if (*rest == ',') {
+        /* A 16550 divides 115200 by a whole number of 16 bits. */
+        if (!parse_number(skip_blanks(rest + 1), &baud) || baud < 2 || baud > 115200 || 115200 % baud)
+            return false;
+    } else if (*rest) {
+        return false;
+    }
+    *console = (struct config_console){(unsigned)(value[3] - '0'), (unsigned)baud};
+    return true;
+}
+
+#define KEEL(field) SECTION_KEEL, offsetof(struct config, field)
+#define VM(field)   SECTION_VM, offsetof(struct config_vm, field)
+#define NEEDED      true
+
+/* clang-format off */
+const struct config_key config_keys[] = {
+    /* section and field, name, parser, default, needed,
+     * `"x" is not` what, what the key means */
+    {KEEL(console), "console", parse_console, "com1,115200", false,
+     "com1 to com4 with an optional baud rate that divides 115200 (com1,115200), or none",
+     "where Keel talks, and every VM without a port of its own"},
+    {KEEL(all_off), "all_off", parse_all_off, "poweroff", false,
+     "poweroff, reboot or monitor",
+     "what to do once every VM is off"},
+    {VM(memory), "memory", parse_memory, "256M", false,
+     "a size from 1M to 1024G, with K, M or G, in whole pages of 4K",
+     "RAM"},
+    {VM(vcpus), "vcpus", parse_vcpus, "1", false,
+     "a number from 1 to 64",
+     "virtual CPUs"},
+    {VM(cpus), "cpus", parse_cpus, "all", false,
+     "a list of cores and ranges of them from 0 to 255 (0-1,3), or all",
+     "cores it may run on"},
+    {VM(kernel), "kernel", parse_name, NULL, NEEDED,
+     "the name of a module, which is one word",
+     "module: Linux bzImage or vmlinux, multiboot, multiboot2, or flat with format = flat"},
+    {VM(ramdisk), "ramdisk", parse_name, NULL, false,
+     "the name of a module, which is one word",
+     "module: initrd of Linux, first module of a multiboot kernel"},
+    {VM(cmdline), "cmdline", parse_string, "", false,
+     "text",
+     "the kernel's command line"},
+    {VM(serial), "serial", parse_serial, "console", false,
+     "console, none, com2, com3 or com4",
+     "where its COM1 talks"},
+    {VM(on_crash), "on_crash", parse_on_crash, "halt", false,
+     "halt or restart",
+     "what to do when it crashes"},
+    {VM(format), "format", parse_format, "auto", false,
+     "auto or flat",
+     "of the kernel: recognised, or bytes to be copied"},
+    {VM(load), "load", parse_address, NULL, false,
+     "an address below 4G, decimal or 0x...",
+     "where a flat kernel goes and starts: 0x100000, with entry = real 0x7c00, if not said"},
+    {VM(entry), "entry", parse_entry, "protected", false,
+     "real, protected or long",
+     "the mode in which a flat kernel starts"},
+};
+/* clang-format on */
+
+const unsigned config_key_count = ARRAY_LENGTH(config_keys);
+
+_Static_assert(ARRAY_LENGTH(config_keys) <= CONFIG_KEYS, "every key has its place in `lines`");
+
+unsigned config_key_index(const struct config_key *key)
+{
+    return (unsigned)(key - config_keys);
+}
+
+const struct config_key *config_find_key(enum config_section section, const char *name)
+{
+    for (unsigned i = 0; i < config_key_count; i++)
+        if (config_keys[i].section == section && strcmp(config_keys[i].name, name) == 0)
+            return &config_keys[i];
+    return NULL;
+}
+
+void config_set_defaults(enum config_section section, void *owner)
+{
+    for (unsigned i = 0; i < config_key_count; i++)
+        if (config_keys[i].section == section && config_keys[i].fallback)
+            config_keys[i].parse((char *)owner + config_keys[i].offset, config_keys[i].fallback);
+}
+
+void config_describe(struct writer *out)
+{
+    for (unsigned i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+
+        print_to(out, "%-4s %-8s  %s: %s", key->section == SECTION_VM ? "vm" : "keel", key->name, key->help,
+                 key->values);
+        if (key->fallback && *key->fallback)
+            print_to(out, "; %s by default", key->fallback);
+        print_to(out, "%s\n", key->needed ? "; needed" : "");
+    }
+}

@@ -30,13 +30,27 @@ include hv/load/load.mk
 -include guests/guests.mk
 -include tests/tests.mk
 
+# Linked twice: the second time with the symbol table of the first, which lies behind everything that it describes.
+$(BUILD)/keel.elf: $(BUILD)/keel.first.elf boot/symbols.awk linker.ld
+	@echo '  LINK $@'
+	@nm -n $< | awk -f boot/symbols.awk > $(BUILD)/symbols.asm
+	@$(NASM) -f elf64 -o $(BUILD)/symbols.o $(BUILD)/symbols.asm
+	@$(CC) $(LDFLAGS) -T linker.ld -o $@.debug $(OBJECTS) $(BUILD)/symbols.o
+	@$(OBJCOPY) --strip-debug --strip-unneeded $@.debug $@
+	@size=$$(stat -c %s $@); [ $$size -le 262144 ] || { echo "$@ has $$size bytes, 262144 are allowed"; rm $@; exit 1; }
+
+$(BUILD)/keel.first.elf: $(OBJECTS) linker.ld
+	@$(CC) $(LDFLAGS) -T linker.ld -o $@ $(OBJECTS)
+
 $(BUILD)/keel/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c $< -o $@
+	@echo '  CC   $<'
+	@$(CC) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/keel/%.asm.o: %.asm Makefile
 	@mkdir -p $(@D)
-	$(NASM) -f elf64 -g -F dwarf -Werror -I. -MD $(@:.o=.d) -MT $@ -o $@ $<
+	@echo '  NASM $<'
+	@$(NASM) -f elf64 -g -F dwarf -Werror -I. -MD $(@:.o=.d) -MT $@ -o $@ $<
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'

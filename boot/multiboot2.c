@@ -127,7 +127,7 @@ static void read_mmap(struct boot_info *out, const struct tag *tag)
         }
         if (!has_room(out, "ranges of memory", out->memory_count, ARRAY_LENGTH(out->memory)))
             return;
-        out->memory[out->memory_count++] = (struct memory_range){
+        out->memory[out->memory_count++] = (struct boot_memory){
             .first = in.base_addr,
             .size = in.length,
             .type = in.type >= MEMORY_RAM && in.type <= MEMORY_BAD ? in.type : MEMORY_RESERVED,

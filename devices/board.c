@@ -268,3 +268,12 @@ unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3])
     local_apic_msr_ranges(&board->apics[vcpu->id], ranges);
     return 3;
 }
+
+const struct board_ops pc_board = {
+    .size = board_size,
+    .create = board_create,
+    .reset = board_reset,
+    .stop = board_stop,
+    .serial_input = board_serial_input,
+    .msr_ranges = board_msr_ranges,
+};

@@ -1,13 +1,8 @@
 /* The PC that every VM is: which devices it has, at which addresses, and how their lines are wired. */
 #pragma once
 
+#include "hv/vm/board.h"
 #include "hv/vm/vm.h"
-
-/* Where a VM's serial port talks to: Keel's console multiplexer, a physical port, or nothing. */
-struct serial_backend {
-    void (*put)(void *owner, uint8_t byte); /* may be NULL: output is dropped */
-    void *owner;
-};
 
 /*
  * The memory that the devices of a VM with `vcpus` vCPUs need, in bytes; the caller allocates it zeroed,
@@ -36,3 +31,6 @@ bool board_press_power_button(struct vm *vm);
 /* The MSR ranges of the vCPU's local APIC (IA32_APIC_BASE, x2APIC, IA32_TSC_DEADLINE). Returns how many, at
  * most 3. */
 unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3]);
+
+/* All of this as the core takes it. */
+extern const struct board_ops pc_board;

@@ -15,7 +15,7 @@ enum memory_type {
     MEMORY_BAD = 5,
 };
 
-struct memory_range {
+struct boot_memory {
     hpa_t first;
     uint64_t size; /* not 0; first + size does not wrap */
     uint32_t type; /* enum memory_type; unknown ones are reserved */
@@ -53,7 +53,7 @@ struct boot_info {
     const char *cmdline;     /* "" if there is none */
     const char *loader_name; /* "" if it did not say */
 
-    struct memory_range memory[256]; /* as handed over: in any order, may overlap */
+    struct boot_memory memory[256]; /* as handed over: in any order, may overlap */
     unsigned memory_count;
     struct efi_range efi_memory[512];
     unsigned efi_memory_count;

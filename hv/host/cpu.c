@@ -95,7 +95,6 @@ void cpu_load_tables(struct cpu *cpu)
 }
 
 /* A core's stacks lie in one window: each is mapped, with a page that is not mapped below it. */
-#define STACKS_BASE   0xffffe00000000000
 #define STACKS_STRIDE KIB(64)
 
 static const struct {
@@ -105,7 +104,7 @@ static const struct {
 struct cpu *cpu_create(uint32_t apic_id)
 {
     struct cpu *cpu = host_allocate(sizeof(*cpu));
-    uint64_t base = STACKS_BASE + cpu_count * STACKS_STRIDE;
+    uint64_t base = STACKS_WINDOW + cpu_count * STACKS_STRIDE;
     uint64_t top = 0;
 
     if (!cpu || cpu_count == CPUS_MOST)

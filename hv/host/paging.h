@@ -11,6 +11,9 @@
 #define IMAGE_BASE   0xffffffff80000000 /* the image: link address minus load address */
 #define PHYS_WINDOW  0xffff800000000000 /* physical memory that Keel itself uses, at its address plus this */
 #define GUEST_WINDOW 0xffffc00000000000 /* the served VM's RAM, at its guest-physical address plus this */
+#define STACKS_WINDOW 0xffffe00000000000 /* the cores' stacks */
+
+struct frames;
 
 static inline void *phys_to_virt(hpa_t physical)
 {
@@ -38,7 +41,6 @@ hpa_t paging_root(void);
 
 /* Maps physical memory for Keel's own use: read-only, writable, or a device's registers (uncached). NULL: no memory. */
 void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping);
-void host_unmap(hpa_t physical, uint64_t size);
 
 /* Maps `pages` fresh zeroed pages at an address of the caller's. */
 bool host_map_new(uint64_t address, unsigned pages);
@@ -53,10 +55,12 @@ extern const struct page_source host_pages;
 /* An address space that is Keel's plus [GUEST_WINDOW + gpa) mapped by guest_space_map. */
 bool guest_space_create(struct table *space);
 bool guest_space_map(struct table *space, gpa_t gpa, hpa_t physical, uint64_t size);
-void guest_space_destroy(struct table *space);
 
-/* Counts leaves in an address space and those both writable and executable; prints each of the latter. */
+/* The machine's memory, for guests' RAM and for the log. */
+struct frames *host_frames(void);
+
+/* Counts leaves in an address space (NULL: Keel's own) and those both writable and executable; names the latter. */
 struct paging_audit {
     uint64_t pages, writable_and_executable;
 };
-struct paging_audit paging_audit(hpa_t root);
+struct paging_audit paging_audit(const struct table *space);

@@ -154,6 +154,26 @@ bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
     return answered;
 }
 
+bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value)
+{
+    const struct bus_range *range = bus_find(bus, number);
+
+    if (likely(range && device_read(range->device, number - range->first, 8, value)))
+        return true;
+    count_miss(bus, number);
+    return false;
+}
+
+bool bus_write_number(struct bus *bus, uint64_t number, uint64_t value)
+{
+    const struct bus_range *range = bus_find(bus, number);
+
+    if (likely(range && device_write(range->device, number - range->first, 8, value)))
+        return true;
+    count_miss(bus, number);
+    return false;
+}
+
 void bus_reset(const struct bus *bus)
 {
     for (unsigned i = 0; i < bus->count; i++)

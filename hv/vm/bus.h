@@ -65,6 +65,13 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address);
 bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value);
 bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value);
 
+/*
+ * The same on a bus where an address is a number and an access is 8 bytes of that one number: MSRs and hypercalls.
+ * `value` is untouched by a read that nobody answered.
+ */
+bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value);
+bool bus_write_number(struct bus *bus, uint64_t number, uint64_t value);
+
 /* Calls each device's reset once. */
 void bus_reset(const struct bus *bus);
 

@@ -1,6 +1,7 @@
 /* A virtual machine: its memory, buses and vCPUs, and how it ends. */
 #pragma once
 
+#include "ept/table.h"
 #include "hv/lib/base.h"
 #include "hv/lib/spinlock.h"
 #include "hv/vm/bus.h"
@@ -20,6 +21,15 @@ enum vm_end {
     VM_CRASHED,     /* `reason` says why in words */
 };
 
+/* Where a piece of the VM's RAM really is. */
+struct vm_backing {
+    gpa_t gpa;
+    hpa_t physical;
+    uint64_t size;
+};
+
+#define VM_PIECES_MOST 32
+
 struct vm {
     char name[VM_NAME_MOST];
     unsigned id; /* from 1 */
@@ -31,7 +41,13 @@ struct vm {
     enum vm_end end;
     unsigned status;
     char reason[160];
-    void *board; /* the devices, as devices/board.c keeps them */
+    void *board;  /* the devices, as devices/board.c keeps them */
+    void *vendor; /* second-level paging, as the vendor keeps it */
+    struct table space; /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
+    hpa_t host_cr3;
+    struct vm_backing backing[VM_PIECES_MOST + 2];
+    unsigned backing_count;
+    void *life; /* what hv/vm/life.c remembers to start it again and to give everything back */
 };
 
 /*

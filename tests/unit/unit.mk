@@ -19,12 +19,13 @@ $(UNIT_RUN): unit-%: $(BUILD)/unit/test_%
 # One program a test: its own file, the fakes, and the sources that sources.mk names for it.
 define unit_program
 $(BUILD)/unit/test_$(1): $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/test_$(1).c tests/unit/fake.c $(sources_$(1)))
-	$$(HOST_CC) $$(UNIT_CFLAGS) $$^ -o $$@ -lcmocka $(libraries_$(1))
+	@$$(HOST_CC) $$(UNIT_CFLAGS) $$^ -o $$@ -lcmocka $(libraries_$(1))
 endef
 $(foreach test,$(UNIT_TESTS),$(eval $(call unit_program,$(test))))
 
 $(BUILD)/unit/%.o: %.c
 	@mkdir -p $(@D)
-	$(HOST_CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  HOST $<'
+	@$(HOST_CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
 
 -include $(shell find $(BUILD)/unit -name '*.d' 2>/dev/null)

@@ -1,0 +1,223 @@
+/* The bring-up, in order, and the one place that knows every room. */
+#include "boot/multiboot2.h"
+#include "devices/board.h"
+#include "hv/debug/console.h"
+#include "hv/debug/log_ring.h"
+#include "hv/host/acpi.h"
+#include "hv/host/apic.h"
+#include "hv/host/calibrate.h"
+#include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+#include "hv/host/frames.h"
+#include "hv/host/interrupts.h"
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/host/smp.h"
+#include "hv/host/timer.h"
+#include "hv/host/x86.h"
+#include "hv/lib/string.h"
+#include "hv/vm/config.h"
+#include "hv/vm/life.h"
+#include "hv/vm/sched.h"
+#include "vmx/ops.h"
+
+const struct virt_ops *virt;
+
+static struct boot_info info;
+static struct config config;
+static struct module modules[ARRAY_LENGTH(info.modules)];
+
+/* How far it got, for whoever watches port 0x80. */
+static void stage(uint8_t code)
+{
+    outb(0x80, code);
+}
+
+/* Ends without a panic's alarm: the machine is as it should be, but Keel cannot run here. */
+static _Noreturn void stop_in_words(const char *what)
+{
+    log_line("Keel stops: %s", what);
+    for (;;)
+        __asm__ volatile("cli\n hlt");
+}
+
+static void say_memory(void)
+{
+    struct memory_counts counts = memory_count(host_frames());
+
+    log_line("memory: %lu MiB for guests, the largest piece %lu MiB; %lu KiB for Keel, %lu KiB of it used",
+             counts.guest_total / MIB(1), counts.largest_free / MIB(1), counts.pool_total / KIB(1),
+             counts.pool_used / KIB(1));
+}
+
+/* Time, interrupts and the boot core's own tables. */
+static void start_machine(void)
+{
+    struct cpu *cpu;
+    const char *by;
+
+    acpi_init(&info);
+    apic_init();
+    cpu = cpu_create(0);
+    if (!cpu)
+        panic("no memory for the boot core's stacks");
+    interrupts_init();
+    cpu_load_tables(cpu);
+    apic_enable();
+    cpu->apic_id = apic_id();
+    cpu->online = true;
+    log_cores_known();
+    legacy_interrupts_off();
+    by = clock_calibrate();
+    clock_read_rtc();
+    if (by)
+        log_line("clock: TSC at %lu.%06lu MHz, measured by %s", clock_hz() / 1000000, clock_hz() % 1000000, by);
+    else
+        log_line("clock: nothing here to measure the TSC by: 1 GHz is assumed, guests' time will be wrong");
+    interrupts_handle(VECTOR_TIMER, timer_interrupt);
+    interrupts_handle(VECTOR_SERIAL, console_poll);
+    apic_timer_init();
+    log_line("interrupts: %s; %u processors, %u I/O APICs", apic_description(), MAX(machine.apic_count, 1u),
+             machine.ioapic_count);
+}
+
+static void choose_vendor(void)
+{
+    static const struct virt_ops *const vendors[] = {&vmx_ops};
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(vendors) && !virt; i++)
+        if (vendors[i]->present())
+            virt = vendors[i];
+    if (!virt)
+        stop_in_words("this CPU shows no VMX (CPUID.1:ECX[5]). Turn on \"Intel Virtualization Technology\" (VT-x) in "
+                      "the firmware's set-up; in an emulator choose a CPU model that has it (Bochs: cpu: "
+                      "model=corei7_skylake_x; QEMU with KVM: -cpu host, nesting on).");
+    if (!virt->preflight())
+        stop_in_words("the CPU lacks what is named above.");
+}
+
+static void start_other_core(void)
+{
+    apic_timer_init();
+    if (!virt->enable())
+        for (;;)
+            interrupts_wait();
+    sched_loop(vm_vcpu_stopped);
+}
+
+static void all_off(void)
+{
+    static const char *const words[] = {"powering the machine off", "restarting the machine",
+                                        "waiting at the console"};
+
+    log_line("all VMs are off: %s", words[config.all_off]);
+    if (config.all_off == ALL_OFF_POWEROFF)
+        machine_power_off();
+    if (config.all_off == ALL_OFF_REBOOT)
+        machine_reboot();
+}
+
+static unsigned map_modules(void)
+{
+    for (unsigned i = 0; i < info.module_count; i++) {
+        modules[i] = (struct module){.name = info.modules[i].name,
+                                     .arguments = info.modules[i].arguments,
+                                     .bytes = host_map(info.modules[i].first, MAX(info.modules[i].size, 1u), HOST_READ),
+                                     .size = info.modules[i].size};
+        if (!modules[i].bytes)
+            panic("no memory to map module %s", modules[i].name);
+    }
+    return info.module_count;
+}
+
+static void read_config(unsigned module_count)
+{
+    for (unsigned i = 0; i < module_count; i++)
+        if (strcmp(modules[i].name, CONFIG_FILE) == 0) {
+            config_parse(CONFIG_FILE, (const char *)modules[i].bytes, modules[i].size, &config);
+            config_resolve(&config, modules, module_count);
+            return;
+        }
+    log_line("there is no module named %s: one VM of the modules `kernel` and `ramdisk`", CONFIG_FILE);
+    if (config_default(&config, modules, module_count))
+        config_resolve(&config, modules, module_count);
+}
+
+static void open_console(void)
+{
+    struct serial *serial = config.console.port ? &serial_ports[config.console.port - 1] : NULL;
+
+    if (serial && serial_init(serial, config.console.baud)) {
+        console_init(serial);
+        interrupts_handle(VECTOR_SERIAL, console_poll);
+        if (!ioapic_route_isa(serial->irq, VECTOR_SERIAL, this_cpu()->apic_id))
+            log_line("console: no I/O APIC brings its interrupt: typing will not work");
+        serial_interrupts_on(serial);
+    }
+}
+
+static void audit_paging(void)
+{
+    struct paging_audit audit = paging_audit(NULL);
+
+    if (audit.writable_and_executable)
+        panic("%lu of %lu mapped pages are writable and executable", audit.writable_and_executable, audit.pages);
+    log_line("paging: %lu mapped pages, none writable and executable", audit.pages);
+}
+
+static unsigned launch_vms(void)
+{
+    unsigned launched = 0;
+
+    for (unsigned i = 0; i < config.vm_count; i++)
+        if (config.vms[i].start && vm_launch(&config.vms[i], &pc_board, i + 1))
+            launched++;
+    return launched;
+}
+
+/* The rest of the bring-up, on the boot core's own stack. */
+static void run(void)
+{
+    stage(0x24);
+    choose_vendor();
+    if (!virt->enable())
+        stop_in_words("hardware virtualization cannot be turned on on the boot core.");
+    stage(0x25);
+    smp_start(&info, start_other_core);
+    log_line("smp: %u core%s", cpu_count, cpu_count == 1 ? "" : "s");
+    stage(0x26);
+    read_config(map_modules());
+    open_console();
+    audit_paging();
+    say_memory();
+    stage(0x27);
+    vm_all_off = all_off;
+    if (!launch_vms())
+        log_line("no VM was started. See the lines above for what each one lacked.");
+    if (!vm_running())
+        all_off();
+    sched_loop(vm_vcpu_stopped);
+}
+
+extern _Noreturn void stack_switch(uint64_t top, void (*next)(void));
+
+/* Called by entry.asm with the physical address of the boot loader's information; the low 4 GiB are mapped as they are. */
+_Noreturn void keel_main(uint64_t information);
+_Noreturn void keel_main(uint64_t information)
+{
+    stage(0x20);
+    log_start();
+    console_init(serial_init(&serial_ports[0], 115200) ? &serial_ports[0] : NULL);
+    log_line("Keel, a microhypervisor");
+    stage(0x21);
+    cpu_enable_features();
+    if (!multiboot2_parse((const void *)information, MULTIBOOT2_INFO_MOST, &info))
+        stop_in_words("the boot loader handed over nothing that Keel can read.");
+    log_line("booted by %s, %u modules", *info.loader_name ? info.loader_name : "a nameless boot loader",
+             info.module_count);
+    stage(0x22);
+    paging_init(&info);
+    stage(0x23);
+    start_machine();
+    stack_switch(this_cpu()->stack_top, run);
+}

@@ -1,0 +1,213 @@
+#include "hv/host/paging.h"
+
+#include "hv/host/frames.h"
+#include "hv/host/log.h"
+#include "hv/host/x86.h"
+#include "hv/lib/string.h"
+
+extern const char image_start[], text_end[], rodata_end[], image_end[];
+
+static struct frames frames;
+static struct table keel;
+static struct spinlock mapping_lock;
+
+#define POOL_LEAST     MIB(4)
+#define POOL_MOST      MIB(512)
+#define POOL_SHARE     32      /* of all memory, one part */
+#define ROOT_SPAN      GIB(512) /* what an entry of the root spans */
+#define LOW_MEMORY     MIB(1)
+#define SLOTS_BORROWED 4 /* root entries of the physical window that guests' spaces share: 2 TiB */
+
+/* The boot page tables map the low 4 GiB where they are: until the final tables are on, the pool is seen there. */
+#define BOOT_REACH GIB(4)
+
+static bool take_page(void *context, uint64_t *physical)
+{
+    (void)context;
+    *physical = frame_allocate(&frames, 1, 1);
+    if (*physical == FRAME_NONE)
+        return false;
+    memset((void *)(frames.window + *physical), 0, PAGE_SIZE);
+    return true;
+}
+
+static void give_page(void *context, uint64_t physical)
+{
+    (void)context;
+    frame_free(&frames, physical, 1);
+}
+
+static uint64_t *see_page(void *context, uint64_t physical)
+{
+    (void)context;
+    return (uint64_t *)(frames.window + physical);
+}
+
+const struct page_source host_pages = {take_page, give_page, see_page, NULL};
+
+/* What is not for use: everything but RAM, the first MiB, Keel's image, the modules. */
+static size_t list_reserved(const struct boot_info *info, struct memory_range *out, size_t most)
+{
+    size_t count = 0;
+
+    out[count++] = (struct memory_range){0, LOW_MEMORY};
+    out[count++] = (struct memory_range){(uint64_t)image_start - IMAGE_BASE, (uint64_t)(image_end - image_start)};
+    for (unsigned i = 0; i < info->module_count && count < most; i++)
+        out[count++] = (struct memory_range){info->modules[i].first, info->modules[i].size};
+    for (unsigned i = 0; i < info->memory_count && count < most; i++)
+        if (info->memory[i].type != MEMORY_RAM)
+            out[count++] = (struct memory_range){info->memory[i].first, info->memory[i].size};
+    return count;
+}
+
+static void take_stock(const struct boot_info *info)
+{
+    static struct memory_range usable[ARRAY_LENGTH(info->memory)];
+    static struct memory_range reserved[ARRAY_LENGTH(info->memory) + ARRAY_LENGTH(info->modules) + 2];
+    struct memory_map map = {.usable = usable, .reserved = reserved};
+    uint64_t total = 0, wanted;
+
+    for (unsigned i = 0; i < info->memory_count; i++)
+        if (info->memory[i].type == MEMORY_RAM) {
+            usable[map.usable_count++] = (struct memory_range){info->memory[i].first, info->memory[i].size};
+            total += info->memory[i].size;
+        }
+    map.reserved_count = list_reserved(info, reserved, ARRAY_LENGTH(reserved));
+    wanted = ALIGN_UP(MIN(MAX(total / POOL_SHARE, POOL_LEAST), POOL_MOST), MIB(2));
+    if (!frames_init(&frames, &map, wanted, BOOT_REACH, 0) &&
+        !frames_init(&frames, &map, POOL_LEAST, BOOT_REACH, 0))
+        panic("too little memory: Keel needs %lu MiB in one piece below 4 GiB for itself, the largest free piece has %lu "
+              "KiB of %lu MiB in all. Give the machine more memory.",
+              POOL_LEAST / MIB(1), frames.pool.size / KIB(1), total / MIB(1));
+}
+
+static void map_or_stop(uint64_t from, hpa_t to, uint64_t size, unsigned access)
+{
+    if (!table_map(&keel, from, to, size, access | TABLE_GLOBAL, PAT_WB))
+        panic("no memory for Keel's own page tables");
+}
+
+static void map_image(const char *from, const char *to, unsigned access)
+{
+    map_or_stop((uint64_t)from, (uint64_t)from - IMAGE_BASE, (uint64_t)(to - from), access);
+}
+
+void paging_init(const struct boot_info *info)
+{
+    uint32_t a, b, c, d;
+
+    take_stock(info);
+    cpuid(0x80000001, 0, &a, &b, &c, &d);
+    if (!table_init(&keel, &table_format_x86, &host_pages, 4, d & BIT(26) ? 3 : 2))
+        panic("no memory for Keel's own page tables");
+    map_image(image_start, text_end, TABLE_READ | TABLE_EXECUTE);
+    map_image(text_end, rodata_end, TABLE_READ);
+    map_image(rodata_end, image_end, TABLE_READ | TABLE_WRITE);
+    map_or_stop(PHYS_WINDOW + frames.pool.first, frames.pool.first, frames.pool.size, TABLE_READ | TABLE_WRITE);
+    write_cr3(keel.root);
+    frames.window = PHYS_WINDOW;
+}
+
+hpa_t paging_root(void)
+{
+    return keel.root;
+}
+
+void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping)
+{
+    unsigned access = TABLE_READ | TABLE_GLOBAL | (mapping == HOST_READ ? 0 : TABLE_WRITE);
+    hpa_t first = ALIGN_DOWN(physical, PAGE_SIZE), end = ALIGN_UP(physical + size, PAGE_SIZE);
+    struct table_leaf leaf;
+    bool mapped = true;
+
+    if (size == 0 || end < physical || end > SLOTS_BORROWED * ROOT_SPAN)
+        return NULL;
+    spin_lock(&mapping_lock);
+    for (hpa_t page = first; page < end && mapped; page += PAGE_SIZE)
+        if (!table_query(&keel, PHYS_WINDOW + page, &leaf))
+            mapped = table_map(&keel, PHYS_WINDOW + page, page, PAGE_SIZE, access,
+                               mapping == HOST_DEVICE ? PAT_UC : PAT_WB);
+    spin_unlock(&mapping_lock);
+    return mapped ? phys_to_virt(physical) : NULL;
+}
+
+bool host_map_new(uint64_t address, unsigned pages)
+{
+    for (unsigned i = 0; i < pages; i++) {
+        uint64_t physical;
+        bool mapped;
+
+        if (!take_page(NULL, &physical))
+            return false;
+        spin_lock(&mapping_lock);
+        mapped = table_map(&keel, address + i * PAGE_SIZE, physical, PAGE_SIZE,
+                           TABLE_READ | TABLE_WRITE | TABLE_GLOBAL, PAT_WB);
+        spin_unlock(&mapping_lock);
+        if (!mapped)
+            return false;
+    }
+    return true;
+}
+
+void *host_allocate(uint64_t size)
+{
+    uint64_t count = ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE;
+    hpa_t first = frame_allocate(&frames, count, 1);
+
+    if (first == FRAME_NONE)
+        return NULL;
+    return memset(phys_to_virt(first), 0, count * PAGE_SIZE);
+}
+
+void host_free(void *memory, uint64_t size)
+{
+    frame_free(&frames, virt_to_phys(memory), ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
+}
+
+struct frames *host_frames(void)
+{
+    return &frames;
+}
+
+bool guest_space_create(struct table *space)
+{
+    static const struct {
+        uint64_t first, spans;
+    } shared[] = {{PHYS_WINDOW, SLOTS_BORROWED}, {STACKS_WINDOW, 1}, {ALIGN_DOWN(IMAGE_BASE, ROOT_SPAN), 1}};
+    bool complete;
+
+    if (!table_init(space, &table_format_x86, &host_pages, 4, keel.largest_leaf))
+        return false;
+    spin_lock(&mapping_lock);
+    complete = true;
+    for (unsigned i = 0; i < ARRAY_LENGTH(shared) && complete; i++)
+        complete = table_borrow(space, &keel, shared[i].first, shared[i].spans * ROOT_SPAN);
+    spin_unlock(&mapping_lock);
+    return complete;
+}
+
+bool guest_space_map(struct table *space, gpa_t gpa, hpa_t physical, uint64_t size)
+{
+    return gpa + size <= ROOT_SPAN &&
+           table_map(space, GUEST_WINDOW + gpa, physical, size, TABLE_READ | TABLE_WRITE, PAT_WB);
+}
+
+static void audit_leaf(void *context, const struct table_leaf *leaf)
+{
+    struct paging_audit *audit = context;
+    unsigned both = TABLE_WRITE | TABLE_EXECUTE;
+
+    audit->pages++;
+    if ((leaf->access & both) != both)
+        return;
+    audit->writable_and_executable++;
+    log_line("paging: 0x%lx, %lu bytes, is writable and executable", leaf->address, leaf->size);
+}
+
+struct paging_audit paging_audit(const struct table *space)
+{
+    struct paging_audit audit = {0};
+
+    table_visit(space ? space : &keel, audit_leaf, &audit);
+    return audit;
+}

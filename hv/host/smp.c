@@ -1,0 +1,107 @@
+#include "hv/host/smp.h"
+
+#include "hv/host/acpi.h"
+#include "hv/host/apic.h"
+#include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/lib/string.h"
+
+extern const char trampoline_start[], trampoline_end[];
+extern uint64_t ap_cr3, ap_stack;
+extern struct cpu *ap_cpu;
+
+static void (*begin_here)(void);
+
+static void wait_microseconds(uint64_t microseconds)
+{
+    uint64_t end = clock_now() + clock_hz() / 1000000 * microseconds;
+
+    while (clock_now() < end)
+        cpu_pause();
+}
+
+/* The highest page of RAM below 640 KiB: the start-up IPI reaches only the first MiB. 0: there is none. */
+static hpa_t trampoline_page(const struct boot_info *info)
+{
+    hpa_t best = 0;
+
+    for (unsigned i = 0; i < info->memory_count; i++) {
+        uint64_t end = MIN(info->memory[i].first + info->memory[i].size, 0xa0000);
+        hpa_t page = end >= PAGE_SIZE ? ALIGN_DOWN(end - PAGE_SIZE, PAGE_SIZE) : 0;
+
+        if (info->memory[i].type == MEMORY_RAM && info->memory[i].first <= page && page > best)
+            best = page;
+    }
+    return best;
+}
+
+/* Called from the trampoline on the new core's own stack and the final page tables. */
+void cpu_start_here(struct cpu *cpu);
+void cpu_start_here(struct cpu *cpu)
+{
+    cpu_enable_features();
+    cpu_load_tables(cpu);
+    apic_enable();
+    __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
+    begin_here();
+    panic("core %u has nothing to do", cpu->index);
+}
+
+static bool wait_until_online(const struct cpu *cpu)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        if (__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE))
+            return true;
+        wait_microseconds(100);
+    }
+    return false;
+}
+
+/* SDM, "Typical BSP Initialization Sequence". */
+static bool start_one(struct cpu *cpu, uint8_t page)
+{
+    ap_cr3 = paging_root();
+    ap_stack = cpu->stack_top;
+    ap_cpu = cpu;
+    apic_send_init(cpu->apic_id);
+    wait_microseconds(10000);
+    for (unsigned i = 0; i < 2; i++) {
+        apic_send_startup(cpu->apic_id, page);
+        wait_microseconds(200);
+        if (__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE))
+            return true;
+    }
+    return wait_until_online(cpu);
+}
+
+void smp_start(const struct boot_info *info, void (*begin)(void))
+{
+    hpa_t page = trampoline_page(info);
+    void *code = page ? host_map(page, PAGE_SIZE, HOST_WRITE) : NULL;
+
+    begin_here = begin;
+    if (machine.apic_count > 1 && !code) {
+        log_line("smp: no usable page below 640 KiB to start other cores from: only the boot core is used");
+        return;
+    }
+    for (unsigned i = 0; i < machine.apic_count; i++) {
+        struct cpu *cpu;
+
+        if (machine.apic_ids[i] == this_cpu()->apic_id)
+            continue;
+        cpu = cpu_create(machine.apic_ids[i]);
+        if (!cpu) {
+            log_line("smp: no memory for more than %u cores", cpu_count);
+            return;
+        }
+        memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+        if (!start_one(cpu, (uint8_t)(page >> PAGE_SHIFT))) {
+            log_line("smp: the core with APIC id %u did not start within 100 ms: it is left alone", cpu->apic_id);
+            cpu_count--; /* the last one made */
+            cpus[cpu_count] = NULL;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+/* The other cores of the machine. */
+#pragma once
+
+#include "hv/host/boot_info.h"
+#include "hv/lib/base.h"
+
+/*
+ * Starts every core that ACPI names, by INIT-SIPI-SIPI, one after the other; each calls `begin` on its own stack and
+ * never returns from it. One that does not come up within a tenth of a second is named in a log line and left alone.
+ */
+void smp_start(const struct boot_info *info, void (*begin)(void));

@@ -1,0 +1,424 @@
+#include "hv/vm/life.h"
+
+#include "hv/debug/console.h"
+#include "hv/debug/crash.h"
+#include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+#include "hv/host/frames.h"
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/lib/string.h"
+#include "hv/load/acpi.h"
+#include "hv/load/guest_map.h"
+#include "hv/load/pc.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/emulate.h"
+#include "hv/vm/msr.h"
+#include "hv/vm/sched.h"
+#include "hv/vm/virt.h"
+
+/* A VM and all that must outlive a restart or be given back at the end. */
+struct life {
+    struct vm vm;
+    const struct config_vm *config;
+    const struct board_ops *board;
+    struct console_client console;
+    struct memory_range pieces[VM_PIECES_MOST];
+    unsigned piece_count;
+    unsigned live; /* vCPUs that cores still have */
+    void *devices;
+    size_t devices_size;
+    struct cpuid_limits limits;
+};
+
+void (*vm_all_off)(void);
+static unsigned running;
+
+/* Cuts one allocation into the parts of a vCPU. */
+struct carver {
+    uint8_t *next;
+};
+
+static void *carve(struct carver *carver, size_t size)
+{
+    void *part = carver->next;
+
+    carver->next += ALIGN_UP(size, 64);
+    return part;
+}
+
+#define LOCAL_APIC_RANGES 3
+
+/* The parts of a vCPU, in the order in which they are carved; `made` NULL only adds up the sizes. */
+static struct vcpu *lay_out_vcpu(struct carver *carver, bool fill)
+{
+    struct vcpu *vcpu = carve(carver, sizeof(*vcpu));
+    void *cpuid = carve(carver, cpuid_table_size());
+    void *msrs = carve(carver, sizeof(struct msr_state));
+    void *cache = carve(carver, decode_cache_size());
+
+    if (fill) {
+        vcpu->cpuid = cpuid;
+        vcpu->msrs = msrs;
+        vcpu->decode_cache = cache;
+    }
+    return vcpu;
+}
+
+static size_t vcpu_size(void)
+{
+    struct carver sizes = {0};
+
+    lay_out_vcpu(&sizes, false);
+    carve(&sizes, msr_devices_size());
+    carve(&sizes, (msr_range_count() + LOCAL_APIC_RANGES) * sizeof(struct bus_range));
+    return (size_t)sizes.next;
+}
+
+void vcpu_cpuid_changed(struct vcpu *vcpu)
+{
+    cpuid_refresh(vcpu, vcpu_get(vcpu, REG_CR4), vcpu->local.last != 0, vcpu->xcr0, vcpu->msrs->xss);
+}
+
+static void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+    cpuid(leaf, subleaf, &out->eax, &out->ebx, &out->ecx, &out->edx);
+}
+
+static bool create_vcpu(struct life *life, unsigned id)
+{
+    void *memory = host_allocate(vcpu_size());
+    struct carver carver = {memory};
+    struct vcpu *vcpu;
+
+    if (!memory)
+        return false;
+    vcpu = lay_out_vcpu(&carver, true);
+    vcpu->vm = &life->vm;
+    vcpu->id = id;
+    life->vm.vcpus[id] = vcpu;
+    cpuid_init(vcpu, life->config->vcpus, &life->limits, native_cpuid);
+    return virt->vcpu_create(vcpu);
+}
+
+/* The MSR bus needs the board's local APIC: made when both are there. */
+static bool create_msr_bus(struct life *life, struct vcpu *vcpu)
+{
+    struct carver carver = {(uint8_t *)vcpu};
+    struct bus_range *ranges;
+    unsigned count = msr_range_count();
+    void *devices;
+
+    lay_out_vcpu(&carver, false);
+    devices = carve(&carver, msr_devices_size());
+    ranges = carve(&carver, (count + LOCAL_APIC_RANGES) * sizeof(struct bus_range));
+    msr_ranges(vcpu, devices, ranges);
+    count += life->board->msr_ranges(vcpu, ranges + count);
+    return bus_init(&vcpu->msr_bus, "msr", ranges, count) && bus_init(&vcpu->hypercall_bus, "hypercall", NULL, 0);
+}
+
+/* RAM below the PCI hole is backed from offset 0 on, the rest from 4 GiB on: alignment is kept, large pages fit. */
+static gpa_t backing_gpa(uint64_t offset)
+{
+    return offset < PC_PCI_HOLE ? offset : offset - PC_PCI_HOLE + GIB(4);
+}
+
+/* Cuts [offset, offset + size) of a piece at the borders of the regions, leaving out what no region has. */
+static bool back(struct vm *vm, uint64_t offset, hpa_t physical, uint64_t size)
+{
+    for (unsigned i = 0; i < vm->memory.count; i++) {
+        const struct guest_region *region = &vm->memory.regions[i];
+        uint64_t begin = region->first < GIB(4) ? region->first : region->first - GIB(4) + PC_PCI_HOLE;
+        uint64_t first = MAX(begin, offset), end = MIN(begin + region->size, offset + size);
+
+        if (first >= end)
+            continue;
+        if (vm->backing_count == ARRAY_LENGTH(vm->backing))
+            return false;
+        vm->backing[vm->backing_count++] =
+            (struct vm_backing){backing_gpa(first), physical + (first - offset), end - first};
+    }
+    return true;
+}
+
+static bool create_memory(struct life *life)
+{
+    struct vm *vm = &life->vm;
+    uint64_t offset = 0;
+
+    vm->memory.count = guest_map_split(life->config->memory, vm->memory.regions);
+    for (unsigned i = 0; i < vm->memory.count; i++)
+        vm->memory.regions[i].host = (uint8_t *)GUEST_WINDOW + vm->memory.regions[i].first;
+    life->piece_count =
+        (unsigned)guest_memory_allocate(host_frames(), life->config->memory, life->pieces, VM_PIECES_MOST);
+    if (!life->piece_count) {
+        struct memory_counts counts = memory_count(host_frames());
+
+        log_line("vm %s: not started: %lu MiB of memory wanted, %lu MiB of %lu MiB for guests are free", vm->name,
+                 life->config->memory / MIB(1), counts.guest_free / MIB(1), counts.guest_total / MIB(1));
+        return false;
+    }
+    for (unsigned i = 0; i < life->piece_count; i++) {
+        if (!back(vm, offset, life->pieces[i].first, life->pieces[i].size))
+            return false;
+        offset += life->pieces[i].size;
+    }
+    if (!guest_space_create(&vm->space))
+        return false;
+    vm->host_cr3 = vm->space.root;
+    for (unsigned i = 0; i < vm->backing_count; i++)
+        if (!guest_space_map(&vm->space, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size))
+            return false;
+    return virt->vm_create(vm);
+}
+
+static void zero_memory(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->memory.count; i++)
+        memset(vm->memory.regions[i].host, 0, vm->memory.regions[i].size);
+}
+
+static bool create_board(struct life *life)
+{
+    const struct serial_backend console = {console_vm_put, &life->console}, none = {0};
+    struct vm *vm = &life->vm;
+    const struct serial_backend *backend = life->config->serial == SERIAL_NONE ? &none : &console;
+
+    life->devices_size = life->board->size(life->config->vcpus);
+    life->devices = host_allocate(life->devices_size);
+    if (!life->devices || !life->board->create(vm, life->devices, backend, life->limits.physical_bits))
+        return false;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        if (!create_msr_bus(life, vm->vcpus[i]))
+            return false;
+    life->console.vm = vm;
+    life->console.name = vm->name;
+    life->console.input = life->board->serial_input;
+    if (backend == &console)
+        console_attach(&life->console);
+    return true;
+}
+
+static void set_entry(struct vcpu *vcpu, const struct entry_state *entry)
+{
+    struct segment code = {.selector = entry->cs, .limit = UINT32_MAX, .attributes = 0x9b | SEG_G | SEG_P};
+    struct segment data = {.selector = entry->ds, .limit = UINT32_MAX, .attributes = 0x93 | SEG_G | SEG_DB};
+    struct segment table = {.base = entry->gdt, .limit = entry->gdt_limit};
+
+    vcpu_set(vcpu, REG_RIP, entry->rip);
+    vcpu_set(vcpu, REG_RSP, entry->rsp);
+    vcpu->gpr[REG_RAX] = entry->rax;
+    vcpu->gpr[REG_RBX] = entry->rbx;
+    vcpu->gpr[REG_RSI] = entry->rsi;
+    vcpu->gpr[REG_RDI] = entry->rdi;
+    if (entry->mode == ENTRY_REAL) {
+        code = (struct segment){.selector = entry->cs, .base = (uint64_t)entry->cs << 4, .limit = 0xffff, .attributes = 0x9b};
+        data = (struct segment){.selector = entry->ds, .base = (uint64_t)entry->ds << 4, .limit = 0xffff, .attributes = 0x93};
+    } else {
+        code.attributes |= entry->mode == ENTRY_LONG ? SEG_L : SEG_DB;
+        vcpu_set_segment(vcpu, SEG_GDTR, &table);
+    }
+    vcpu_set_segment(vcpu, SEG_CS, &code);
+    for (enum vcpu_segment i = SEG_ES; i <= SEG_GS; i++)
+        if (i != SEG_CS)
+            vcpu_set_segment(vcpu, i, &data);
+    data.selector = entry->ss;
+    if (entry->mode == ENTRY_REAL)
+        data.base = (uint64_t)entry->ss << 4;
+    vcpu_set_segment(vcpu, SEG_SS, &data);
+    if (entry->mode == ENTRY_LONG) {
+        vcpu_set(vcpu, REG_CR4, CR4_PAE);
+        vcpu_set(vcpu, REG_CR3, entry->cr3);
+        vcpu_set(vcpu, REG_EFER, EFER_LME | EFER_LMA);
+    }
+    if (entry->mode != ENTRY_REAL)
+        vcpu_set(vcpu, REG_CR0, CR0_PE | CR0_ET | CR0_NE | (entry->mode == ENTRY_LONG ? CR0_PG : 0));
+}
+
+/* Every vCPU as after RESET, the boot one where the loader wants it. */
+static void reset_vcpus(struct life *life, const struct entry_state *entry)
+{
+    struct vm *vm = &life->vm;
+    uint64_t tsc_offset = -clock_now();
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *vcpu = vm->vcpus[i];
+
+        vcpu->tsc_offset = tsc_offset;
+        vcpu->event.valid = false;
+        vcpu->nmis = 0;
+        vcpu->requests = 0;
+        msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
+        virt->vcpu_load(vcpu);
+        virt->vcpu_reset(vcpu);
+        if (i == 0)
+            set_entry(vcpu, entry);
+        vcpu_cpuid_changed(vcpu);
+        virt->vcpu_put(vcpu);
+        vcpu->activity = i == 0 ? VCPU_RUNNABLE : VCPU_WAIT_FOR_SIPI;
+    }
+    life->board->reset(vm);
+}
+
+/* Puts memory, devices and vCPUs into the state in which the kernel starts. */
+static bool load(struct life *life)
+{
+    struct vm *vm = &life->vm;
+    struct load_request request;
+    struct entry_state entry = {0};
+    char reason[200];
+    bool loaded;
+
+    write_cr3(vm->host_cr3);
+    zero_memory(vm);
+    config_load_request(life->config, acpi_build(&vm->memory, life->config->vcpus), &request);
+    loaded = load_guest(&vm->memory, &request, &entry, reason, sizeof(reason));
+    write_cr3(paging_root());
+    if (!loaded) {
+        log_line("vm %s: not started: %s", vm->name, reason);
+        return false;
+    }
+    reset_vcpus(life, &entry);
+    return true;
+}
+
+static unsigned nth_core(const struct config_vm *config, unsigned n)
+{
+    unsigned allowed[CPUS_MOST], count = 0;
+
+    for (unsigned i = 0; i < cpu_count && i < CONFIG_CPUS; i++)
+        if (config->cpus[i / 64] >> (i % 64) & 1)
+            allowed[count++] = i;
+    if (!count)
+        return n % cpu_count;
+    return allowed[n % count];
+}
+
+static void start(struct life *life)
+{
+    static unsigned next_core;
+    struct vm *vm = &life->vm;
+
+    vm->end = VM_RUNS;
+    life->live = vm->vcpu_count;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vm->vcpus[i]->core = nth_core(life->config, next_core++);
+    log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s",
+             life->config->memory / MIB(1));
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        sched_add(vm->vcpus[i]);
+}
+
+static void destroy(struct life *life)
+{
+    struct vm *vm = &life->vm;
+
+    console_detach(&life->console);
+    if (vm->host_cr3 && life->piece_count) {
+        write_cr3(vm->host_cr3);
+        zero_memory(vm);
+        write_cr3(paging_root());
+    }
+    for (unsigned i = 0; i < VM_VCPUS_MOST; i++)
+        if (vm->vcpus[i]) {
+            virt->vcpu_destroy(vm->vcpus[i]);
+            host_free(vm->vcpus[i], vcpu_size());
+        }
+    virt->vm_destroy(vm);
+    if (vm->space.root)
+        table_destroy(&vm->space);
+    if (life->piece_count)
+        guest_memory_free(host_frames(), life->pieces, life->piece_count);
+    if (life->devices)
+        host_free(life->devices, life->devices_size);
+    host_free(life, sizeof(*life));
+}
+
+static bool create(struct life *life)
+{
+    struct vm *vm = &life->vm;
+
+    virt->limits(&life->limits);
+    life->limits.tsc_hz = clock_hz();
+    life->limits.tsc_deadline = true;
+    life->limits.x2apic = true;
+    if (!create_memory(life))
+        return false;
+    for (unsigned i = 0; i < life->config->vcpus; i++)
+        if (!create_vcpu(life, i))
+            return false;
+    vm->vcpu_count = life->config->vcpus;
+    return create_board(life) && load(life);
+}
+
+bool vm_launch(const struct config_vm *config, const struct board_ops *board, unsigned id)
+{
+    struct life *life = host_allocate(sizeof(*life));
+
+    if (!life) {
+        log_line("vm %s: not started: Keel has no memory left for it", config->name);
+        return false;
+    }
+    life->config = config;
+    life->board = board;
+    life->vm.id = id;
+    life->vm.life = life;
+    memcpy(life->vm.name, config->name, sizeof(life->vm.name));
+    if (!create(life)) {
+        log_line("vm %s: could not be made", config->name);
+        destroy(life);
+        return false;
+    }
+    __atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
+    start(life);
+    return true;
+}
+
+unsigned vm_running(void)
+{
+    return __atomic_load_n(&running, __ATOMIC_RELAXED);
+}
+
+/* One line for each way a VM can end. */
+static void say_end(const struct vm *vm)
+{
+    switch (vm->end) {
+    case VM_POWERED_OFF:
+        log_line("vm %s: powered off", vm->name);
+        break;
+    case VM_RESET:
+        log_line("vm %s: reset", vm->name);
+        break;
+    case VM_EXITED:
+        log_line("vm %s: exited with status %u", vm->name, vm->status);
+        break;
+    case VM_CRASHED:
+        log_line("vm %s: crashed: %s", vm->name, vm->reason);
+        break;
+    case VM_RUNS:
+        break;
+    }
+}
+
+void vm_vcpu_stopped(struct vcpu *vcpu)
+{
+    struct life *life = vcpu->vm->life;
+    struct vm *vm = vcpu->vm;
+
+    if (vm->end == VM_CRASHED)
+        crash_report(vcpu);
+    virt->vcpu_put(vcpu);
+    vcpu->activity = VCPU_OFF;
+    if (__atomic_sub_fetch(&life->live, 1, __ATOMIC_ACQ_REL))
+        return;
+    life->board->stop(vm);
+    say_end(vm);
+    if ((vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART)) && load(life)) {
+        start(life);
+        return;
+    }
+    destroy(life);
+    if (__atomic_sub_fetch(&running, 1, __ATOMIC_ACQ_REL) == 0)
+        vm_all_off();
+}

@@ -1,0 +1,140 @@
+/*
+ * CR0 and CR4. Keel owns the bits that VMX fixes or that a guest may not have as it likes; the guest reads them from the
+ * shadow. When a write would change an owned bit, Keel checks the whole value, brings shadow and real bits in line with
+ * it, and lets the same MOV run again: it then finds nothing owned to change, and the CPU does all else there is to do.
+ */
+#include "hv/vm/cpuid.h"
+#include "vmx/vmx.h"
+
+#define CR0_OWNED   (CR0_NE | CR0_CD | CR0_NW)
+#define CR4_DYNAMIC (CR4_MCE | CR4_OSXSAVE | CR4_PKE) /* the guest's to set, but not unseen */
+#define CR4_OFFERED                                                                                          \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |   \
+     CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP |   \
+     CR4_PKE)
+
+static uint64_t cr4_allowed;
+
+void vmx_cr_reset(void)
+{
+    struct cpuid_limits limits = {0};
+
+    vmx_limits(&limits);
+    cr4_allowed = CR4_OFFERED & vmx_cpu.cr4_fixed1;
+    if (!limits.pku)
+        cr4_allowed &= ~CR4_PKE;
+    if (!limits.xcr0)
+        cr4_allowed &= ~CR4_OSXSAVE;
+}
+
+uint64_t vmx_cr0_owned(void)
+{
+    return CR0_OWNED;
+}
+
+uint64_t vmx_cr4_owned(void)
+{
+    return ~cr4_allowed | CR4_DYNAMIC;
+}
+
+/* Unrestricted guest lifts the fixed PE and PG. Caches are the machine's: CD and NW stay off. */
+uint64_t vmx_cr0_real(uint64_t guest)
+{
+    return (guest & ~(CR0_CD | CR0_NW)) | (vmx_cpu.cr0_fixed0 & ~(CR0_PE | CR0_PG));
+}
+
+/* A machine check must reach Keel, not shut the guest down: MCE is always on. */
+uint64_t vmx_cr4_real(uint64_t guest)
+{
+    return guest | vmx_cpu.cr4_fixed0 | CR4_MCE;
+}
+
+/* SDM, "MOV - Move to/from Control Registers": the general-protection faults of a write to CR0. */
+static bool cr0_is_valid(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t old = vmx_get(vcpu, REG_CR0), cr4 = vmx_get(vcpu, REG_CR4), efer = vmx_get(vcpu, REG_EFER);
+
+    if (value >> 32 || ((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
+        return false;
+    if (!(old & CR0_PG) && (value & CR0_PG) && (efer & EFER_LME) &&
+        (!(cr4 & CR4_PAE) || (vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L)))
+        return false;
+    if ((old & CR0_PG) && !(value & CR0_PG) &&
+        ((cr4 & CR4_PCIDE) || ((efer & EFER_LMA) && (vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L))))
+        return false;
+    return !(!(value & CR0_WP) && (cr4 & CR4_CET));
+}
+
+static bool cr4_is_valid(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t old = vmx_get(vcpu, REG_CR4), efer = vmx_get(vcpu, REG_EFER);
+
+    if (value & ~cr4_allowed)
+        return false;
+    if ((efer & EFER_LMA) && (!(value & CR4_PAE) || ((value ^ old) & CR4_LA57)))
+        return false;
+    return !((value & ~old) & CR4_PCIDE) || ((efer & EFER_LMA) && !(vmx_get(vcpu, REG_CR3) & 0xfff));
+}
+
+static bool write_cr0_bits(struct vcpu *vcpu, uint64_t value)
+{
+    if (!cr0_is_valid(vcpu, value)) {
+        vcpu_raise_gp(vcpu);
+        return true;
+    }
+    vmwrite(VMCS_CR0_SHADOW, value);
+    return true;
+}
+
+static bool write_cr4_bits(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t owned = vmx_cr4_owned();
+
+    if (!cr4_is_valid(vcpu, value)) {
+        vcpu_raise_gp(vcpu);
+        return true;
+    }
+    vmwrite(VMCS_CR4_SHADOW, value);
+    vmwrite(VMCS_GUEST_CR4, (vmread(VMCS_GUEST_CR4) & ~owned) | (vmx_cr4_real(value) & owned));
+    vcpu_cpuid_changed(vcpu);
+    return true;
+}
+
+static bool write_cr8(struct vcpu *vcpu, uint64_t value)
+{
+    if (value > 15) {
+        vcpu_raise_gp(vcpu);
+        return true;
+    }
+    vcpu->interrupts.set_tpr(vcpu->interrupts.state, (unsigned)value);
+    vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+    return true;
+}
+
+/* SDM, "Exit Qualification for Control-Register Accesses". */
+bool vmx_handle_cr_access(struct vcpu *vcpu)
+{
+    enum { MOV_TO, MOV_FROM };
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned number = qualification & 15, type = qualification >> 4 & 3;
+    enum vcpu_reg reg = (enum vcpu_reg)(qualification >> 8 & 15);
+
+    if (type == MOV_TO) {
+        uint64_t value = vcpu_get(vcpu, reg);
+
+        if (!(vmx_get(vcpu, REG_EFER) & EFER_LMA) || !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L))
+            value = (uint32_t)value;
+        if (number == 0)
+            return write_cr0_bits(vcpu, value);
+        if (number == 4)
+            return write_cr4_bits(vcpu, value);
+        if (number == 8)
+            return write_cr8(vcpu, value);
+    } else if (type == MOV_FROM && number == 8) {
+        vcpu_set(vcpu, reg, vcpu->interrupts.get_tpr(vcpu->interrupts.state));
+        vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+        return true;
+    }
+    vm_crash(vcpu->vm, "unexpected control-register exit, qualification 0x%lx", qualification);
+    return true;
+}

@@ -1,0 +1,380 @@
+/* The exit table: every basic exit reason of the SDM, and who serves it. */
+#include "hv/debug/crash.h"
+#include "hv/host/x86.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/emulate.h"
+#include "hv/vm/msr.h"
+#include "hv/vm/task_switch.h"
+#include "vmx/entry_checks.h"
+#include "vmx/exit_reasons.h"
+#include "vmx/vmx.h"
+
+/* SDM, "Information for VM Exits During Event Delivery" and "Information for VM Exits Due to Vectored Events". */
+#define INFORMATION_VALID       BIT(31)
+#define INFORMATION_UNBLOCKED   BIT(12) /* NMI unblocking due to IRET */
+#define INFORMATION_HAS_ERROR   BIT(11)
+#define INFORMATION_TYPE(i)     ((i) >> 8 & 7)
+#define INFORMATION_VECTOR(i)   ((i)&0xff)
+#define BLOCKING_BY_NMI         BIT(3)
+
+static unsigned instruction_length(void)
+{
+    return (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+}
+
+static bool next_instruction(struct vcpu *vcpu)
+{
+    vmx_advance(vcpu, instruction_length());
+    return true;
+}
+
+/* An event whose delivery this exit cut short goes in again with the next entry. */
+static void take_back_delivery(struct vcpu *vcpu)
+{
+    uint32_t information = (uint32_t)vmread(VMCS_IDT_VECTORING);
+
+    if (likely(!(information & INFORMATION_VALID)))
+        return;
+    vcpu->event = (struct event){
+        .valid = true,
+        .type = INFORMATION_TYPE(information),
+        .vector = INFORMATION_VECTOR(information),
+        .has_error = information & INFORMATION_HAS_ERROR,
+        .length = (uint8_t)instruction_length(),
+    };
+    if (vcpu->event.has_error)
+        vcpu->event.error = (uint32_t)vmread(VMCS_IDT_VECTORING_ERROR);
+    vcpu->requests |= REQUEST_EVENT;
+}
+
+/* An IRET that faulted has unblocked NMIs too early (SDM, "NMI unblocking due to IRET"). */
+static void block_nmi_again(void)
+{
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
+}
+
+/* #DB as the CPU would have delivered it: DR6 from the qualification, DR7.GD cleared (SDM, "Debug Exceptions"). */
+static bool reflect_debug(struct vcpu *vcpu)
+{
+    uint64_t causes = vmread(VMCS_EXIT_QUALIFICATION) & (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(14));
+
+    vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) & ~UINT64_C(15));
+    vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
+    vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = causes});
+    return true;
+}
+
+static bool handle_exception(struct vcpu *vcpu)
+{
+    uint32_t information = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION);
+    unsigned vector = INFORMATION_VECTOR(information);
+
+    if (INFORMATION_TYPE(information) == EVENT_NMI) {
+        __asm__ volatile("int $2"); /* the machine's: its handler ends with IRET, which unblocks the next */
+        return true;
+    }
+    take_back_delivery(vcpu);
+    if ((information & INFORMATION_UNBLOCKED) && vector != EXC_DF && !vcpu->event.valid)
+        block_nmi_again();
+    switch (vector) {
+    case EXC_MC:
+        __asm__ volatile("int $18");
+        return true;
+    case EXC_DB:
+        return reflect_debug(vcpu);
+    default:
+        vcpu_raise(vcpu, &(struct fault){
+                             .vector = (uint8_t)vector,
+                             .has_error = information & INFORMATION_HAS_ERROR,
+                             .error = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR),
+                         });
+        return true;
+    }
+}
+
+static bool handle_external_interrupt(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    interrupts_poll();
+    return true;
+}
+
+/* The bound of a run: the timer starts again, and whatever an emulator kept from exiting is taken now. */
+static bool handle_preemption_timer(struct vcpu *vcpu)
+{
+    vmx_restart_bound();
+    return handle_external_interrupt(vcpu);
+}
+
+static bool handle_triple_fault(struct vcpu *vcpu)
+{
+    vm_crash(vcpu->vm, "triple fault at rip 0x%lx", vmread(VMCS_GUEST_RIP));
+    return true;
+}
+
+static bool handle_window(struct vcpu *vcpu)
+{
+    vcpu->requests |= REQUEST_EVENT;
+    return true;
+}
+
+static bool handle_task_switch(struct vcpu *vcpu)
+{
+    static const enum task_switch_source sources[] = {TASK_SWITCH_CALL, TASK_SWITCH_IRET, TASK_SWITCH_JMP,
+                                                      TASK_SWITCH_GATE};
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    struct event event;
+
+    take_back_delivery(vcpu);
+    event = vcpu->event;
+    vcpu->event.valid = false; /* the task gate was the event's way in: it is delivered by the switch */
+    task_switch(vcpu, (uint16_t)qualification, sources[qualification >> 30 & 3], event.valid ? &event : NULL,
+                instruction_length());
+    return true;
+}
+
+static bool handle_cpuid(struct vcpu *vcpu)
+{
+    const struct cpuid_regs *regs =
+        cpuid_lookup(vcpu, (uint32_t)vcpu->gpr[REG_RAX], (uint32_t)vcpu->gpr[REG_RCX]);
+
+    vcpu->gpr[REG_RAX] = regs->eax;
+    vcpu->gpr[REG_RBX] = regs->ebx;
+    vcpu->gpr[REG_RCX] = regs->ecx;
+    vcpu->gpr[REG_RDX] = regs->edx;
+    return next_instruction(vcpu);
+}
+
+static bool handle_hlt(struct vcpu *vcpu)
+{
+    vmx_advance(vcpu, instruction_length());
+    return vcpu_halt(vcpu);
+}
+
+/* Caches are the machine's and always coherent with memory: nothing is to be written back, nothing may be dropped. */
+static bool handle_cache_flush(struct vcpu *vcpu)
+{
+    return next_instruction(vcpu);
+}
+
+static bool handle_undefined(struct vcpu *vcpu)
+{
+    vcpu_raise_ud(vcpu);
+    return true;
+}
+
+static bool handle_rdpmc(struct vcpu *vcpu)
+{
+    vcpu_raise_gp(vcpu);
+    return true;
+}
+
+#define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
+
+static bool handle_vmcall(struct vcpu *vcpu)
+{
+    uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
+
+    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
+    vcpu->gpr[REG_RAX] = result;
+    return next_instruction(vcpu);
+}
+
+/* SDM, "Exit Qualification for I/O Instructions". */
+static bool handle_io(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned size = (qualification & 7) + 1;
+    uint16_t port = (uint16_t)(qualification >> 16);
+    uint64_t value;
+
+    if (unlikely(qualification & BIT(4)))
+        return vmx_emulate(vcpu, EMULATE_NO_GPA);
+    if (qualification & BIT(3)) {
+        bus_read(&vcpu->vm->ports, port, size, &value);
+        if (size == 4)
+            vcpu->gpr[REG_RAX] = value;
+        else
+            vcpu->gpr[REG_RAX] = (vcpu->gpr[REG_RAX] & ~size_mask(size)) | value;
+    } else {
+        bus_write(&vcpu->vm->ports, port, size, vcpu->gpr[REG_RAX] & size_mask(size));
+    }
+    return next_instruction(vcpu);
+}
+
+static bool handle_rdmsr(struct vcpu *vcpu)
+{
+    uint64_t value;
+
+    if (unlikely(!msr_read(vcpu, (uint32_t)vcpu->gpr[REG_RCX], &value))) {
+        vcpu_raise_gp(vcpu);
+        return true;
+    }
+    vcpu->gpr[REG_RAX] = (uint32_t)value;
+    vcpu->gpr[REG_RDX] = value >> 32;
+    return next_instruction(vcpu);
+}
+
+static bool handle_wrmsr(struct vcpu *vcpu)
+{
+    uint64_t value = (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
+
+    if (unlikely(!msr_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], value))) {
+        vcpu_raise_gp(vcpu);
+        return true;
+    }
+    return next_instruction(vcpu);
+}
+
+static bool handle_xsetbv(struct vcpu *vcpu)
+{
+    uint64_t value = (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
+
+    if (!xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], value)) {
+        vcpu_raise_gp(vcpu);
+        return true;
+    }
+    xsetbv(0, value);
+    return next_instruction(vcpu);
+}
+
+bool vmx_emulate(struct vcpu *vcpu, gpa_t gpa)
+{
+    uint8_t bytes[15];
+    char text[3 * sizeof(bytes) + 1] = "";
+    unsigned count;
+
+    if (likely(emulate(vcpu, gpa) != EMULATE_UNKNOWN))
+        return true;
+    if (vcpu_cpl(vcpu) == 3) { /* a user program's mistake is its own */
+        vcpu_raise_ud(vcpu);
+        return true;
+    }
+    count = emulate_bytes(vcpu, bytes);
+    for (unsigned i = 0; i < count; i++)
+        format_text(text + 3 * i, 4, " %02x", bytes[i]);
+    vm_crash(vcpu->vm, "at rip 0x%lx an access to 0x%lx, where there is no RAM, by an instruction that Keel does not emulate:%s",
+             vmread(VMCS_GUEST_RIP), gpa == EMULATE_NO_GPA ? 0 : gpa, count ? text : " (its bytes cannot be read)");
+    return true;
+}
+
+/* SDM, "Exit Qualification for EPT Violations". */
+#define VIOLATION_LINEAR      BIT(7) /* there is a guest-linear address */
+#define VIOLATION_TRANSLATION BIT(8) /* of that address, not of a paging structure on the way */
+
+static bool handle_ept_violation(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    bool operand = (qualification & VIOLATION_LINEAR) && (qualification & VIOLATION_TRANSLATION);
+
+    take_back_delivery(vcpu);
+    if (unlikely(qualification & INFORMATION_UNBLOCKED) && !vcpu->event.valid)
+        block_nmi_again();
+    if (unlikely(vcpu->event.valid)) {
+        vm_crash(vcpu->vm, "delivery of vector %u needs memory at 0x%lx, where there is no RAM", vcpu->event.vector,
+                 vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+        return true;
+    }
+    return vmx_emulate(vcpu, operand ? vmread(VMCS_GUEST_PHYSICAL_ADDRESS) : EMULATE_NO_GPA);
+}
+
+static bool handle_ept_misconfiguration(struct vcpu *vcpu)
+{
+    vm_crash(vcpu->vm, "EPT misconfiguration at 0x%lx: a fault of Keel", vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+    return true;
+}
+
+static bool handle_ignored(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return true;
+}
+
+static bool handle_entry_failure(struct vcpu *vcpu)
+{
+    uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+
+    crash_begin(vcpu->vm);
+    print_to(crash_writer, "VM entry failed: %s\n", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
+    vmx_print_entry_failure(VMX_REASON_BASIC(reason), vmread(VMCS_EXIT_QUALIFICATION), crash_writer);
+    vmx_explain_entry(&vmx_current, &vmx_cpu, crash_writer);
+    vm_crash(vcpu->vm, "VM entry failed: %s", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
+    return true;
+}
+
+static bool handle_unexpected(struct vcpu *vcpu)
+{
+    uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+
+    vm_crash(vcpu->vm, "unexpected VM exit %u (%s), qualification 0x%lx, at rip 0x%lx", VMX_REASON_BASIC(reason),
+             vmx_exit_reason_name(VMX_REASON_BASIC(reason)), vmread(VMCS_EXIT_QUALIFICATION),
+             vmread(VMCS_GUEST_RIP));
+    return true;
+}
+
+typedef bool exit_handler(struct vcpu *vcpu);
+
+/* A handler returns whether the vCPU may go on; work that came up meanwhile is in vcpu->requests. */
+static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
+    [0 ... VMX_REASON_COUNT - 1] = handle_unexpected,
+    [VMX_REASON_EXCEPTION_OR_NMI] = handle_exception,
+    [VMX_REASON_EXTERNAL_INTERRUPT] = handle_external_interrupt,
+    [VMX_REASON_TRIPLE_FAULT] = handle_triple_fault,
+    [VMX_REASON_INIT] = handle_ignored,
+    [VMX_REASON_SIPI] = handle_ignored,
+    [VMX_REASON_INTERRUPT_WINDOW] = handle_window,
+    [VMX_REASON_NMI_WINDOW] = handle_window,
+    [VMX_REASON_TASK_SWITCH] = handle_task_switch,
+    [VMX_REASON_CPUID] = handle_cpuid,
+    [VMX_REASON_GETSEC] = handle_undefined,
+    [VMX_REASON_HLT] = handle_hlt,
+    [VMX_REASON_INVD] = handle_cache_flush,
+    [VMX_REASON_RDPMC] = handle_rdpmc,
+    [VMX_REASON_RSM] = handle_undefined,
+    [VMX_REASON_VMCALL] = handle_vmcall,
+    [VMX_REASON_VMCLEAR... VMX_REASON_VMXON] = handle_undefined,
+    [VMX_REASON_CR_ACCESS] = vmx_handle_cr_access,
+    [VMX_REASON_IO_INSTRUCTION] = handle_io,
+    [VMX_REASON_RDMSR] = handle_rdmsr,
+    [VMX_REASON_WRMSR] = handle_wrmsr,
+    [VMX_REASON_INVALID_GUEST_STATE] = handle_entry_failure,
+    [VMX_REASON_MSR_LOADING] = handle_entry_failure,
+    [VMX_REASON_MWAIT] = handle_undefined,
+    [VMX_REASON_MONITOR] = handle_undefined,
+    [VMX_REASON_PAUSE] = handle_cache_flush,
+    [VMX_REASON_ENTRY_MACHINE_CHECK] = handle_entry_failure,
+    [VMX_REASON_EPT_VIOLATION] = handle_ept_violation,
+    [VMX_REASON_EPT_MISCONFIGURATION] = handle_ept_misconfiguration,
+    [VMX_REASON_INVEPT] = handle_undefined,
+    [VMX_REASON_INVVPID] = handle_undefined,
+    [VMX_REASON_PREEMPTION_TIMER] = handle_preemption_timer,
+    [VMX_REASON_WBINVD] = handle_cache_flush,
+    [VMX_REASON_XSETBV] = handle_xsetbv,
+    [VMX_REASON_VMFUNC] = handle_undefined,
+    [VMX_REASON_ENCLS] = handle_undefined,
+    [VMX_REASON_PCONFIG] = handle_undefined,
+    [VMX_REASON_LOADIWKEY] = handle_undefined,
+    [VMX_REASON_ENCLV] = handle_undefined,
+};
+
+bool vmx_handle_exit(struct vcpu *vcpu)
+{
+    uint32_t reason = VMX_REASON_BASIC((uint32_t)vmread(VMCS_EXIT_REASON));
+    bool goes_on;
+
+    if (likely(reason < VMX_REASON_COUNT))
+        goes_on = exit_handlers[reason](vcpu);
+    else
+        goes_on = handle_unexpected(vcpu);
+    return goes_on && (likely(!vcpu->requests) || vcpu_serve_requests(vcpu));
+}
+
+void vmx_entry_failed(struct vcpu *vcpu)
+{
+    uint32_t error = (uint32_t)vmread(VMCS_INSTRUCTION_ERROR);
+
+    crash_begin(vcpu->vm);
+    print_to(crash_writer, "VMLAUNCH or VMRESUME failed, error %u: %s\n", error, vmx_instruction_error_text(error));
+    vmx_explain_entry(&vmx_current, &vmx_cpu, crash_writer);
+    vm_crash(vcpu->vm, "VM entry failed, error %u: %s", error, vmx_instruction_error_text(error));
+}

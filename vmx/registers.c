@@ -1,0 +1,176 @@
+/* Registers that the VMCS holds, by the names that the core gives them. */
+#include "hv/host/x86.h"
+#include "hv/vm/msr.h"
+#include "vmx/vmx.h"
+
+/* A register's field; 0 where reading or writing needs more than the field. */
+static const uint16_t fields[REG_COUNT] = {
+    [REG_RSP] = VMCS_GUEST_RSP, [REG_RIP] = VMCS_GUEST_RIP, [REG_RFLAGS] = VMCS_GUEST_RFLAGS,
+    [REG_CR3] = VMCS_GUEST_CR3, [REG_DR7] = VMCS_GUEST_DR7, [REG_EFER] = VMCS_GUEST_EFER,
+};
+
+/* SDM, "CR0 and CR4 guest/host masks and read shadows": owned bits read from the shadow. */
+static uint64_t read_shadowed(uint32_t field, uint32_t shadow, uint64_t owned)
+{
+    return (vmread(field) & ~owned) | (vmread(shadow) & owned);
+}
+
+uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg)
+{
+    switch (reg) {
+    case REG_CR0:
+        return read_shadowed(VMCS_GUEST_CR0, VMCS_CR0_SHADOW, vmx_cr0_owned());
+    case REG_CR4:
+        return read_shadowed(VMCS_GUEST_CR4, VMCS_CR4_SHADOW, vmx_cr4_owned());
+    case REG_CR2:
+        return this_cpu()->current == vcpu ? read_cr2() : vcpu->cr2;
+    case REG_DR6:
+        return this_cpu()->current == vcpu ? read_dr6() : vcpu->dr6;
+    default:
+        return vmread(fields[reg]);
+    }
+}
+
+/* "IA-32e mode guest" follows EFER.LMA (SDM, "Checks on Guest Control Registers, Debug Registers, and MSRs").
+ */
+static void set_efer(struct vcpu *vcpu, uint64_t efer)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    uint32_t entry = (uint32_t)vmread(VMCS_ENTRY_CONTROLS) & ~(uint32_t)VMX_ENTRY_IA32E_MODE_GUEST;
+
+    if (efer & EFER_LMA)
+        entry |= VMX_ENTRY_IA32E_MODE_GUEST;
+    vmx->entry = entry;
+    vmwrite(VMCS_ENTRY_CONTROLS, entry);
+    vmwrite(VMCS_GUEST_EFER, efer);
+}
+
+/* PAE paging keeps its four top entries in the CPU (SDM, "PDPTE Registers"). */
+static void load_pdptes(struct vcpu *vcpu)
+{
+    uint64_t entries[4] = {0};
+    uint64_t cr0 = vmx_get(vcpu, REG_CR0), cr4 = vmx_get(vcpu, REG_CR4);
+
+    if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (vmread(VMCS_GUEST_EFER) & EFER_LMA))
+        return;
+    guest_read(&vcpu->vm->memory, vmread(VMCS_GUEST_CR3) & 0xffffffe0, entries, sizeof(entries));
+    for (unsigned i = 0; i < 4; i++)
+        vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, entries[i]);
+}
+
+void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
+{
+    switch (reg) {
+    case REG_CR0:
+        vmwrite(VMCS_CR0_SHADOW, value);
+        vmwrite(VMCS_GUEST_CR0, vmx_cr0_real(value));
+        load_pdptes(vcpu);
+        break;
+    case REG_CR4:
+        vmwrite(VMCS_CR4_SHADOW, value);
+        vmwrite(VMCS_GUEST_CR4, vmx_cr4_real(value));
+        break;
+    case REG_CR3:
+        vmwrite(VMCS_GUEST_CR3, value);
+        load_pdptes(vcpu);
+        break;
+    case REG_EFER:
+        set_efer(vcpu, value);
+        break;
+    case REG_CR2:
+        vcpu->cr2 = value;
+        if (this_cpu()->current == vcpu)
+            write_cr2(value);
+        break;
+    case REG_DR6:
+        vcpu->dr6 = value;
+        if (this_cpu()->current == vcpu)
+            write_dr6(value);
+        break;
+    default:
+        vmwrite(fields[reg], value);
+        break;
+    }
+}
+
+/* The fields of segments follow each other in the order of the instruction encoding, each in its own row. */
+static bool is_table(enum vcpu_segment segment)
+{
+    return segment == SEG_GDTR || segment == SEG_IDTR;
+}
+
+void vmx_get_segment(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value)
+{
+    unsigned step = 2 * segment;
+
+    (void)vcpu;
+    *value = (struct segment){
+        .base = vmread(VMCS_GUEST_ES_BASE + step),
+        .limit = (uint32_t)vmread(VMCS_GUEST_ES_LIMIT + step),
+    };
+    if (is_table(segment))
+        return;
+    value->selector = (uint16_t)vmread(VMCS_GUEST_ES_SELECTOR + step);
+    value->attributes = (uint32_t)vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + step);
+}
+
+void vmx_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value)
+{
+    unsigned step = 2 * segment;
+
+    (void)vcpu;
+    vmwrite(VMCS_GUEST_ES_BASE + step, value->base);
+    vmwrite(VMCS_GUEST_ES_LIMIT + step, value->limit);
+    if (is_table(segment))
+        return;
+    vmwrite(VMCS_GUEST_ES_SELECTOR + step, value->selector);
+    vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + step, value->attributes);
+}
+
+#define IA32_TSC      0x10
+#define IA32_DEBUGCTL 0x1d9
+
+bool vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+    (void)vcpu;
+    if (msr != IA32_DEBUGCTL)
+        return false;
+    *value = vmread(VMCS_GUEST_DEBUGCTL);
+    return true;
+}
+
+bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    switch (msr) {
+    case IA32_TSC: /* the offset */
+        vmwrite(VMCS_TSC_OFFSET, value);
+        return true;
+    case IA32_DEBUGCTL:
+        vmwrite(VMCS_GUEST_DEBUGCTL, value);
+        return true;
+    case MSR_XSS:
+        vmx_of(vcpu)->xss = value;
+        wrmsr(MSR_XSS, value);
+        return true;
+    default:
+        return false;
+    }
+}
+
+#define PENDING_SINGLE_STEP BIT(14)
+#define DEBUGCTL_BTF        BIT(1)
+
+void vmx_advance(struct vcpu *vcpu, unsigned length)
+{
+    uint64_t old = vmread(VMCS_GUEST_RIP), rip = old + length;
+    uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    (void)vcpu;
+    if (unlikely((old ^ rip) >> 32) && !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L))
+        rip = (uint32_t)rip;
+    vmwrite(VMCS_GUEST_RIP, rip);
+    if (unlikely(blocking & 3))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~UINT64_C(3));
+    if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_SINGLE_STEP);
+}

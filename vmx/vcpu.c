@@ -1,0 +1,307 @@
+/* A vCPU's VMCS: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "hv/host/clock.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/lib/string.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/msr.h"
+#include "vmx/vmx.h"
+
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr) == 128, "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
+
+#define XSAVE_AREA       KIB(16)
+#define MSR_BITMAP_WRITE 2048 /* offset of the write bitmaps; reads come first */
+#define MSR_BITMAP_HIGH  1024 /* offset of the bitmap for 0xc0000000 and up */
+#define IA32_TSC         0x10
+
+/* Bounds each run of a guest: also the longest that a host interrupt waits where an emulator loses its exit.
+ */
+#define RUN_BOUND_HZ     1000
+
+static const uint32_t switched_msrs[VMX_SWITCHED_MSRS] = {MSR_STAR,   MSR_LSTAR,          MSR_CSTAR,
+                                                          MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
+
+static uint8_t *msr_bitmap; /* one for all: every guest may touch the same MSRs natively */
+
+static void clear_bit(uint32_t msr, unsigned base)
+{
+    unsigned at = base + (msr >= 0xc0000000 ? MSR_BITMAP_HIGH : 0), bit = msr & 0x1fff;
+
+    msr_bitmap[at + bit / 8] &= (uint8_t) ~(1 << bit % 8);
+}
+
+static bool make_msr_bitmap(void)
+{
+    if (msr_bitmap)
+        return true;
+    msr_bitmap = host_allocate(PAGE_SIZE);
+    if (!msr_bitmap)
+        return false;
+    memset(msr_bitmap, 0xff, PAGE_SIZE);
+    for (const uint32_t *msr = msr_native; *msr; msr++) {
+        if (*msr == MSR_TSC_AUX && !(vmx_words.secondary & VMX_SECONDARY_ENABLE_RDTSCP))
+            continue;
+        clear_bit(*msr, 0);
+        clear_bit(*msr, MSR_BITMAP_WRITE);
+    }
+    clear_bit(IA32_TSC, 0); /* reads include the offset */
+    return true;
+}
+
+static uint32_t run_bound(void)
+{
+    return (uint32_t)MAX(clock_hz() / RUN_BOUND_HZ >> vmx_preemption_shift(&vmx_cpu), 1);
+}
+
+void vmx_restart_bound(void)
+{
+    vmwrite(VMCS_PREEMPTION_TIMER, run_bound());
+}
+
+static void vmclear(struct vmx_vcpu *vmx)
+{
+    __asm__ volatile("vmclear %0" : : "m"(vmx->vmcs) : "cc", "memory");
+    vmx->launched = false;
+}
+
+static void vmptrld(const struct vmx_vcpu *vmx)
+{
+    __asm__ volatile("vmptrld %0" : : "m"(vmx->vmcs) : "cc", "memory");
+}
+
+/* The same in every VMCS and on every core. */
+static void write_constant_fields(struct vcpu *vcpu)
+{
+    const struct {
+        uint32_t field;
+        uint64_t value;
+    } fields[] = {
+        {VMCS_PIN_CONTROLS, vmx_words.pin},
+        {VMCS_SECONDARY_CONTROLS, vmx_words.secondary},
+        {VMCS_EXIT_CONTROLS, vmx_words.exit},
+        {VMCS_MSR_BITMAP, virt_to_phys(msr_bitmap)},
+        {VMCS_EPTP, ((struct vmx_vm *)vcpu->vm->vendor)->pointer},
+        {VMCS_LINK_POINTER, UINT64_MAX},
+        /* An endless #DB or #AC delivery would keep the core from ever leaving the guest; #MC is the
+           machine's. */
+        {VMCS_EXCEPTION_BITMAP, BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC)},
+        {VMCS_CR0_MASK, vmx_cr0_owned()},
+        {VMCS_CR4_MASK, vmx_cr4_owned()},
+        {VMCS_HOST_CR0, read_cr0()},
+        {VMCS_HOST_CR4, read_cr4()},
+        {VMCS_HOST_CR3, vcpu->vm->host_cr3},
+        {VMCS_HOST_EFER, rdmsr(MSR_EFER)},
+        {VMCS_HOST_PAT, rdmsr(MSR_PAT)},
+        {VMCS_HOST_CS_SELECTOR, SELECTOR_CODE},
+        {VMCS_HOST_SS_SELECTOR, SELECTOR_DATA},
+        {VMCS_HOST_DS_SELECTOR, SELECTOR_DATA},
+        {VMCS_HOST_ES_SELECTOR, SELECTOR_DATA},
+        {VMCS_HOST_TR_SELECTOR, SELECTOR_TSS},
+        {VMCS_HOST_RSP, (uint64_t)&vcpu->gpr[16]},
+        {VMCS_HOST_RIP, (uint64_t)vmx_exit},
+    };
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(fields); i++)
+        vmwrite(fields[i].field, fields[i].value);
+    if (vmx_words.secondary & VMX_SECONDARY_ENABLE_VPID)
+        vmwrite(VMCS_VPID, vmx_of(vcpu)->vpid);
+    if (vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES)
+        vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
+}
+
+/* Host state that is the core's own. */
+static void write_core_fields(struct cpu *cpu)
+{
+    struct PACKED {
+        uint16_t limit;
+        uint64_t base;
+    } idt;
+
+    __asm__ volatile("sidt %0" : "=m"(idt));
+    vmwrite(VMCS_HOST_GS_BASE, (uint64_t)cpu);
+    vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&cpu->tss);
+    vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->gdt);
+    vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
+}
+
+bool vmx_vcpu_create(struct vcpu *vcpu)
+{
+    static uint16_t next_vpid;
+    struct vmx_vcpu *vmx = host_allocate(sizeof(*vmx));
+    uint32_t *region = host_allocate(PAGE_SIZE);
+
+    vcpu->vendor = vmx;
+    if (!vmx || !region || !make_msr_bitmap())
+        return false;
+    vmx->xsave = host_allocate(XSAVE_AREA);
+    if (!vmx->xsave)
+        return false;
+    *region = vmx_revision(&vmx_cpu);
+    vmx->vmcs = virt_to_phys(region);
+    vmx->core = -1;
+    vmx->vpid = (uint16_t)(__atomic_fetch_add(&next_vpid, 1, __ATOMIC_RELAXED) % UINT16_MAX + 1);
+    vmclear(vmx);
+    return true;
+}
+
+void vmx_vcpu_destroy(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vcpu->vendor;
+
+    if (!vmx)
+        return;
+    if (vmx->vmcs) {
+        vmclear(vmx);
+        host_free(phys_to_virt(vmx->vmcs), PAGE_SIZE);
+    }
+    if (vmx->xsave)
+        host_free(vmx->xsave, XSAVE_AREA);
+    host_free(vmx, sizeof(*vmx));
+    vcpu->vendor = NULL;
+}
+
+/* The x87 and SSE state after RESET, as XRSTOR and FXRSTOR take it: control words and nothing else. */
+static void reset_extended_state(struct vcpu *vcpu)
+{
+    uint8_t *area = vmx_of(vcpu)->xsave;
+    const uint16_t fcw = 0x40;
+    const uint32_t mxcsr = 0x1f80;
+    const uint64_t x87_and_sse = 3;
+
+    memset(area, 0, XSAVE_AREA);
+    memcpy(area, &fcw, sizeof(fcw));
+    memcpy(area + 24, &mxcsr, sizeof(mxcsr));
+    memcpy(area + 512, &x87_and_sse, sizeof(x87_and_sse));
+    vcpu->xcr0 = 1;
+}
+
+/* Extended state moves in all components that guests may have, whatever the guest's own XCR0 is just now. */
+static void save_extended_state(struct vcpu *vcpu)
+{
+    uint8_t *area = vmx_of(vcpu)->xsave;
+
+    if (!vcpu->msrs->xcr0_allowed) {
+        __asm__ volatile("fxsave64 %0" : "=m"(*area));
+        return;
+    }
+    xsetbv(0, vcpu->msrs->xcr0_allowed);
+    __asm__ volatile("xsave64 %0" : "=m"(*area) : "a"(-1), "d"(-1) : "memory");
+}
+
+static void load_extended_state(struct vcpu *vcpu)
+{
+    uint8_t *area = vmx_of(vcpu)->xsave;
+
+    if (!vcpu->msrs->xcr0_allowed) {
+        __asm__ volatile("fxrstor64 %0" : : "m"(*area));
+        return;
+    }
+    xsetbv(0, vcpu->msrs->xcr0_allowed);
+    __asm__ volatile("xrstor64 %0" : : "m"(*area), "a"(-1), "d"(-1) : "memory");
+    xsetbv(0, vcpu->xcr0);
+}
+
+/* Segments after RESET (SDM, "Processor State After Reset"); unusable ones are legal for LDTR alone. */
+static void reset_segments(struct vcpu *vcpu)
+{
+    const struct segment data = {.limit = 0xffff, .attributes = 0x93};
+    const struct segment code = {.selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attributes = 0x9b};
+    const struct segment ldtr = {.limit = 0xffff, .attributes = 0x82};
+    const struct segment tr = {.limit = 0xffff, .attributes = 0x8b};
+    const struct segment table = {.limit = 0xffff};
+
+    for (enum vcpu_segment i = SEG_ES; i <= SEG_GS; i++)
+        vmx_set_segment(vcpu, i, i == SEG_CS ? &code : &data);
+    vmx_set_segment(vcpu, SEG_LDTR, &ldtr);
+    vmx_set_segment(vcpu, SEG_TR, &tr);
+    vmx_set_segment(vcpu, SEG_GDTR, &table);
+    vmx_set_segment(vcpu, SEG_IDTR, &table);
+}
+
+void vmx_vcpu_reset(struct vcpu *vcpu)
+{
+    static const uint32_t zero[] = {
+        VMCS_GUEST_DEBUGCTL,         VMCS_GUEST_SYSENTER_CS,   VMCS_GUEST_SYSENTER_ESP,
+        VMCS_GUEST_SYSENTER_EIP,     VMCS_GUEST_ACTIVITY,      VMCS_GUEST_CR3,
+        VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_PENDING_DEBUG, VMCS_ENTRY_INTERRUPTION,
+    };
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+    vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
+    for (unsigned i = 0; i < ARRAY_LENGTH(zero); i++)
+        vmwrite(zero[i], 0);
+    vmx->primary = (uint32_t)vmx_words.primary;
+    vmx->entry = (uint32_t)vmx_words.entry;
+    vmwrite(VMCS_PRIMARY_CONTROLS, vmx->primary);
+    vmwrite(VMCS_ENTRY_CONTROLS, vmx->entry);
+    vmwrite(VMCS_GUEST_PAT, 0x0007040600070406);
+    vmwrite(VMCS_GUEST_DR7, 0x400);
+    vmwrite(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+    vmx_set(vcpu, REG_EFER, 0);
+    vmx_set(vcpu, REG_CR0, CR0_CD | CR0_NW | CR0_ET);
+    vmx_set(vcpu, REG_CR4, 0);
+    vmx_set(vcpu, REG_RFLAGS, RFLAGS_1);
+    vmx_set(vcpu, REG_RIP, 0xfff0);
+    vmx_set(vcpu, REG_RSP, 0);
+    vmx_set(vcpu, REG_CR2, 0);
+    vmx_set(vcpu, REG_DR6, 0xffff0ff0);
+    reset_segments(vcpu);
+}
+
+void vmx_vcpu_load(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    struct cpu *cpu = this_cpu();
+
+    vmptrld(vmx);
+    if (vmx->core < 0) {
+        write_constant_fields(vcpu);
+        vmx_restart_bound();
+        reset_extended_state(vcpu);
+    }
+    if (vmx->core != (int)cpu->index) {
+        write_core_fields(cpu);
+        vmx_flush(vcpu);
+        vmx->core = (int)cpu->index;
+    }
+    write_cr3(vcpu->vm->host_cr3);
+    for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++)
+        wrmsr_safe(switched_msrs[i], vmx->switched[i]);
+    if (vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES)
+        wrmsr(MSR_XSS, vmx->xss);
+    load_extended_state(vcpu);
+    write_dr0(vcpu->dr[0]);
+    write_dr1(vcpu->dr[1]);
+    write_dr2(vcpu->dr[2]);
+    write_dr3(vcpu->dr[3]);
+    write_dr6(vcpu->dr6);
+    write_cr2(vcpu->cr2);
+    cpu->current = vcpu;
+}
+
+void vmx_vcpu_put(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+    for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++)
+        rdmsr_safe(switched_msrs[i], &vmx->switched[i]);
+    save_extended_state(vcpu);
+    vcpu->dr[0] = read_dr0();
+    vcpu->dr[1] = read_dr1();
+    vcpu->dr[2] = read_dr2();
+    vcpu->dr[3] = read_dr3();
+    vcpu->dr6 = read_dr6();
+    vcpu->cr2 = read_cr2();
+    vmclear(vmx);
+    write_cr3(paging_root());
+    this_cpu()->current = NULL;
+}
+
+void vmx_run(struct vcpu *vcpu)
+{
+    if (vcpu->requests && !vcpu_serve_requests(vcpu))
+        return;
+    vmx_enter(vcpu, vmx_of(vcpu)->launched);
+}

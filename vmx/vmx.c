@@ -1,0 +1,331 @@
+/* VMX on and off, and what a VM has of it: the vendor's table of operations. */
+#include "vmx/vmx.h"
+
+#include "hv/host/frames.h"
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/lib/string.h"
+#include "hv/vm/cpuid.h"
+#include "vmx/entry_checks.h"
+
+struct vmx_capabilities vmx_cpu;
+struct vmx_controls vmx_words;
+
+#define CR4_VMXE_HOST      BIT(13)
+#define FEATURE_LOCKED     BIT(0)
+#define FEATURE_VMX_IN_SMX BIT(1)
+#define FEATURE_VMX        BIT(2)
+#define CPUID_SMX          6
+#define CPUID_VMX          5
+
+static bool present(void)
+{
+    return cpu_has(1, 0, 2, CPUID_VMX);
+}
+
+static uint64_t read_msr(uint32_t msr)
+{
+    return rdmsr(msr);
+}
+
+static struct vmx_cpuid read_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct vmx_cpuid regs;
+
+    cpuid(leaf, subleaf, &regs.eax, &regs.ebx, &regs.ecx, &regs.edx);
+    return regs;
+}
+
+/* A writer that logs each whole line. */
+struct line_logger {
+    struct writer writer;
+    char line[256];
+    size_t length;
+};
+
+static void log_lines(struct writer *self, const char *text, size_t length)
+{
+    struct line_logger *logger = container_of(self, struct line_logger, writer);
+
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n' || logger->length == sizeof(logger->line) - 1) {
+            logger->line[logger->length] = 0;
+            log_line("%s", logger->line);
+            logger->length = 0;
+        }
+        if (text[i] != '\n')
+            logger->line[logger->length++] = text[i];
+    }
+}
+
+static bool preflight(void)
+{
+    struct line_logger logger = {.writer = {log_lines}};
+
+    vmx_read_capabilities(&vmx_cpu, read_msr, read_cpuid);
+    if (!vmx_compute_controls(&vmx_cpu, &vmx_words)) {
+        vmx_print_needed(&vmx_cpu, &logger.writer);
+        return false;
+    }
+    vmx_print_controls(&vmx_words, &logger.writer);
+    vmx_cr_reset();
+    return true;
+}
+
+/* SDM, "Enabling and Entering VMX Operation": the lock bit must be set, with VMX outside SMX allowed. */
+static bool allow_vmx(void)
+{
+    uint64_t feature;
+
+    if (!rdmsr_safe(MSR_FEATURE_CONTROL, &feature)) {
+        log_line("cpu %u: no IA32_FEATURE_CONTROL: VMX is assumed to be allowed", this_cpu()->index);
+        return true;
+    }
+    if (!(feature & FEATURE_LOCKED)) {
+        feature |= FEATURE_LOCKED | FEATURE_VMX | (cpu_has(1, 0, 2, CPUID_SMX) ? FEATURE_VMX_IN_SMX : 0);
+        wrmsr(MSR_FEATURE_CONTROL, feature);
+    }
+    if (feature & FEATURE_VMX)
+        return true;
+    log_line("cpu %u: VMX is locked off: IA32_FEATURE_CONTROL is 0x%lx, bit 2 is needed. Turn on \"Intel "
+             "Virtualization "
+             "Technology\" (VT-x) in the firmware's set-up and switch the power off and on.",
+             this_cpu()->index, feature);
+    return false;
+}
+
+static void invalidate_ept(void)
+{
+    const struct {
+        uint64_t pointer, reserved;
+    } all = {0, 0};
+
+    __asm__ volatile("invept %0, %1" : : "m"(all), "r"(UINT64_C(2)) : "cc", "memory");
+}
+
+static bool enable(void)
+{
+    struct cpu *cpu = this_cpu();
+    uint64_t region;
+    uint8_t failed;
+
+    if (!allow_vmx())
+        return false;
+    if (!cpu->vendor)
+        cpu->vendor = host_allocate(PAGE_SIZE);
+    if (!cpu->vendor) {
+        log_line("cpu %u: no memory for a VMXON region", cpu->index);
+        return false;
+    }
+    *(uint32_t *)cpu->vendor = vmx_revision(&vmx_cpu);
+    write_cr0((read_cr0() | vmx_cpu.cr0_fixed0) & vmx_cpu.cr0_fixed1);
+    write_cr4((read_cr4() | vmx_cpu.cr4_fixed0) & vmx_cpu.cr4_fixed1);
+    region = virt_to_phys(cpu->vendor);
+    __asm__ volatile("vmxon %1\n setna %0" : "=r"(failed) : "m"(region) : "cc", "memory");
+    if (failed) {
+        log_line("cpu %u: VMXON failed with CR0 0x%lx and CR4 0x%lx", cpu->index, read_cr0(), read_cr4());
+        return false;
+    }
+    invalidate_ept();
+    log_line("cpu %u: VMX on, revision 0x%x", cpu->index, vmx_revision(&vmx_cpu));
+    return true;
+}
+
+static void disable(void)
+{
+    __asm__ volatile("vmxoff" : : : "cc", "memory");
+    write_cr4(read_cr4() & ~CR4_VMXE_HOST);
+}
+
+#define EPT_WALK_4_LEVELS   (UINT64_C(3) << 3)
+#define EPT_ENABLE_ACCESSED BIT(6)
+#define EPT_ALL             (TABLE_READ | TABLE_WRITE | TABLE_EXECUTE)
+
+static bool vm_create(struct vm *vm)
+{
+    struct vmx_vm *vmx = host_allocate(sizeof(*vmx));
+    unsigned largest = vmx_cpu.ept_vpid & VMX_EPT_1G ? 3 : vmx_cpu.ept_vpid & VMX_EPT_2M ? 2 : 1;
+
+    vm->vendor = vmx;
+    if (!vmx || !table_init(&vmx->ept, &table_format_ept, &host_pages, 4, largest))
+        return false;
+    vmx->pointer = vmx->ept.root | EPT_WB | EPT_WALK_4_LEVELS;
+    if (vmx_cpu.ept_vpid & VMX_EPT_ACCESSED_DIRTY)
+        vmx->pointer |= EPT_ENABLE_ACCESSED;
+    for (unsigned i = 0; i < vm->backing_count; i++)
+        if (!table_map(&vmx->ept, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size, EPT_ALL,
+                       EPT_WB))
+            return false;
+    return true;
+}
+
+static void vm_destroy(struct vm *vm)
+{
+    struct vmx_vm *vmx = vm->vendor;
+
+    if (!vmx)
+        return;
+    if (vmx->ept.root)
+        table_destroy(&vmx->ept);
+    host_free(vmx, sizeof(*vmx));
+    vm->vendor = NULL;
+}
+
+void vmx_flush(struct vcpu *vcpu)
+{
+    const struct {
+        uint64_t pointer, reserved;
+    } one = {((struct vmx_vm *)vcpu->vm->vendor)->pointer, 0};
+
+    if (vmx_cpu.ept_vpid & VMX_EPT_INVEPT_SINGLE)
+        __asm__ volatile("invept %0, %1" : : "m"(one), "r"(UINT64_C(1)) : "cc", "memory");
+    else
+        invalidate_ept();
+}
+
+static bool page_set_present(struct vm *vm, gpa_t page, bool is_present)
+{
+    struct vmx_vm *vmx = vm->vendor;
+
+    if (!is_present)
+        return table_unmap(&vmx->ept, page, PAGE_SIZE);
+    for (unsigned i = 0; i < vm->backing_count; i++) {
+        const struct vm_backing *piece = &vm->backing[i];
+
+        if (page >= piece->gpa && page - piece->gpa < piece->size)
+            return table_map(&vmx->ept, page, piece->physical + (page - piece->gpa), PAGE_SIZE, EPT_ALL,
+                             EPT_WB);
+    }
+    return false;
+}
+
+/* State components that Keel lets a guest enable: x87, SSE, AVX, AVX-512 and PKRU, where the CPU has them. */
+#define XCR0_OFFERED (BIT(0) | BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | BIT(9))
+
+void vmx_limits(struct cpuid_limits *out)
+{
+    uint32_t a = 0, b, c, d = 0;
+    uint64_t secondary = vmx_words.secondary;
+
+    if (cpu_has(1, 0, 2, 26))
+        cpuid(0xd, 0, &a, &b, &c, &d);
+    out->rdtscp = secondary & VMX_SECONDARY_ENABLE_RDTSCP;
+    out->invpcid = secondary & VMX_SECONDARY_ENABLE_INVPCID;
+    out->xsaves = secondary & VMX_SECONDARY_ENABLE_XSAVES;
+    out->waitpkg = secondary & VMX_SECONDARY_ENABLE_USER_WAIT;
+    out->xcr0 = (a | (uint64_t)d << 32) & XCR0_OFFERED;
+    out->pku = out->xcr0 & BIT(9);
+    out->xss = 0;
+    out->physical_bits = (uint8_t)MIN(vmx_cpu.physical_bits, 48); /* what a 4-level EPT walk reaches */
+}
+
+static uint64_t read_current(void *context, uint32_t encoding)
+{
+    (void)context;
+    return vmread(encoding);
+}
+
+static bool read_physical(void *context, uint64_t address, uint32_t *value)
+{
+    const uint32_t *at = host_map(address, sizeof(*value), HOST_READ);
+
+    (void)context;
+    if (at)
+        *value = *at;
+    return at;
+}
+
+const struct vmcs_reader vmx_current = {read_current, read_physical, NULL};
+
+static void dump(struct vcpu *vcpu, struct writer *out)
+{
+    (void)vcpu;
+    vmcs_print(&vmx_current, &vmx_cpu, VMCS_SHOWN_CRASH, out);
+}
+
+static bool interrupt_allowed(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & 3);
+}
+
+#define BLOCKING_BY_STI_OR_MOV_SS 3
+#define BLOCKING_BY_NMI           BIT(3)
+
+static bool nmi_allowed(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI_OR_MOV_SS | BLOCKING_BY_NMI));
+}
+
+#define INTERRUPTION_VALID BIT(31)
+#define INTERRUPTION_ERROR BIT(11)
+
+/* SDM, "VM-Entry Controls for Event Injection". */
+static void inject(struct vcpu *vcpu, const struct event *event)
+{
+    uint64_t information = INTERRUPTION_VALID | (uint64_t)event->type << 8 | event->vector;
+    uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY), clear = BLOCKING_BY_STI_OR_MOV_SS;
+
+    /* "Checks on Guest Non-Register State": delivery ends the shadow; a re-injected NMI must not find itself
+     * blocked. */
+    if (event->type == EVENT_NMI)
+        clear |= BLOCKING_BY_NMI;
+    if (blocking & clear)
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~clear);
+    if (event->has_error && (vmx_get(vcpu, REG_CR0) & CR0_PE)) { /* real mode pushes no error codes */
+        information |= INTERRUPTION_ERROR;
+        vmwrite(VMCS_ENTRY_ERROR_CODE, event->error);
+    }
+    if (event->type >= EVENT_SOFT_INTERRUPT)
+        vmwrite(VMCS_ENTRY_INSTRUCTION_LENGTH, event->length);
+    vmwrite(VMCS_ENTRY_INTERRUPTION, information);
+}
+
+static void set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    uint32_t primary =
+        vmx->primary & ~(uint32_t)(VMX_PRIMARY_INTERRUPT_WINDOW_EXITING | VMX_PRIMARY_NMI_WINDOW_EXITING);
+
+    if (interrupt)
+        primary |= VMX_PRIMARY_INTERRUPT_WINDOW_EXITING;
+    if (nmi)
+        primary |= VMX_PRIMARY_NMI_WINDOW_EXITING;
+    if (primary != vmx->primary) {
+        vmx->primary = primary;
+        vmwrite(VMCS_PRIMARY_CONTROLS, primary);
+    }
+}
+
+const struct virt_ops vmx_ops = {
+    .name = "VMX",
+    .present = present,
+    .preflight = preflight,
+    .enable = enable,
+    .disable = disable,
+    .vm_create = vm_create,
+    .vm_destroy = vm_destroy,
+    .vcpu_create = vmx_vcpu_create,
+    .vcpu_destroy = vmx_vcpu_destroy,
+    .vcpu_reset = vmx_vcpu_reset,
+    .vcpu_load = vmx_vcpu_load,
+    .vcpu_put = vmx_vcpu_put,
+    .run = vmx_run,
+    .get = vmx_get,
+    .set = vmx_set,
+    .get_segment = vmx_get_segment,
+    .set_segment = vmx_set_segment,
+    .get_msr = vmx_get_msr,
+    .set_msr = vmx_set_msr,
+    .advance = vmx_advance,
+    .interrupt_allowed = interrupt_allowed,
+    .nmi_allowed = nmi_allowed,
+    .inject = inject,
+    .set_windows = set_windows,
+    .flush = vmx_flush,
+    .page_set_present = page_set_present,
+    .limits = vmx_limits,
+    .dump = dump,
+};

@@ -1,0 +1,107 @@
+/* The hardware half of VMX: what its files share. */
+#pragma once
+
+#include "ept/table.h"
+#include "hv/host/cpu.h"
+#include "hv/vm/virt.h"
+#include "hv/vm/vm.h"
+#include "vmx/capabilities.h"
+#include "vmx/controls.h"
+#include "vmx/fields.h"
+
+/* MSRs that stay in the CPU while the vCPU is loaded: neither Keel nor the VMCS touches them. */
+#define VMX_SWITCHED_MSRS 6
+
+/* A vCPU's VMX state. */
+struct vmx_vcpu {
+    hpa_t vmcs;
+    bool launched;
+    uint16_t vpid;
+    int core;                /* whose host state is in the VMCS; -1: none yet */
+    uint32_t primary, entry; /* control words as they are in the VMCS */
+    uint64_t xss;
+    uint64_t switched[VMX_SWITCHED_MSRS];
+    uint64_t exits;
+    uint8_t *xsave;
+};
+
+/* A VM's VMX state. */
+struct vmx_vm {
+    struct table ept;
+    uint64_t pointer; /* EPTP */
+};
+
+extern struct vmx_capabilities vmx_cpu;
+extern struct vmx_controls vmx_words; /* as every VMCS gets them */
+
+static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
+{
+    return vcpu->vendor;
+}
+
+static inline uint64_t vmread(uint32_t field)
+{
+    uint64_t value;
+
+    __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"((uint64_t)field) : "cc");
+    return value;
+}
+
+static inline void vmwrite(uint32_t field, uint64_t value)
+{
+    __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"((uint64_t)field) : "cc");
+}
+
+/* A reader over the current VMCS, for explanations and dumps. */
+extern const struct vmcs_reader vmx_current;
+
+/* exits.c: handles the exit that has just happened. Returns whether the vCPU goes on. Called from entry.asm.
+ */
+bool vmx_handle_exit(struct vcpu *vcpu);
+
+/* exits.c: emulates the instruction at RIP; one that cannot be emulated ends the VM. Returns true. */
+bool vmx_emulate(struct vcpu *vcpu, gpa_t gpa);
+
+/* exits.c: VMLAUNCH or VMRESUME itself failed: ends the VM with the reason in words. Called from entry.asm.
+ */
+void vmx_entry_failed(struct vcpu *vcpu);
+
+/* entry.asm: enters the guest until vmx_handle_exit returns false. */
+void vmx_enter(struct vcpu *vcpu, bool launched);
+
+/* Where VM exits continue. */
+extern const char vmx_exit[];
+
+/* vmx.c: forgets what the CPU cached of the VM's EPT. */
+void vmx_flush(struct vcpu *vcpu);
+
+/* vmx.c: what the controls in use let a guest see. */
+void vmx_limits(struct cpuid_limits *limits);
+
+/* vcpu.c: the vendor table's rows about one vCPU. */
+bool vmx_vcpu_create(struct vcpu *vcpu);
+void vmx_vcpu_destroy(struct vcpu *vcpu);
+void vmx_vcpu_reset(struct vcpu *vcpu);
+void vmx_vcpu_load(struct vcpu *vcpu);
+void vmx_vcpu_put(struct vcpu *vcpu);
+void vmx_run(struct vcpu *vcpu);
+
+/* vcpu.c: lets the guest run for another bound of time. */
+void vmx_restart_bound(void);
+
+/* registers.c */
+uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg);
+void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
+void vmx_get_segment(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
+void vmx_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
+bool vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+void vmx_advance(struct vcpu *vcpu, unsigned length);
+
+/* cr.c: guest writes of CR0 and CR4 bits that Keel owns. */
+void vmx_cr_reset(void);
+bool vmx_handle_cr_access(struct vcpu *vcpu);
+uint64_t vmx_cr0_owned(void);
+uint64_t vmx_cr4_owned(void);
+uint64_t vmx_cr0_real(uint64_t guest);
+uint64_t vmx_cr4_real(uint64_t guest);

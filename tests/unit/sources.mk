@@ -16,3 +16,13 @@ sources_pit := devices/pit.c hv/vm/bus.c hv/lib/format.c
 sources_rtc := devices/rtc.c hv/lib/format.c
 sources_board := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
 sources_frames := hv/host/frames.c
+emulator := tests/unit/guest.c $(wildcard hv/vm/emulate*.c) hv/vm/decode.c hv/vm/decode_table.c hv/vm/linear.c \
+            hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/guest_mem.c hv/vm/bus.c
+sources_unicorn := $(emulator)
+libraries_unicorn := -lunicorn
+sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c
+sources_config := hv/vm/config.c hv/vm/config_keys.c hv/lib/format.c
+sources_load := $(addprefix hv/load/,load.c loader.c guest_map.c linux_boot.c linux_bzimage.c linux_elf.c elf.c \
+                multiboot.c multiboot_info.c flat.c) hv/vm/guest_mem.c hv/lib/format.c
+sources_acpi_tables := hv/load/acpi.c hv/vm/guest_mem.c
+sources_multiboot2 := boot/multiboot2.c

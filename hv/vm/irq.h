@@ -50,14 +50,24 @@ struct apic_fabric {
     void *owner;
 };
 
-/* The vCPU's interrupt controller, as the core sees it: both take a vCPU-private state. */
+/* What `pending` answers when an external controller (the 8259A) will supply the vector at `acknowledge`. */
+#define INTERRUPT_EXTERNAL 0x100
+
+/* The vCPU's interrupt controller, as the core sees it. Called on the vCPU's own core, with no lock held. */
 struct interrupt_controller {
-    /* The vector that would be delivered to the vCPU now, priorities considered, or -1. */
+    /* The vector that would be delivered to the vCPU now, priorities considered, INTERRUPT_EXTERNAL, or -1.
+     */
     int (*pending)(void *state);
     /* The processor takes it (INTA): returns the vector, or -1 if there is none any more. */
     int (*acknowledge)(void *state);
     /* CR8 of the vCPU: 0 to 15. */
     unsigned (*get_tpr)(void *state);
     void (*set_tpr)(void *state, unsigned priority);
+    /* The processor is reset: by INIT, or by RESET (power-on) when not `init`. */
+    void (*reset)(void *state, bool init);
+    /* The guest's TSC has jumped: vcpu->tsc_offset is a new one. */
+    void (*tsc_changed)(void *state);
+    /* IA32_APIC_BASE.EN, which CPUID.1:EDX[9] shows. */
+    bool (*enabled)(void *state);
     void *state;
 };

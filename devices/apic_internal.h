@@ -1,0 +1,110 @@
+/* What the files of the local APIC know of each other: nobody else includes this. */
+#pragma once
+
+#include "devices/local_apic.h"
+
+/* local_apic.c: accepting and ending interrupts. */
+
+/* Puts a vector into IRR, from any core. Returns false if it is illegal or the APIC is disabled. */
+bool apic_accept(struct local_apic *apic, unsigned vector, bool level);
+
+/* Notes an error, from any core: bits of ESR. */
+void apic_error(struct local_apic *apic, uint32_t error);
+
+/* Tells the vCPU if an interrupt can be delivered now: after anything but a new interrupt changed that. */
+void apic_reconsider(struct local_apic *apic);
+
+/* The processor priority. */
+unsigned apic_ppr(const struct local_apic *apic);
+
+/* EOI is written. */
+void apic_end(struct local_apic *apic);
+
+/* LVT LINT0 has changed: its level may now count, or not any more. */
+void apic_lint0_changed(struct local_apic *apic);
+
+/* What the core calls, without its state. */
+extern const struct interrupt_controller apic_controller;
+
+/* apic_registers.c: the page and the MSRs. */
+extern const struct device_ops apic_page_ops, apic_x2apic_ops;
+
+/* apic_fabric.c: the interrupt command register was written. */
+void apic_send(struct local_apic *apic);
+
+/* apic_timer.c: each takes the timer's lock. */
+extern const struct device_ops apic_deadline_ops;
+void apic_timer_init(struct local_apic *apic);
+void apic_timer_reset(struct local_apic *apic);
+void apic_timer_set_lvt(struct local_apic *apic, uint32_t value);
+void apic_timer_set_count(struct local_apic *apic, uint32_t count);
+void apic_timer_set_divide(struct local_apic *apic, uint32_t value);
+uint32_t apic_timer_count(struct local_apic *apic);
+void apic_timer_tsc_changed(struct local_apic *apic);
+
+static inline bool apic_enabled(const struct local_apic *apic)
+{
+    return apic->base & APIC_BASE_EN;
+}
+
+static inline bool apic_is_x2apic(const struct local_apic *apic)
+{
+    return apic->base & APIC_BASE_EXTD;
+}
+
+/* A register that another core may be reading or writing. */
+static inline uint32_t apic_load(const struct local_apic *apic, enum apic_reg reg)
+{
+    return __atomic_load_n(&apic->reg[reg], __ATOMIC_RELAXED);
+}
+
+static inline uint32_t apic_inputs(const struct local_apic *apic)
+{
+    return __atomic_load_n(&apic->inputs, __ATOMIC_SEQ_CST);
+}
+
+/* Both return the bits as they were. */
+static inline uint32_t apic_input_set(struct local_apic *apic, uint32_t bits)
+{
+    return __atomic_fetch_or(&apic->inputs, bits, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t apic_input_clear(struct local_apic *apic, uint32_t bits)
+{
+    return __atomic_fetch_and(&apic->inputs, ~bits, __ATOMIC_SEQ_CST);
+}
+
+/* Whether it takes fixed interrupts: enabled in hardware and in software. */
+static inline bool apic_accepts(const struct local_apic *apic)
+{
+    return apic_enabled(apic) && apic_load(apic, APIC_SVR) & SVR_ENABLED;
+}
+
+/* Whether no vector is in ISR, TMR or IRR, given by its first register: the usual answer, and the quick one.
+ */
+static inline bool apic_is_empty(const struct local_apic *apic, enum apic_reg first)
+{
+    const uint64_t *set = &apic->sets[first / 2];
+
+    return !(__atomic_load_n(&set[0], __ATOMIC_RELAXED) | __atomic_load_n(&set[1], __ATOMIC_RELAXED) |
+             __atomic_load_n(&set[2], __ATOMIC_RELAXED) | __atomic_load_n(&set[3], __ATOMIC_RELAXED));
+}
+
+/* The highest vector in ISR, TMR or IRR, given by its first register, or -1. */
+static inline int apic_highest(const struct local_apic *apic, enum apic_reg first)
+{
+    const uint64_t *set = &apic->sets[first / 2];
+
+    for (int i = 3; i >= 0; i--) {
+        uint64_t word = __atomic_load_n(&set[i], __ATOMIC_RELAXED);
+
+        if (word)
+            return 64 * i + 63 - __builtin_clzll(word);
+    }
+    return -1;
+}
+
+static inline uint64_t *apic_word(struct local_apic *apic, enum apic_reg first, unsigned vector)
+{
+    return &apic->sets[first / 2 + vector / 64];
+}

@@ -1,0 +1,156 @@
+/* The local APIC's modes: IA32_APIC_BASE, RESET and INIT. */
+#include "devices/apic_internal.h"
+
+/* Version 0x14 with 6 local vector table entries (no CMCI) and suppression of EOI broadcasts. */
+#define VERSION           UINT32_C(0x01050014)
+
+#define BASE_LOW_RESERVED (0xff | BIT(9))
+
+/* As IA32_APIC_BASE has them: EXTD in bit 0, EN in bit 1. */
+enum mode { MODE_DISABLED, MODE_INVALID, MODE_XAPIC, MODE_X2APIC };
+
+/* SDM, "x2APIC State Transitions": where one write may lead from each mode. */
+static const uint8_t transitions[4] = {
+    [MODE_DISABLED] = BIT(MODE_DISABLED) | BIT(MODE_XAPIC),
+    [MODE_XAPIC] = BIT(MODE_DISABLED) | BIT(MODE_XAPIC) | BIT(MODE_X2APIC),
+    [MODE_X2APIC] = BIT(MODE_DISABLED) | BIT(MODE_X2APIC),
+};
+
+static const char *const mode_names[4] = {"disabled", "invalid", "xAPIC", "x2APIC"};
+
+static enum mode mode_of(uint64_t base)
+{
+    return base >> 10 & 3;
+}
+
+/* The physical id does not change, not even by a write in xAPIC mode; the x2APIC's logical one follows it. */
+static void set_ids(struct local_apic *apic)
+{
+    uint32_t id = apic->vcpu->id;
+
+    if (apic_is_x2apic(apic)) {
+        apic->reg[APIC_ID] = id;
+        apic->reg[APIC_LDR] = id >> 4 << 16 | UINT32_C(1) << (id & 15);
+    } else {
+        apic->reg[APIC_ID] = id << 24;
+        apic->reg[APIC_LDR] = 0;
+    }
+    apic->reg[APIC_DFR] = UINT32_MAX;
+    apic->reg[APIC_ICR2] = 0;
+}
+
+/* SDM, "Local APIC State After Power-Up or Reset". The pins are as their drivers have them. */
+static void reset_registers(struct local_apic *apic)
+{
+    apic_timer_reset(apic);
+    for (unsigned i = 0; i < ARRAY_LENGTH(apic->sets); i++)
+        __atomic_store_n(&apic->sets[i], 0, __ATOMIC_RELAXED);
+    apic->reg[APIC_VERSION] = VERSION;
+    apic->reg[APIC_SVR] = 0xff;
+    for (unsigned i = APIC_LVT_TIMER; i <= APIC_LVT_ERROR; i++)
+        apic->reg[i] = LVT_MASKED;
+    set_ids(apic);
+    __atomic_store_n(&apic->errors, 0, __ATOMIC_RELAXED);
+    apic_input_clear(apic, INPUT_EXTINT | INPUT_LINT0_REMOTE);
+}
+
+/* Makes the machine around the APIC see IA32_APIC_BASE as it is. */
+static void place(struct local_apic *apic)
+{
+    vcpu_place_apic(apic->vcpu, mode_of(apic->base) == MODE_XAPIC, apic->base & ~PAGE_MASK);
+}
+
+void local_apic_reset(struct local_apic *apic, bool init)
+{
+    if (!init)
+        apic->base = APIC_BASE_DEFAULT | APIC_BASE_EN | (apic->config.bootstrap ? APIC_BASE_BSP : 0);
+    reset_registers(apic);
+    if (!init) {
+        place(apic);
+        vcpu_cpuid_changed(apic->vcpu);
+    }
+}
+
+void local_apic_firmware_setup(struct local_apic *apic)
+{
+    apic->reg[APIC_SVR] = SVR_ENABLED | 0xff;
+    if (!apic->config.bootstrap)
+        return;
+    apic->reg[APIC_LVT_LINT0] = APIC_EXTINT << 8;
+    apic->reg[APIC_LVT_LINT1] = APIC_NMI << 8;
+    apic_lint0_changed(apic);
+}
+
+/* EN or EXTD has changed. */
+static void mode_changed(struct local_apic *apic, enum mode mode)
+{
+    if (mode == MODE_X2APIC) {
+        set_ids(apic);
+        return;
+    }
+    /* Disabled, all but the id is lost. Enabled again, so is what other cores were just delivering then. */
+    reset_registers(apic);
+    vcpu_cpuid_changed(apic->vcpu);
+    if (mode == MODE_DISABLED && apic_inputs(apic) & INPUT_LINT0)
+        vcpu_request(apic->vcpu, REQUEST_EVENT);
+}
+
+static bool base_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    struct local_apic *apic = device->state;
+
+    (void)offset, (void)size;
+    *value = apic->base;
+    return true;
+}
+
+static bool base_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct local_apic *apic = device->state;
+    uint64_t old = apic->base;
+    enum mode from = mode_of(old), to = mode_of(value);
+
+    (void)offset, (void)size;
+    if (value & BASE_LOW_RESERVED || value >> apic->config.physical_bits || !(transitions[from] & BIT(to)))
+        return false;
+    __atomic_store_n(&apic->base, value, __ATOMIC_SEQ_CST);
+    if (to != from)
+        mode_changed(apic, to);
+    if (to != from || (value ^ old) & ~PAGE_MASK)
+        place(apic);
+    return true;
+}
+
+static void describe(struct device *device, struct writer *out)
+{
+    struct local_apic *apic = device->state;
+
+    print_to(out, "apic base 0x%lx %s%s\n", (unsigned long)(apic->base & ~PAGE_MASK),
+             mode_names[mode_of(apic->base)], apic->base & APIC_BASE_BSP ? " bsp" : "");
+}
+
+static const struct device_ops base_ops = {
+    .read = base_read, .write = base_write, .describe = describe, .width = 8};
+
+void local_apic_init(struct local_apic *apic, const struct local_apic_config *config)
+{
+    *apic = (struct local_apic){
+        .vcpu = config->vcpu,
+        .config = *config,
+        .page = {"local apic", &apic_page_ops, apic, NULL},
+        .base_msr = {"apic base", &base_ops, apic, NULL},
+        .deadline_msr = {"tsc deadline", &apic_deadline_ops, apic, NULL},
+        .x2apic_msrs = {"x2apic", &apic_x2apic_ops, apic, NULL},
+    };
+    apic_timer_init(apic);
+    apic->vcpu->interrupts = apic_controller;
+    apic->vcpu->interrupts.state = apic;
+    apic->vcpu->local.device = &apic->page;
+}
+
+void local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3])
+{
+    ranges[0] = (struct bus_range){MSR_APIC_BASE, MSR_APIC_BASE, &apic->base_msr};
+    ranges[1] = (struct bus_range){MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, &apic->deadline_msr};
+    ranges[2] = (struct bus_range){MSR_X2APIC_FIRST, MSR_X2APIC_LAST, &apic->x2apic_msrs};
+}

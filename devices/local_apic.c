@@ -1,0 +1,239 @@
+/* The local APIC's core: which interrupts it holds, which of them the processor gets, and when they end. */
+#include "devices/apic_internal.h"
+
+/* SDM, "Task and Processor Priorities". Other cores ask too, for lowest-priority arbitration. */
+unsigned apic_ppr(const struct local_apic *apic)
+{
+    unsigned tpr = apic_load(apic, APIC_TPR);
+    int serving = apic_highest(apic, APIC_ISR);
+
+    if (serving < 0 || tpr >> 4 >= (unsigned)serving >> 4)
+        return tpr;
+    return serving & 0xf0;
+}
+
+/* The vector in IRR that the priorities let through, or -1. */
+static int deliverable(const struct local_apic *apic)
+{
+    int vector;
+
+    if (likely(apic_is_empty(apic, APIC_IRR)) || !apic_enabled(apic))
+        return -1;
+    vector = apic_highest(apic, APIC_IRR);
+    return vector >> 4 > (int)(apic_ppr(apic) >> 4) ? vector : -1;
+}
+
+void apic_reconsider(struct local_apic *apic)
+{
+    if (deliverable(apic) >= 0)
+        vcpu_request(apic->vcpu, REQUEST_EVENT);
+}
+
+/* TMR first: once the vector is in IRR its own core may take and end it. */
+bool apic_accept(struct local_apic *apic, unsigned vector, bool level)
+{
+    uint64_t bit = BIT(vector & 63), *tmr = apic_word(apic, APIC_TMR, vector);
+
+    if (!apic_accepts(apic))
+        return false;
+    if (unlikely(vector < 16)) {
+        apic_error(apic, ESR_RECEIVE_ILLEGAL);
+        return false;
+    }
+    if (unlikely(!(__atomic_load_n(tmr, __ATOMIC_RELAXED) & bit) == level)) {
+        if (level)
+            __atomic_fetch_or(tmr, bit, __ATOMIC_SEQ_CST);
+        else
+            __atomic_fetch_and(tmr, ~bit, __ATOMIC_SEQ_CST);
+    }
+    __atomic_fetch_or(apic_word(apic, APIC_IRR, vector), bit, __ATOMIC_SEQ_CST);
+    vcpu_request(apic->vcpu, REQUEST_EVENT);
+    return true;
+}
+
+/* SDM, "Error Handling": one interrupt until ESR is written again. */
+void apic_error(struct local_apic *apic, uint32_t error)
+{
+    if (__atomic_fetch_or(&apic->errors, error, __ATOMIC_SEQ_CST) == 0)
+        local_apic_raise_lvt(apic, APIC_LVT_ERROR);
+}
+
+/* LINT0 as a level: accepted once, and again after each EOI while the pin is asserted. */
+static void serve_lint0_level(struct local_apic *apic)
+{
+    uint32_t lvt = apic_load(apic, APIC_LVT_LINT0);
+
+    if (lvt & LVT_MASKED || !(lvt & LVT_LEVEL) || LVT_DELIVERY(lvt) != APIC_FIXED ||
+        !(apic_inputs(apic) & INPUT_LINT0))
+        return;
+    if (apic_input_set(apic, INPUT_LINT0_REMOTE) & INPUT_LINT0_REMOTE)
+        return;
+    if (!apic_accept(apic, LVT_VECTOR(lvt), true))
+        apic_input_clear(apic, INPUT_LINT0_REMOTE);
+}
+
+void local_apic_raise_lvt(struct local_apic *apic, enum apic_reg entry)
+{
+    uint32_t lvt = apic_load(apic, entry);
+
+    if (lvt & LVT_MASKED || !apic_enabled(apic))
+        return;
+    switch (LVT_DELIVERY(lvt)) {
+    case APIC_FIXED:
+        if (entry == APIC_LVT_LINT0 && lvt & LVT_LEVEL)
+            serve_lint0_level(apic);
+        else
+            apic_accept(apic, LVT_VECTOR(lvt), false);
+        break;
+    case APIC_NMI:
+        vcpu_request(apic->vcpu, REQUEST_NMI);
+        break;
+    case APIC_INIT:
+        vcpu_request(apic->vcpu, REQUEST_INIT);
+        break;
+    case APIC_EXTINT: /* the pin itself is what counts, in external_pending() */
+        vcpu_request(apic->vcpu, REQUEST_EVENT);
+        break;
+    }
+}
+
+void local_apic_set_lint(void *state, unsigned pin, bool asserted)
+{
+    struct local_apic *apic = state;
+    uint32_t bit = pin ? INPUT_LINT1 : INPUT_LINT0;
+
+    if (!asserted) {
+        apic_input_clear(apic, bit);
+        return;
+    }
+    if (apic_input_set(apic, bit) & bit)
+        return;
+    if (apic_enabled(apic))
+        local_apic_raise_lvt(apic, pin ? APIC_LVT_LINT1 : APIC_LVT_LINT0);
+    else /* SDM, "Enabling or Disabling the Local APIC": the pins are INTR and NMI then */
+        vcpu_request(apic->vcpu, pin ? REQUEST_NMI : REQUEST_EVENT);
+}
+
+void local_apic_group_set_lint(void *state, unsigned pin, bool asserted)
+{
+    struct local_apic_group *group = state;
+
+    for (unsigned i = 0; i < group->count; i++)
+        local_apic_set_lint(&group->members[i], pin, asserted);
+}
+
+void apic_lint0_changed(struct local_apic *apic)
+{
+    uint32_t lvt = apic->reg[APIC_LVT_LINT0];
+
+    if (!(lvt & LVT_LEVEL) || LVT_DELIVERY(lvt) != APIC_FIXED)
+        apic_input_clear(apic, INPUT_LINT0_REMOTE);
+    if (lvt & LVT_MASKED || !(apic_inputs(apic) & INPUT_LINT0))
+        return;
+    if (LVT_DELIVERY(lvt) == APIC_EXTINT)
+        vcpu_request(apic->vcpu, REQUEST_EVENT);
+    else
+        serve_lint0_level(apic);
+}
+
+/* Kept out of apic_end(): most interrupts are edges. */
+static __attribute__((noinline)) void end_level(struct local_apic *apic, unsigned vector)
+{
+    if (LVT_VECTOR(apic->reg[APIC_LVT_LINT0]) == vector && apic_inputs(apic) & INPUT_LINT0_REMOTE) {
+        apic_input_clear(apic, INPUT_LINT0_REMOTE);
+        serve_lint0_level(apic);
+    }
+    if (!(apic->reg[APIC_SVR] & SVR_SUPPRESS_EOI))
+        apic->config.eoi.broadcast(apic->config.eoi.owner, vector);
+}
+
+void apic_end(struct local_apic *apic)
+{
+    int vector = apic_highest(apic, APIC_ISR);
+
+    if (vector < 0)
+        return;
+    *apic_word(apic, APIC_ISR, vector) &= ~BIT(vector & 63);
+    if (unlikely(__atomic_load_n(apic_word(apic, APIC_TMR, vector), __ATOMIC_RELAXED) & BIT(vector & 63)))
+        end_level(apic, vector);
+    apic_reconsider(apic);
+}
+
+/* Whether the external controller has an interrupt for this vCPU. */
+static bool external_pending(const struct local_apic *apic, uint32_t inputs)
+{
+    uint32_t lvt = apic_load(apic, APIC_LVT_LINT0);
+
+    if (inputs & INPUT_EXTINT)
+        return true;
+    if (!(inputs & INPUT_LINT0))
+        return false;
+    return !apic_enabled(apic) || (!(lvt & LVT_MASKED) && LVT_DELIVERY(lvt) == APIC_EXTINT);
+}
+
+static int pending(void *state)
+{
+    struct local_apic *apic = state;
+    uint32_t inputs = apic_inputs(apic);
+
+    if (unlikely(inputs & (INPUT_LINT0 | INPUT_EXTINT)) && external_pending(apic, inputs))
+        return INTERRUPT_EXTERNAL;
+    return deliverable(apic);
+}
+
+static int acknowledge(void *state)
+{
+    struct local_apic *apic = state;
+    int vector = pending(apic);
+
+    if (vector < 0)
+        return -1;
+    if (vector == INTERRUPT_EXTERNAL) {
+        apic_input_clear(apic, INPUT_EXTINT);
+        return apic->config.extint.acknowledge(apic->config.extint.owner);
+    }
+    __atomic_fetch_and(apic_word(apic, APIC_IRR, vector), ~BIT(vector & 63), __ATOMIC_SEQ_CST);
+    *apic_word(apic, APIC_ISR, vector) |= BIT(vector & 63);
+    return vector;
+}
+
+static unsigned get_tpr(void *state)
+{
+    struct local_apic *apic = state;
+
+    return apic->reg[APIC_TPR] >> 4;
+}
+
+/* SDM, "Interaction of Task Priorities between CR8 and APIC". */
+static void set_tpr(void *state, unsigned priority)
+{
+    struct local_apic *apic = state;
+
+    apic->reg[APIC_TPR] = (priority & 0xf) << 4;
+    apic_reconsider(apic);
+}
+
+static void reset(void *state, bool init)
+{
+    local_apic_reset(state, init);
+}
+
+static void tsc_changed(void *state)
+{
+    apic_timer_tsc_changed(state);
+}
+
+static bool enabled(void *state)
+{
+    return apic_enabled(state);
+}
+
+const struct interrupt_controller apic_controller = {
+    .pending = pending,
+    .acknowledge = acknowledge,
+    .get_tpr = get_tpr,
+    .set_tpr = set_tpr,
+    .reset = reset,
+    .tsc_changed = tsc_changed,
+    .enabled = enabled,
+};

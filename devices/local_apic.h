@@ -1,0 +1,170 @@
+/*
+ * The local APIC of a vCPU: xAPIC as a page of memory, x2APIC as MSRs (SDM, "Advanced Programmable Interrupt
+ * Controller"). Everything in it belongs to its own vCPU, except what other cores deliver into: IRR, TMR, the
+ * error bits and the input pins, which only atomic instructions touch, and the timer, which has a lock.
+ */
+#pragma once
+
+#include "hv/host/timer.h"
+#include "hv/vm/bus.h"
+#include "hv/vm/irq.h"
+#include "hv/vm/vcpu.h"
+
+/* Registers by number: the offset in the xAPIC page / 16, and the MSR - 0x800. */
+enum apic_reg {
+    APIC_ID = 0x02,
+    APIC_VERSION = 0x03,
+    APIC_TPR = 0x08,
+    APIC_APR = 0x09,
+    APIC_PPR = 0x0a,
+    APIC_EOI = 0x0b,
+    APIC_RRD = 0x0c,
+    APIC_LDR = 0x0d,
+    APIC_DFR = 0x0e,
+    APIC_SVR = 0x0f,
+    APIC_ISR = 0x10,
+    APIC_TMR = 0x18,
+    APIC_IRR = 0x20,
+    APIC_ESR = 0x28,
+    APIC_ICR = 0x30,
+    APIC_ICR2 = 0x31,
+    APIC_LVT_TIMER = 0x32,
+    APIC_LVT_THERMAL = 0x33,
+    APIC_LVT_PMC = 0x34,
+    APIC_LVT_LINT0 = 0x35,
+    APIC_LVT_LINT1 = 0x36,
+    APIC_LVT_ERROR = 0x37,
+    APIC_INITIAL_COUNT = 0x38,
+    APIC_CURRENT_COUNT = 0x39,
+    APIC_DIVIDE = 0x3e,
+    APIC_SELF_IPI = 0x3f,
+    APIC_REGS = 0x40,
+};
+
+#define MSR_APIC_BASE        0x1b
+#define MSR_TSC_DEADLINE     0x6e0
+#define MSR_X2APIC_FIRST     0x800
+#define MSR_X2APIC_LAST      0x8ff
+
+#define APIC_BASE_BSP        BIT(8)
+#define APIC_BASE_EXTD       BIT(10) /* x2APIC mode */
+#define APIC_BASE_EN         BIT(11)
+#define APIC_BASE_DEFAULT    UINT64_C(0xfee00000)
+
+#define APIC_PAGE_SIZE       0x1000
+
+#define SVR_ENABLED          BIT(8)
+#define SVR_FOCUS_DISABLED   BIT(9)
+#define SVR_SUPPRESS_EOI     BIT(12)
+
+#define LVT_VECTOR(lvt)      ((lvt)&0xff)
+#define LVT_DELIVERY(lvt)    ((lvt) >> 8 & 7)
+#define LVT_REMOTE_IRR       BIT(14)
+#define LVT_LEVEL            BIT(15)
+#define LVT_MASKED           BIT(16)
+#define LVT_TIMER_MODE(lvt)  ((lvt) >> 17 & 3)
+
+#define TIMER_ONE_SHOT       0
+#define TIMER_PERIODIC       1
+#define TIMER_TSC_DEADLINE   2
+
+/* Bits of ESR. */
+#define ESR_SEND_ILLEGAL     BIT(5)
+#define ESR_RECEIVE_ILLEGAL  BIT(6)
+#define ESR_ILLEGAL_REGISTER BIT(7)
+
+/* Bits of `inputs`. */
+#define INPUT_LINT0          BIT(0)
+#define INPUT_LINT1          BIT(1)
+#define INPUT_EXTINT         BIT(2) /* an ExtINT message, not yet acknowledged */
+#define INPUT_LINT0_REMOTE   BIT(3) /* LINT0's remote IRR: its level was accepted, no EOI yet */
+
+/* The timer counts ticks of the host's TSC; the current count is computed from these when it is read. */
+struct apic_timer {
+    struct timer timer;
+    struct spinlock lock; /* held by whoever looks at or changes what follows, and around the expiry */
+    bool running;
+    uint8_t shift;     /* a count is 1 << shift ticks */
+    uint64_t expiry;   /* when the count reaches 0, in ticks of clock_now() */
+    uint64_t period;   /* ticks between that and the next time; 0: there is none */
+    uint64_t deadline; /* IA32_TSC_DEADLINE */
+    uint64_t shortest; /* ticks: the host's timer runs no more often for a periodic timer */
+};
+
+struct local_apic;
+
+/*
+ * The local APICs of a VM, in the order of their ids, which are 0 to count - 1: what an apic_fabric's owner
+ * is.
+ */
+struct local_apic_group {
+    struct local_apic *members;
+    unsigned count;
+    unsigned turn; /* where lowest-priority arbitration looks first, so that equals take turns */
+};
+
+/* What a local APIC needs to know of the board. The callbacks are called with no lock held. */
+struct local_apic_config {
+    struct vcpu *vcpu; /* its id is the APIC's, and the index in the group */
+    struct local_apic_group *group;
+    unsigned physical_bits; /* width of guest-physical addresses (CPUID leaf 0x80000008), at least 32 */
+    bool bootstrap;         /* the bootstrap processor */
+    struct {
+        int (*acknowledge)(void *owner); /* the 8259A's interrupt acknowledge: returns the vector */
+        void *owner;
+    } extint;
+    struct {
+        void (*broadcast)(void *owner, uint8_t vector); /* a level-triggered interrupt has ended */
+        void *owner;
+    } eoi;
+};
+
+struct local_apic {
+    union {
+        uint32_t reg[APIC_REGS];
+        uint64_t sets[APIC_REGS / 2]; /* ISR, TMR and IRR as bits of 64-bit words */
+    };
+    struct vcpu *vcpu;
+    uint64_t base;   /* IA32_APIC_BASE */
+    uint32_t inputs; /* atomic: INPUT_ bits */
+    uint32_t errors; /* atomic: ESR bits since it was last written */
+    struct apic_timer timer;
+    struct local_apic_config config;
+    struct device page, base_msr, deadline_msr, x2apic_msrs;
+};
+
+/*
+ * Prepares the local APIC and fills in vcpu->interrupts and vcpu->local.device. Needs a local_apic_reset
+ * before the vCPU runs.
+ */
+void local_apic_init(struct local_apic *apic, const struct local_apic_config *config);
+
+/*
+ * The state after RESET, or after INIT, which keeps mode, base and id. The former calls vcpu_place_apic and
+ * vcpu_cpuid_changed.
+ */
+void local_apic_reset(struct local_apic *apic, bool init);
+
+/*
+ * What firmware sets up before it starts an operating system: software-enabled, on the bootstrap processor
+ * LINT0 as ExtINT and LINT1 as NMI (virtual wire mode). For a board that starts a guest without firmware.
+ */
+void local_apic_firmware_setup(struct local_apic *apic);
+
+/* The MSR ranges, with their devices: IA32_APIC_BASE, IA32_TSC_DEADLINE, x2APIC. */
+void local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3]);
+
+/* Drives pin LINT0 or LINT1, in the form of irq_line: `apic` is a struct local_apic. From any core. */
+void local_apic_set_lint(void *apic, unsigned pin, bool asserted);
+
+/* The same for every local APIC of a VM, as INTR and NMI are wired on a PC: `group` is its group. */
+void local_apic_group_set_lint(void *group, unsigned pin, bool asserted);
+
+/*
+ * Delivers a message to those that it addresses. Returns whether any accepted it. From any core; `group` is a
+ * struct local_apic_group: this is the `deliver` of an apic_fabric.
+ */
+bool local_apic_deliver(void *group, const struct apic_message *message);
+
+/* The event behind a local vector table entry has happened: APIC_LVT_PMC, say. From any core. */
+void local_apic_raise_lvt(struct local_apic *apic, enum apic_reg lvt);

@@ -1,0 +1,505 @@
+#include "tests/unit/fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/board.h"
+#include "devices/local_apic.h"
+#include "hv/load/pc.h"
+
+#define VCPUS 2
+
+static struct vm vm;
+static struct vcpu vcpus[VCPUS];
+static void *memory;
+static char said[64];
+static unsigned length;
+static enum vm_end ended;
+static unsigned end_status;
+static uint64_t requests[VCPUS];
+static gpa_t apic_at[VCPUS];
+
+void vm_stop(struct vm *stopped, enum vm_end end, unsigned status)
+{
+    assert_ptr_equal(stopped, &vm);
+    ended = end;
+    end_status = status;
+}
+
+void vcpu_request(struct vcpu *vcpu, uint64_t work)
+{
+    requests[vcpu->id] |= work;
+}
+
+void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base)
+{
+    apic_at[vcpu->id] = enabled ? base : 0;
+}
+
+void vcpu_cpuid_changed(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
+static void put(void *owner, uint8_t byte)
+{
+    assert_ptr_equal(owner, said);
+    if (length < sizeof(said) - 1)
+        said[length++] = byte;
+}
+
+static uint32_t in(uint16_t port, unsigned size)
+{
+    uint64_t value = 0;
+
+    bus_read(&vm.ports, port, size, &value);
+    return value;
+}
+
+static void out(uint16_t port, unsigned size, uint32_t value)
+{
+    bus_write(&vm.ports, port, size, value);
+}
+
+static void apic_write(unsigned vcpu, enum apic_reg reg, uint32_t value)
+{
+    struct device *page = vcpus[vcpu].local.device;
+
+    assert_true(page->ops->write(page, reg * 16, 4, value));
+}
+
+static void ioapic_write(uint8_t reg, uint32_t value)
+{
+    bus_write(&vm.mmio, PC_IOAPIC, 4, reg);
+    bus_write(&vm.mmio, PC_IOAPIC + 0x10, 4, value);
+}
+
+static int pending(unsigned vcpu)
+{
+    return vcpus[vcpu].interrupts.pending(vcpus[vcpu].interrupts.state);
+}
+
+static int acknowledge(unsigned vcpu)
+{
+    return vcpus[vcpu].interrupts.acknowledge(vcpus[vcpu].interrupts.state);
+}
+
+/* Base vectors 0x20 and 0x28, everything unmasked. */
+static void start_pic(void)
+{
+    static const uint8_t words[2][4] = {{0x11, 0x20, 0x04, 0x01}, {0x11, 0x28, 0x02, 0x01}};
+
+    for (unsigned chip = 0; chip < 2; chip++) {
+        uint16_t port = chip ? 0xa0 : 0x20;
+
+        out(port, 1, words[chip][0]);
+        for (unsigned i = 1; i < 4; i++)
+            out(port + 1, 1, words[chip][i]);
+        out(port + 1, 1, 0);
+    }
+}
+
+/* One pin of the I/O APIC to one vCPU. */
+static void route(unsigned pin, uint8_t vector, bool level, unsigned vcpu)
+{
+    ioapic_write(0x10 + 2 * pin + 1, vcpu << 24);
+    ioapic_write(0x10 + 2 * pin, vector | (level ? 1u << 15 : 0));
+}
+
+/* What makes each device raise its line, and be quiet again. */
+static void pulse_pit(void)
+{
+    fake_run_until(fake_now + fake_hz / 10); /* counter 0 has a period of 55 ms */
+}
+
+static void type_a_key(void)
+{
+    out(PC_I8042_DATA, 1, 0xee); /* echo */
+}
+
+static void receive_a_character(void)
+{
+    out(PC_COM1 + 1, 1, 1);    /* received data available */
+    out(PC_COM1 + 4, 1, 0x0b); /* DTR, RTS, OUT2 */
+    assert_true(board_serial_input(&vm, 'x'));
+}
+
+static void tick_the_clock(void)
+{
+    out(PC_RTC, 1, 0x0b);
+    out(PC_RTC + 1, 1, 0x42); /* periodic */
+    fake_run_until(fake_now + fake_hz / 100);
+}
+
+static void press_the_button(void)
+{
+    out(PC_SMI_CMD, 1, PC_ACPI_ENABLE);
+    out(PC_PM1A_EVT + 2, 2, 0x0100);
+    assert_true(board_press_power_button(&vm));
+}
+
+static void loop_back_the_mouse(void)
+{
+    out(PC_I8042_STATUS, 1, 0x60);
+    out(PC_I8042_DATA, 1, 0x47);
+    out(PC_I8042_STATUS, 1, 0xd3);
+    out(PC_I8042_DATA, 1, 0x5a);
+}
+
+static const struct {
+    void (*raise)(void);
+    unsigned irq, gsi;
+} sources[] = {
+    {pulse_pit, 0, PC_TIMER_GSI},
+    {type_a_key, PC_KEYBOARD_IRQ, PC_KEYBOARD_IRQ},
+    {receive_a_character, PC_COM1_IRQ, PC_COM1_IRQ},
+    {tick_the_clock, PC_RTC_IRQ, PC_RTC_IRQ},
+    {press_the_button, PC_SCI_IRQ, PC_SCI_IRQ},
+    {loop_back_the_mouse, PC_AUX_IRQ, PC_AUX_IRQ},
+};
+
+static void create(void)
+{
+    const struct serial_backend backend = {put, said};
+
+    memset(&vm, 0, sizeof(vm));
+    memset(vcpus, 0, sizeof(vcpus));
+    vm.memory.count = 3;
+    vm.memory.regions[0] = (struct guest_region){.first = 0, .size = KIB(640)};
+    vm.memory.regions[1] = (struct guest_region){.first = KIB(768), .size = MIB(256) - KIB(768)};
+    vm.memory.regions[2] = (struct guest_region){.first = GIB(4), .size = MIB(128)};
+    vm.vcpu_count = VCPUS;
+    for (unsigned i = 0; i < VCPUS; i++) {
+        vcpus[i].vm = &vm;
+        vcpus[i].id = i;
+        vm.vcpus[i] = &vcpus[i];
+    }
+    memory = calloc(1, board_size(VCPUS)); /* exactly: the sanitizer watches its ends */
+    assert_non_null(memory);
+    assert_true(board_create(&vm, memory, &backend, 39));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    memset(said, 0, sizeof(said));
+    memset(requests, 0, sizeof(requests));
+    memset(apic_at, 0, sizeof(apic_at));
+    length = 0;
+    ended = VM_RUNS;
+    create();
+    board_reset(&vm);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    board_stop(&vm);
+    free(memory);
+    return 0;
+}
+
+static void a_pc_has_its_ports(void **state)
+{
+    static const struct {
+        uint16_t first, last;
+    } ports[] = {
+        {0x20, 0x21}, {0x40, 0x43}, {0x60, 0x61},   {0x64, 0x64},   {0x70, 0x71},   {0x80, 0x8f},
+        {0x92, 0x92}, {0xa0, 0xa1}, {0xb2, 0xb3},   {0xe9, 0xe9},   {0xeb, 0xeb},   {0xed, 0xed},
+        {0xf0, 0xf1}, {0xf4, 0xf7}, {0x3f8, 0x3ff}, {0x4d0, 0x4d1}, {0x600, 0x60f}, {0xcf8, 0xcff},
+    };
+    unsigned next = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(ports); i++) {
+        for (; next < ports[i].first; next++)
+            assert_null(bus_find(&vm.ports, next));
+        for (; next <= ports[i].last; next++)
+            assert_non_null(bus_find(&vm.ports, next));
+    }
+    for (; next < 0x10000; next++)
+        assert_null(bus_find(&vm.ports, next));
+    assert_non_null(bus_find(&vm.mmio, PC_IOAPIC));
+    assert_null(bus_find(&vm.mmio, PC_IOAPIC + PAGE_SIZE));
+}
+
+static void shared_devices_take_the_vms_lock(void **state)
+{
+    static const uint16_t unlocked[] = {0x80, 0xe9, 0xeb, 0xed, 0xf0, 0xf4};
+
+    (void)state;
+    for (unsigned i = 0; i < vm.ports.count; i++) {
+        const struct bus_range *range = &vm.ports.ranges[i];
+        bool shared = true;
+
+        for (unsigned k = 0; k < ARRAY_LENGTH(unlocked); k++)
+            shared &= range->first != unlocked[k];
+        assert_ptr_equal(range->device->lock, shared ? &vm.lock : NULL);
+    }
+    assert_ptr_equal(vm.mmio.ranges[0].device->lock, &vm.lock);
+}
+
+static void devices_know_the_ports_they_are_put_on(void **state)
+{
+    (void)state;
+    assert_int_equal(in(0x21, 1), 0xff);        /* PIC: all masked */
+    assert_int_equal(in(0x64, 1), 0x14);        /* i8042 */
+    assert_int_equal(in(0x92, 1), 0x02);        /* A20 */
+    assert_int_equal(in(0xe9, 1), 0xe9);        /* debug console */
+    assert_int_equal(in(PC_COM1 + 5, 1), 0x60); /* transmitter empty */
+    out(0x80, 1, 0x5c);
+    assert_int_equal(in(0x80, 1), 0x5c);
+    out(0xcf8, 4, 0x80000000);
+    assert_int_equal(in(0xcfc, 4), 0x0d578086);
+    fake_run_until(fake_now + fake_hz);
+    assert_in_range(in(PC_PM_TMR, 4), 3579545, 3579600);
+    assert_int_equal(vm.ports.misses.count, 0);
+}
+
+static void interrupts_reach_the_pic(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(sources); i++) {
+        board_reset(&vm);
+        start_pic();
+        sources[i].raise();
+        /* IRQ 0 has ticked meanwhile; it would come first. */
+        out(0x21, 1, sources[i].irq ? 0x01 : 0x00);
+        assert_int_equal(pending(0), INTERRUPT_EXTERNAL);
+        assert_int_equal(pending(1), -1); /* its LINT0 is masked */
+        assert_true(requests[0] & REQUEST_EVENT);
+        assert_int_equal(acknowledge(0), 0x20 + sources[i].irq);
+        assert_int_equal(vm.lock.held, 0);
+    }
+}
+
+static void interrupts_reach_the_ioapic(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(sources); i++) {
+        board_reset(&vm);
+        apic_write(1, APIC_SVR, 0x1ff);
+        for (unsigned pin = 0; pin < PC_IOAPIC_PINS; pin++)
+            if (pin != PC_TIMER_GSI || sources[i].irq == 0)
+                route(pin, 0x40 + pin, false, 1);
+        sources[i].raise();
+        assert_int_equal(pending(0), -1);
+        assert_int_equal(acknowledge(1), 0x40 + sources[i].gsi);
+    }
+}
+
+static void a_level_comes_again_until_it_is_served(void **state)
+{
+    (void)state;
+    route(PC_SCI_IRQ, 0x55, true, 0);
+    press_the_button();
+    assert_int_equal(acknowledge(0), 0x55);
+    assert_int_equal(pending(0), -1);
+    apic_write(0, APIC_EOI, 0);
+    assert_int_equal(acknowledge(0), 0x55); /* the line is still up */
+    out(PC_PM1A_EVT, 2, 0x0100);
+    apic_write(0, APIC_EOI, 0);
+    assert_int_equal(pending(0), -1);
+    assert_int_equal(vm.lock.held, 0);
+}
+
+static void the_pics_output_reaches_the_ioapic(void **state)
+{
+    (void)state;
+    start_pic();
+    apic_write(0, APIC_LVT_LINT0, 1 << 16);
+    apic_write(1, APIC_SVR, 0x1ff);
+    ioapic_write(0x11, 1u << 24);
+    ioapic_write(0x10, 7 << 8); /* ExtINT */
+    type_a_key();
+    out(0x21, 1, 0x01);
+    assert_int_equal(pending(0), -1);
+    assert_int_equal(pending(1), INTERRUPT_EXTERNAL);
+}
+
+static void the_guest_can_end_itself(void **state)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t size;
+        uint32_t value;
+        enum vm_end end;
+    } ends[] = {
+        {0xcf9, 1, 0x06, VM_RESET},
+        {0x92, 1, 0x01, VM_RESET},
+        {0x64, 1, 0xfe, VM_RESET},
+        {0xf4, 4, 3, VM_EXITED},
+        {PC_PM1A_CNT, 2, PC_SLP_TYP_S5 << 10 | 0x2000, VM_POWERED_OFF},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(ends); i++) {
+        ended = VM_RUNS;
+        out(ends[i].port, ends[i].size, ends[i].value);
+        assert_int_equal(ended, ends[i].end);
+        assert_int_equal(end_status, ends[i].end == VM_EXITED ? 7 : 0);
+    }
+}
+
+static void both_consoles_talk_to_the_backend(void **state)
+{
+    (void)state;
+    out(PC_COM1, 1, 'a');
+    out(0xe9, 1, 'b');
+    assert_string_equal(said, "ab");
+    assert_true(board_serial_input(&vm, 'c'));
+    assert_false(board_serial_input(&vm, 'd')); /* no FIFO yet: one byte */
+    assert_int_equal(in(PC_COM1, 1), 'c');
+    assert_true(board_serial_input(&vm, 'd'));
+}
+
+static uint8_t cmos(uint8_t index)
+{
+    out(PC_RTC, 1, index);
+    return in(PC_RTC + 1, 1);
+}
+
+static void cmos_tells_the_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(cmos(0x15) | cmos(0x16) << 8, 640);
+    assert_int_equal(cmos(0x34) | cmos(0x35) << 8, (MIB(256) - MIB(16)) >> 16);
+    assert_int_equal(cmos(0x5b) | cmos(0x5c) << 8, MIB(128) >> 16);
+}
+
+static void every_vcpu_has_a_local_apic(void **state)
+{
+    struct bus_range ranges[3];
+
+    (void)state;
+    for (unsigned i = 0; i < VCPUS; i++) {
+        uint64_t value;
+
+        assert_int_equal(apic_at[i], PC_LOCAL_APIC);
+        assert_int_equal(board_msr_ranges(&vcpus[i], ranges), 3);
+        for (unsigned k = 0; k < 3; k++)
+            if (ranges[k].first == MSR_APIC_BASE) {
+                assert_true(ranges[k].device->ops->read(ranges[k].device, 0, 8, &value));
+                assert_int_equal(value, PC_LOCAL_APIC | APIC_BASE_EN | (i == 0 ? APIC_BASE_BSP : 0));
+            }
+        assert_true(vcpus[i].local.device->ops->read(vcpus[i].local.device, APIC_ID * 16, 4, &value));
+        assert_int_equal(value, i << 24);
+    }
+}
+
+static void a_reset_forgets_what_the_guest_did(void **state)
+{
+    (void)state;
+    start_pic();
+    press_the_button();
+    type_a_key();
+    tick_the_clock();
+    out(0xcf8, 4, 0x80001234);
+    out(0xcf9, 1, 0x02);
+    out(0x92, 1, 0);
+    route(PC_SCI_IRQ, 0x55, true, 0);
+    board_reset(&vm);
+    assert_int_equal(in(0x21, 1), 0xff);
+    assert_int_equal(in(0xa1, 1), 0xff);
+    assert_int_equal(in(0x64, 1), 0x14);
+    assert_int_equal(in(PC_PM1A_EVT, 4), 0);
+    assert_int_equal(in(0xcf8, 4), 0);
+    assert_int_equal(in(0xcf9, 1), 0);
+    assert_int_equal(in(0x92, 1), 0x02);
+    assert_int_equal(pending(0), -1);
+    press_the_button(); /* no redirection entry is left */
+    assert_int_equal(pending(0), -1);
+}
+
+static void a_stopped_board_calls_nobody(void **state)
+{
+    (void)state;
+    tick_the_clock();
+    out(PC_SMI_CMD, 1, PC_ACPI_ENABLE);
+    out(PC_PM1A_EVT + 2, 2, 0x0001);
+    apic_write(1, APIC_SVR, 0x1ff);
+    apic_write(1, APIC_LVT_TIMER, 1 << 17 | 0x40);
+    apic_write(1, APIC_INITIAL_COUNT, 100000000);
+    assert_int_not_equal(fake_next_deadline(), UINT64_MAX);
+    board_stop(&vm);
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
+    board_reset(&vm);
+    start_pic();
+    pulse_pit();
+    assert_int_equal(acknowledge(0), 0x20);
+}
+
+static void every_device_can_describe_itself(void **state)
+{
+    static const char *const expected[] = {"imr ff",           "command byte 65",
+                                           "PM1 status 0000",  "POST code 00",
+                                           "reset control 00", "00:00.0 8086:0d57 class 060000"};
+    struct text_buffer buffer;
+    char text[8192];
+
+    (void)state;
+    text_buffer_init(&buffer, text, sizeof(text));
+    for (unsigned i = 0; i < vm.ports.count; i++)
+        if (vm.ports.ranges[i].device->ops->describe)
+            vm.ports.ranges[i].device->ops->describe(vm.ports.ranges[i].device, &buffer.writer);
+    for (unsigned i = 0; i < ARRAY_LENGTH(expected); i++)
+        assert_non_null(strstr(text, expected[i]));
+    assert_int_equal(text[strlen(text) - 1], '\n');
+}
+
+/* Every port, any value, any size, while time goes by: for the sanitizers. */
+static void random_accesses_are_survived(void **state)
+{
+    static const unsigned sizes[] = {1, 2, 4};
+    uint32_t random = 42;
+
+    (void)state;
+    for (unsigned i = 0; i < 300000; i++) {
+        const struct bus_range *range;
+        uint16_t port;
+
+        random = random * 1664525 + 1013904223;
+        range = &vm.ports.ranges[(random >> 24) % vm.ports.count];
+        port = range->first - 1 + (random >> 16 & 0xff) % (range->last - range->first + 3);
+        random = random * 1664525 + 1013904223;
+        if (random & BIT(31))
+            out(port, sizes[(random >> 8) % 3], random >> (random >> 27 & 15));
+        else
+            in(port, sizes[(random >> 8) % 3]);
+        if (i % 16 == 0)
+            acknowledge(0);
+        if (i % 64 == 0)
+            bus_write(&vm.mmio, PC_IOAPIC + (random >> 10 & 0x7c), 4, random);
+        if (i % 256 == 0)
+            fake_run_until(fake_now + (random >> 12));
+    }
+    board_reset(&vm);
+    assert_int_equal(vm.lock.held, 0);
+    assert_int_equal(in(0x21, 1), 0xff);
+    assert_int_equal(in(0x64, 1), 0x14);
+    assert_int_equal(pending(0), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_pc_has_its_ports, setup, teardown),
+        cmocka_unit_test_setup_teardown(shared_devices_take_the_vms_lock, setup, teardown),
+        cmocka_unit_test_setup_teardown(devices_know_the_ports_they_are_put_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(interrupts_reach_the_pic, setup, teardown),
+        cmocka_unit_test_setup_teardown(interrupts_reach_the_ioapic, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_level_comes_again_until_it_is_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_pics_output_reaches_the_ioapic, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_guest_can_end_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(both_consoles_talk_to_the_backend, setup, teardown),
+        cmocka_unit_test_setup_teardown(cmos_tells_the_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_vcpu_has_a_local_apic, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reset_forgets_what_the_guest_did, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stopped_board_calls_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_device_can_describe_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(random_accesses_are_survived, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("board", tests, NULL, NULL);
+}

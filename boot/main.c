@@ -57,28 +57,29 @@ static void start_machine(void)
     const char *by;
 
     acpi_init(&info);
-    apic_init();
+    host_apic_init();
     cpu = cpu_create(0);
     if (!cpu)
         panic("no memory for the boot core's stacks");
     interrupts_init();
     cpu_load_tables(cpu);
-    apic_enable();
-    cpu->apic_id = apic_id();
+    host_apic_enable();
+    cpu->apic_id = host_apic_id();
     cpu->online = true;
     log_cores_known();
     legacy_interrupts_off();
     by = clock_calibrate();
     clock_read_rtc();
     if (by)
-        log_line("clock: TSC at %lu.%06lu MHz, measured by %s", clock_hz() / 1000000, clock_hz() % 1000000, by);
+        log_line("clock: TSC at %lu.%06lu MHz, measured by %s", clock_hz() / 1000000, clock_hz() % 1000000,
+                 by);
     else
         log_line("clock: nothing here to measure the TSC by: 1 GHz is assumed, guests' time will be wrong");
     interrupts_handle(VECTOR_TIMER, timer_interrupt);
     interrupts_handle(VECTOR_SERIAL, console_poll);
-    apic_timer_init();
-    log_line("interrupts: %s; %u processors, %u I/O APICs", apic_description(), MAX(machine.apic_count, 1u),
-             machine.ioapic_count);
+    host_apic_timer_init();
+    log_line("interrupts: %s; %u processors, %u I/O APICs", host_apic_description(),
+             MAX(machine.apic_count, 1u), machine.ioapic_count);
 }
 
 static void choose_vendor(void)
@@ -89,16 +90,17 @@ static void choose_vendor(void)
         if (vendors[i]->present())
             virt = vendors[i];
     if (!virt)
-        stop_in_words("this CPU shows no VMX (CPUID.1:ECX[5]). Turn on \"Intel Virtualization Technology\" (VT-x) in "
-                      "the firmware's set-up; in an emulator choose a CPU model that has it (Bochs: cpu: "
-                      "model=corei7_skylake_x; QEMU with KVM: -cpu host, nesting on).");
+        stop_in_words(
+            "this CPU shows no VMX (CPUID.1:ECX[5]). Turn on \"Intel Virtualization Technology\" (VT-x) in "
+            "the firmware's set-up; in an emulator choose a CPU model that has it (Bochs: cpu: "
+            "model=corei7_skylake_x; QEMU with KVM: -cpu host, nesting on).");
     if (!virt->preflight())
         stop_in_words("the CPU lacks what is named above.");
 }
 
 static void start_other_core(void)
 {
-    apic_timer_init();
+    host_apic_timer_init();
     if (!virt->enable())
         for (;;)
             interrupts_wait();
@@ -120,10 +122,11 @@ static void all_off(void)
 static unsigned map_modules(void)
 {
     for (unsigned i = 0; i < info.module_count; i++) {
-        modules[i] = (struct module){.name = info.modules[i].name,
-                                     .arguments = info.modules[i].arguments,
-                                     .bytes = host_map(info.modules[i].first, MAX(info.modules[i].size, 1u), HOST_READ),
-                                     .size = info.modules[i].size};
+        modules[i] = (struct module){
+            .name = info.modules[i].name,
+            .arguments = info.modules[i].arguments,
+            .bytes = host_map(info.modules[i].first, MAX(info.modules[i].size, 1u), HOST_READ),
+            .size = info.modules[i].size};
         if (!modules[i].bytes)
             panic("no memory to map module %s", modules[i].name);
     }
@@ -161,7 +164,8 @@ static void audit_paging(void)
     struct paging_audit audit = paging_audit(NULL);
 
     if (audit.writable_and_executable)
-        panic("%lu of %lu mapped pages are writable and executable", audit.writable_and_executable, audit.pages);
+        panic("%lu of %lu mapped pages are writable and executable", audit.writable_and_executable,
+              audit.pages);
     log_line("paging: %lu mapped pages, none writable and executable", audit.pages);
 }
 
@@ -201,7 +205,8 @@ static void run(void)
 
 extern _Noreturn void stack_switch(uint64_t top, void (*next)(void));
 
-/* Called by entry.asm with the physical address of the boot loader's information; the low 4 GiB are mapped as they are. */
+/* Called by entry.asm with the physical address of the boot loader's information; the low 4 GiB are mapped as
+ * they are. */
 _Noreturn void keel_main(uint64_t information);
 _Noreturn void keel_main(uint64_t information)
 {

@@ -43,6 +43,7 @@ enum vmx_capability_msr {
 #define VMX_BASIC_IO_INFORMATION     BIT(54) /* instruction information for INS and OUTS */
 #define VMX_BASIC_TRUE_CONTROLS      BIT(55)
 #define VMX_BASIC_ANY_ERROR_CODE     BIT(56) /* any hardware exception may be injected with or without one */
+#define VMX_BASIC_NESTED_EXCEPTION   BIT(58)
 
 /* IA32_VMX_MISC */
 #define VMX_MISC_STORE_LMA           BIT(5) /* exits store EFER.LMA into "IA-32e mode guest" */

@@ -1,7 +1,8 @@
 /*
- * CR0 and CR4. Keel owns the bits that VMX fixes or that a guest may not have as it likes; the guest reads them from the
- * shadow. When a write would change an owned bit, Keel checks the whole value, brings shadow and real bits in line with
- * it, and lets the same MOV run again: it then finds nothing owned to change, and the CPU does all else there is to do.
+ * CR0 and CR4. Keel owns the bits that VMX fixes or that a guest may not have as it likes; the guest reads
+ * them from the shadow. When a write would change an owned bit, Keel checks the whole value, brings shadow
+ * and real bits in line with it, and lets the same MOV run again: it then finds nothing owned to change, and
+ * the CPU does all else there is to do.
  */
 #include "hv/vm/cpuid.h"
 #include "vmx/vmx.h"

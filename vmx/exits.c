@@ -9,19 +9,24 @@
 #include "vmx/exit_reasons.h"
 #include "vmx/vmx.h"
 
-/* SDM, "Information for VM Exits During Event Delivery" and "Information for VM Exits Due to Vectored Events". */
-#define INFORMATION_VALID       BIT(31)
-#define INFORMATION_UNBLOCKED   BIT(12) /* NMI unblocking due to IRET */
-#define INFORMATION_HAS_ERROR   BIT(11)
-#define INFORMATION_TYPE(i)     ((i) >> 8 & 7)
-#define INFORMATION_VECTOR(i)   ((i)&0xff)
-#define BLOCKING_BY_NMI         BIT(3)
+/* SDM, "Information for VM Exits During Event Delivery" and "Information for VM Exits Due to Vectored
+ * Events". */
+#define INFORMATION_VALID     BIT(31)
+#define INFORMATION_UNBLOCKED BIT(12) /* NMI unblocking due to IRET */
+#define INFORMATION_HAS_ERROR BIT(11)
+#define INFORMATION_TYPE(i)   ((i) >> 8 & 7)
+#define INFORMATION_VECTOR(i) ((i)&0xff)
+#define BLOCKING_BY_NMI       BIT(3)
 
 static unsigned instruction_length(void)
 {
     return (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
 }
 
+/*
+ * The whole handler of what has nothing to do: PAUSE, and INVD and WBINVD too. Caches are the machine's and
+ * coherent with memory, so nothing need be written back and nothing may be dropped.
+ */
 static bool next_instruction(struct vcpu *vcpu)
 {
     vmx_advance(vcpu, instruction_length());
@@ -53,10 +58,12 @@ static void block_nmi_again(void)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
 }
 
-/* #DB as the CPU would have delivered it: DR6 from the qualification, DR7.GD cleared (SDM, "Debug Exceptions"). */
+/* #DB as the CPU would have delivered it: DR6 from the qualification, DR7.GD cleared (SDM, "Debug
+ * Exceptions"). */
 static bool reflect_debug(struct vcpu *vcpu)
 {
-    uint64_t causes = vmread(VMCS_EXIT_QUALIFICATION) & (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(14));
+    uint64_t causes =
+        vmread(VMCS_EXIT_QUALIFICATION) & (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(14));
 
     vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) & ~UINT64_C(15));
     vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
@@ -149,12 +156,6 @@ static bool handle_hlt(struct vcpu *vcpu)
 {
     vmx_advance(vcpu, instruction_length());
     return vcpu_halt(vcpu);
-}
-
-/* Caches are the machine's and always coherent with memory: nothing is to be written back, nothing may be dropped. */
-static bool handle_cache_flush(struct vcpu *vcpu)
-{
-    return next_instruction(vcpu);
 }
 
 static bool handle_undefined(struct vcpu *vcpu)
@@ -253,8 +254,11 @@ bool vmx_emulate(struct vcpu *vcpu, gpa_t gpa)
     count = emulate_bytes(vcpu, bytes);
     for (unsigned i = 0; i < count; i++)
         format_text(text + 3 * i, 4, " %02x", bytes[i]);
-    vm_crash(vcpu->vm, "at rip 0x%lx an access to 0x%lx, where there is no RAM, by an instruction that Keel does not emulate:%s",
-             vmread(VMCS_GUEST_RIP), gpa == EMULATE_NO_GPA ? 0 : gpa, count ? text : " (its bytes cannot be read)");
+    vm_crash(vcpu->vm,
+             "at rip 0x%lx an access to 0x%lx, where there is no RAM, by an instruction that Keel does not "
+             "emulate:%s",
+             vmread(VMCS_GUEST_RIP), gpa == EMULATE_NO_GPA ? 0 : gpa,
+             count ? text : " (its bytes cannot be read)");
     return true;
 }
 
@@ -271,8 +275,8 @@ static bool handle_ept_violation(struct vcpu *vcpu)
     if (unlikely(qualification & INFORMATION_UNBLOCKED) && !vcpu->event.valid)
         block_nmi_again();
     if (unlikely(vcpu->event.valid)) {
-        vm_crash(vcpu->vm, "delivery of vector %u needs memory at 0x%lx, where there is no RAM", vcpu->event.vector,
-                 vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+        vm_crash(vcpu->vm, "delivery of vector %u needs memory at 0x%lx, where there is no RAM",
+                 vcpu->event.vector, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
         return true;
     }
     return vmx_emulate(vcpu, operand ? vmread(VMCS_GUEST_PHYSICAL_ADDRESS) : EMULATE_NO_GPA);
@@ -306,55 +310,105 @@ static bool handle_unexpected(struct vcpu *vcpu)
 {
     uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 
-    vm_crash(vcpu->vm, "unexpected VM exit %u (%s), qualification 0x%lx, at rip 0x%lx", VMX_REASON_BASIC(reason),
-             vmx_exit_reason_name(VMX_REASON_BASIC(reason)), vmread(VMCS_EXIT_QUALIFICATION),
-             vmread(VMCS_GUEST_RIP));
+    vm_crash(vcpu->vm, "unexpected VM exit %u (%s), qualification 0x%lx, at rip 0x%lx",
+             VMX_REASON_BASIC(reason), vmx_exit_reason_name(VMX_REASON_BASIC(reason)),
+             vmread(VMCS_EXIT_QUALIFICATION), vmread(VMCS_GUEST_RIP));
     return true;
 }
 
 typedef bool exit_handler(struct vcpu *vcpu);
 
-/* A handler returns whether the vCPU may go on; work that came up meanwhile is in vcpu->requests. */
+/*
+ * Indexed by basic exit reason; those that the SDM leaves out, or that no control in use can cause, are
+ * unexpected. A handler returns whether the vCPU may go on; work that came up meanwhile is in vcpu->requests.
+ */
 static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
-    [0 ... VMX_REASON_COUNT - 1] = handle_unexpected,
     [VMX_REASON_EXCEPTION_OR_NMI] = handle_exception,
     [VMX_REASON_EXTERNAL_INTERRUPT] = handle_external_interrupt,
     [VMX_REASON_TRIPLE_FAULT] = handle_triple_fault,
     [VMX_REASON_INIT] = handle_ignored,
     [VMX_REASON_SIPI] = handle_ignored,
+    [VMX_REASON_IO_SMI] = handle_unexpected,
+    [VMX_REASON_OTHER_SMI] = handle_unexpected,
     [VMX_REASON_INTERRUPT_WINDOW] = handle_window,
     [VMX_REASON_NMI_WINDOW] = handle_window,
     [VMX_REASON_TASK_SWITCH] = handle_task_switch,
     [VMX_REASON_CPUID] = handle_cpuid,
     [VMX_REASON_GETSEC] = handle_undefined,
     [VMX_REASON_HLT] = handle_hlt,
-    [VMX_REASON_INVD] = handle_cache_flush,
+    [VMX_REASON_INVD] = next_instruction,
+    [VMX_REASON_INVLPG] = handle_unexpected,
     [VMX_REASON_RDPMC] = handle_rdpmc,
+    [VMX_REASON_RDTSC] = handle_unexpected,
     [VMX_REASON_RSM] = handle_undefined,
     [VMX_REASON_VMCALL] = handle_vmcall,
-    [VMX_REASON_VMCLEAR... VMX_REASON_VMXON] = handle_undefined,
+    [VMX_REASON_VMCLEAR] = handle_undefined,
+    [VMX_REASON_VMLAUNCH] = handle_undefined,
+    [VMX_REASON_VMPTRLD] = handle_undefined,
+    [VMX_REASON_VMPTRST] = handle_undefined,
+    [VMX_REASON_VMREAD] = handle_undefined,
+    [VMX_REASON_VMRESUME] = handle_undefined,
+    [VMX_REASON_VMWRITE] = handle_undefined,
+    [VMX_REASON_VMXOFF] = handle_undefined,
+    [VMX_REASON_VMXON] = handle_undefined,
     [VMX_REASON_CR_ACCESS] = vmx_handle_cr_access,
+    [VMX_REASON_MOV_DR] = handle_unexpected,
     [VMX_REASON_IO_INSTRUCTION] = handle_io,
     [VMX_REASON_RDMSR] = handle_rdmsr,
     [VMX_REASON_WRMSR] = handle_wrmsr,
     [VMX_REASON_INVALID_GUEST_STATE] = handle_entry_failure,
     [VMX_REASON_MSR_LOADING] = handle_entry_failure,
+    [35] = handle_unexpected,
     [VMX_REASON_MWAIT] = handle_undefined,
+    [VMX_REASON_MONITOR_TRAP_FLAG] = handle_unexpected,
+    [38] = handle_unexpected,
     [VMX_REASON_MONITOR] = handle_undefined,
-    [VMX_REASON_PAUSE] = handle_cache_flush,
+    [VMX_REASON_PAUSE] = next_instruction,
     [VMX_REASON_ENTRY_MACHINE_CHECK] = handle_entry_failure,
+    [42] = handle_unexpected,
+    [VMX_REASON_TPR_BELOW_THRESHOLD] = handle_unexpected,
+    [VMX_REASON_APIC_ACCESS] = handle_unexpected,
+    [VMX_REASON_VIRTUALIZED_EOI] = handle_unexpected,
+    [VMX_REASON_GDTR_IDTR_ACCESS] = handle_unexpected,
+    [VMX_REASON_LDTR_TR_ACCESS] = handle_unexpected,
     [VMX_REASON_EPT_VIOLATION] = handle_ept_violation,
     [VMX_REASON_EPT_MISCONFIGURATION] = handle_ept_misconfiguration,
     [VMX_REASON_INVEPT] = handle_undefined,
-    [VMX_REASON_INVVPID] = handle_undefined,
+    [VMX_REASON_RDTSCP] = handle_unexpected,
     [VMX_REASON_PREEMPTION_TIMER] = handle_preemption_timer,
-    [VMX_REASON_WBINVD] = handle_cache_flush,
+    [VMX_REASON_INVVPID] = handle_undefined,
+    [VMX_REASON_WBINVD] = next_instruction,
     [VMX_REASON_XSETBV] = handle_xsetbv,
+    [VMX_REASON_APIC_WRITE] = handle_unexpected,
+    [VMX_REASON_RDRAND] = handle_unexpected,
+    [VMX_REASON_INVPCID] = handle_unexpected,
     [VMX_REASON_VMFUNC] = handle_undefined,
     [VMX_REASON_ENCLS] = handle_undefined,
+    [VMX_REASON_RDSEED] = handle_unexpected,
+    [VMX_REASON_PML_FULL] = handle_unexpected,
+    [VMX_REASON_XSAVES] = handle_unexpected,
+    [VMX_REASON_XRSTORS] = handle_unexpected,
     [VMX_REASON_PCONFIG] = handle_undefined,
+    [VMX_REASON_SPP_EVENT] = handle_unexpected,
+    [VMX_REASON_UMWAIT] = handle_unexpected,
+    [VMX_REASON_TPAUSE] = handle_unexpected,
     [VMX_REASON_LOADIWKEY] = handle_undefined,
     [VMX_REASON_ENCLV] = handle_undefined,
+    [71] = handle_unexpected,
+    [VMX_REASON_ENQCMD_PASID] = handle_unexpected,
+    [VMX_REASON_ENQCMDS_PASID] = handle_unexpected,
+    [VMX_REASON_BUS_LOCK] = handle_unexpected,
+    [VMX_REASON_INSTRUCTION_TIMEOUT] = handle_unexpected,
+    [VMX_REASON_SEAMCALL] = handle_undefined,
+    [VMX_REASON_TDCALL] = handle_undefined,
+    [VMX_REASON_RDMSRLIST] = handle_unexpected,
+    [VMX_REASON_WRMSRLIST] = handle_unexpected,
+    [VMX_REASON_URDMSR] = handle_unexpected,
+    [VMX_REASON_UWRMSR] = handle_unexpected,
+    [82] = handle_unexpected,
+    [83] = handle_unexpected,
+    [VMX_REASON_RDMSR_IMMEDIATE] = handle_unexpected,
+    [VMX_REASON_WRMSRNS_IMMEDIATE] = handle_unexpected,
 };
 
 bool vmx_handle_exit(struct vcpu *vcpu)
@@ -374,7 +428,8 @@ void vmx_entry_failed(struct vcpu *vcpu)
     uint32_t error = (uint32_t)vmread(VMCS_INSTRUCTION_ERROR);
 
     crash_begin(vcpu->vm);
-    print_to(crash_writer, "VMLAUNCH or VMRESUME failed, error %u: %s\n", error, vmx_instruction_error_text(error));
+    print_to(crash_writer, "VMLAUNCH or VMRESUME failed, error %u: %s\n", error,
+             vmx_instruction_error_text(error));
     vmx_explain_entry(&vmx_current, &vmx_cpu, crash_writer);
     vm_crash(vcpu->vm, "VM entry failed, error %u: %s", error, vmx_instruction_error_text(error));
 }

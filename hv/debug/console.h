@@ -1,6 +1,6 @@
 /*
- * The shared console: Keel's own lines, and what every VM without a port of its own says and hears. The focused VM's
- * output is raw; a line of another VM carries `name| `.
+ * The shared console: Keel's own lines, and what every VM without a port of its own says and hears. The
+ * focused VM's output is raw; a line of another VM carries `name| `.
  */
 #pragma once
 
@@ -10,7 +10,8 @@
 
 struct vm;
 
-/* The port that the console talks on; NULL: none. Text goes to port 0xE9 too where an emulator answers there. */
+/* The port that the console talks on; NULL: none. Text goes to port 0xE9 too where an emulator answers there.
+ */
 void console_init(const struct serial *serial);
 const struct serial *console_port(void);
 

@@ -18,7 +18,8 @@ static void print_general(struct vcpu *vcpu)
                                           "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
 
     for (unsigned i = 0; i < 16; i++)
-        print_to(crash_writer, "%s %016lx%s", names[i], vcpu_get(vcpu, (enum vcpu_reg)i), i % 4 == 3 ? "\n" : "  ");
+        print_to(crash_writer, "%s %016lx%s", names[i], vcpu_get(vcpu, (enum vcpu_reg)i),
+                 i % 4 == 3 ? "\n" : "  ");
 }
 
 void crash_report(struct vcpu *vcpu)

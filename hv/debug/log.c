@@ -18,12 +18,14 @@ static bool cores_known;
 static void keep(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        log_ring.text[__atomic_fetch_add(&log_ring.written, 1, __ATOMIC_RELAXED) % sizeof(log_ring.text)] = text[i];
+        log_ring.text[__atomic_fetch_add(&log_ring.written, 1, __ATOMIC_RELAXED) % sizeof(log_ring.text)] =
+            text[i];
 }
 
 void log_start(void)
 {
-    memcpy(log_ring.signature, "KEEL-LOG-RING-1", sizeof(log_ring.signature)); /* at run time: it stays out of the image file */
+    memcpy(log_ring.signature, "KEEL-LOG-RING-1",
+           sizeof(log_ring.signature)); /* at run time: it stays out of the image file */
     first_tick = clock_now();
 }
 

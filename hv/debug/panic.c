@@ -14,10 +14,28 @@
 static uint32_t panicking; /* index of the first core that panics, plus 1 */
 
 static const char *const exception_names[32] = {
-    "divide error", "debug exception", "NMI", "breakpoint", "overflow", "BOUND range exceeded", "invalid opcode",
-    "device not available", "double fault", "coprocessor segment overrun", "invalid TSS", "segment not present",
-    "stack-segment fault", "general protection", "page fault", "reserved 15", "x87 error", "alignment check",
-    "machine check", "SIMD error", "virtualization exception", "control protection",
+    "divide error",
+    "debug exception",
+    "NMI",
+    "breakpoint",
+    "overflow",
+    "BOUND range exceeded",
+    "invalid opcode",
+    "device not available",
+    "double fault",
+    "coprocessor segment overrun",
+    "invalid TSS",
+    "segment not present",
+    "stack-segment fault",
+    "general protection",
+    "page fault",
+    "reserved 15",
+    "x87 error",
+    "alignment check",
+    "machine check",
+    "SIMD error",
+    "virtualization exception",
+    "control protection",
 };
 
 static void print_address(uint64_t address)
@@ -30,8 +48,9 @@ static void print_address(uint64_t address)
 }
 
 /*
- * Return addresses on the stack: words that point into Keel's code just behind a call instruction. Keel keeps no frame
- * pointers (they would cost each exit a dozen instructions), so a stale word may show among the true ones.
+ * Return addresses on the stack: words that point into Keel's code just behind a call instruction. Keel keeps
+ * no frame pointers (they would cost each exit a dozen instructions), so a stale word may show among the true
+ * ones.
  */
 static void print_backtrace(uint64_t rip, uint64_t rsp)
 {
@@ -62,12 +81,13 @@ static void begin(void)
         for (;;) /* another core was first, or this one failed while it reported */
             __asm__ volatile("cli\n hlt");
     }
-    apic_send_nmi_others();
+    host_apic_send_nmi_others();
 }
 
 static _Noreturn void end(void)
 {
-    log_line("Keel has stopped every core. Please report the lines above; the machine must be reset by hand.");
+    log_line(
+        "Keel has stopped every core. Please report the lines above; the machine must be reset by hand.");
     for (;;)
         __asm__ volatile("cli\n hlt");
 }
@@ -93,14 +113,17 @@ _Noreturn void panic(const char *format, ...)
 _Noreturn void panic_trap(const struct trap_frame *f)
 {
     begin();
-    log_line("KEEL PANIC: %s (vector %lu, error 0x%lx) in Keel at rip 0x%lx", exception_names[f->vector], f->vector,
-             f->error, f->rip);
-    print_to(&console_writer, "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
-    print_to(&console_writer, "rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", f->rsi, f->rdi, f->rbp, f->rsp);
+    log_line("KEEL PANIC: %s (vector %lu, error 0x%lx) in Keel at rip 0x%lx", exception_names[f->vector],
+             f->vector, f->error, f->rip);
+    print_to(&console_writer, "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx,
+             f->rdx);
+    print_to(&console_writer, "rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", f->rsi, f->rdi, f->rbp,
+             f->rsp);
     print_to(&console_writer, "r8  %016lx r9  %016lx r10 %016lx r11 %016lx\n", f->r8, f->r9, f->r10, f->r11);
-    print_to(&console_writer, "r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", f->r12, f->r13, f->r14, f->r15);
-    print_to(&console_writer, "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx rflags %lx\n", read_cr0(), read_cr2(),
-             read_cr3(), read_cr4(), f->rflags);
+    print_to(&console_writer, "r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", f->r12, f->r13, f->r14,
+             f->r15);
+    print_to(&console_writer, "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx rflags %lx\n", read_cr0(),
+             read_cr2(), read_cr3(), read_cr4(), f->rflags);
     print_backtrace(f->rip, f->rsp);
     end();
 }

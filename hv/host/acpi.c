@@ -152,14 +152,15 @@ static void read_madt(const struct header *madt)
 }
 
 /*
- * SLP_TYPa and SLP_TYPb of the package \_S5: NameOp "_S5_" PackageOp length count, then integers: BytePrefix n, ZeroOp or
- * OneOp (ACPI, "AML Byte Stream"). Looked for, not interpreted: no firmware hides it behind code.
+ * SLP_TYPa and SLP_TYPb of the package \_S5: NameOp "_S5_" PackageOp length count, then integers: BytePrefix
+ * n, ZeroOp or OneOp (ACPI, "AML Byte Stream"). Looked for, not interpreted: no firmware hides it behind
+ * code.
  */
 static void read_s5(const struct header *dsdt)
 {
     const uint8_t *bytes = (const uint8_t *)dsdt;
 
-    for (uint32_t at = sizeof(*dsdt); at + 12 < dsdt->length; at++) {
+    for (uint32_t at = sizeof(*dsdt); at + 8 <= dsdt->length; at++) {
         const uint8_t *next = bytes + at + 6;
         uint8_t values[2];
 
@@ -181,8 +182,16 @@ static void read_s5(const struct header *dsdt)
 }
 
 /* Offsets in the FADT (ACPI, "Fixed ACPI Description Table"). */
-enum { FADT_DSDT = 40, FADT_PM1A_CNT = 64, FADT_PM1B_CNT = 68, FADT_PM_TMR = 76, FADT_FLAGS = 112, FADT_RESET = 116,
-       FADT_RESET_VALUE = 128, FADT_X_DSDT = 140 };
+enum {
+    FADT_DSDT = 40,
+    FADT_PM1A_CNT = 64,
+    FADT_PM1B_CNT = 68,
+    FADT_PM_TMR = 76,
+    FADT_FLAGS = 112,
+    FADT_RESET = 116,
+    FADT_RESET_VALUE = 128,
+    FADT_X_DSDT = 140
+};
 #define FADT_RESET_SUPPORTED BIT(10)
 
 static void read_fadt(const struct header *fadt)
@@ -229,5 +238,6 @@ void acpi_init(const struct boot_info *info)
     if (fadt)
         read_fadt(fadt);
     if (machine.apics_left_out)
-        log_line("acpi: %u processors more than Keel's %u are left unused", machine.apics_left_out, CPUS_MOST);
+        log_line("acpi: %u processors more than Keel's %u are left unused", machine.apics_left_out,
+                 CPUS_MOST);
 }

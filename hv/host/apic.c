@@ -9,7 +9,8 @@
 #include "hv/host/x86.h"
 #include "hv/lib/arith.h"
 
-/* Register numbers: the xAPIC page offset is 16 times, the x2APIC MSR is 0x800 plus this (SDM, "x2APIC Register Support"). */
+/* Register numbers: the xAPIC page offset is 16 times, the x2APIC MSR is 0x800 plus this (SDM, "x2APIC
+ * Register Support"). */
 enum {
     APIC_ID = 0x02,
     APIC_TPR = 0x08,
@@ -56,7 +57,7 @@ static void apic_write(unsigned reg, uint32_t value)
         page[reg * 4] = value;
 }
 
-void apic_init(void)
+void host_apic_init(void)
 {
     x2apic = cpu_has(1, 0, 2, 21);
     deadline_mode = cpu_has(1, 0, 2, 24);
@@ -67,7 +68,7 @@ void apic_init(void)
     }
 }
 
-void apic_enable(void)
+void host_apic_enable(void)
 {
     wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BASE_ENABLED | (x2apic ? BASE_X2APIC : 0));
     apic_write(APIC_TPR, 0);
@@ -79,12 +80,12 @@ void apic_enable(void)
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
 }
 
-uint32_t apic_id(void)
+uint32_t host_apic_id(void)
 {
     return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
 }
 
-void apic_eoi(void)
+void host_apic_eoi(void)
 {
     apic_write(APIC_EOI, 0);
 }
@@ -92,7 +93,10 @@ void apic_eoi(void)
 static void send(uint32_t destination, uint32_t command)
 {
     if (x2apic) {
-        __asm__ volatile("mfence; lfence" : : : "memory"); /* SDM, "WRMSR to x2APIC registers is not serializing" */
+        __asm__ volatile("mfence; lfence"
+                         :
+                         :
+                         : "memory"); /* SDM, "WRMSR to x2APIC registers is not serializing" */
         wrmsr(MSR_X2APIC_FIRST + APIC_ICR, (uint64_t)destination << 32 | command);
         return;
     }
@@ -102,32 +106,32 @@ static void send(uint32_t destination, uint32_t command)
     apic_write(APIC_ICR, command);
 }
 
-void apic_send(uint32_t to, uint8_t vector)
+void host_apic_send(uint32_t to, uint8_t vector)
 {
     send(to, ICR_ASSERT | vector);
 }
 
-void apic_send_others(uint8_t vector)
+void host_apic_send_others(uint8_t vector)
 {
     send(0, ICR_ASSERT | ICR_OTHERS | vector);
 }
 
-void apic_send_nmi_others(void)
+void host_apic_send_nmi_others(void)
 {
     send(0, ICR_ASSERT | ICR_OTHERS | ICR_NMI);
 }
 
-void apic_send_init(uint32_t to)
+void host_apic_send_init(uint32_t to)
 {
     send(to, ICR_ASSERT | ICR_INIT);
 }
 
-void apic_send_startup(uint32_t to, uint8_t start_page)
+void host_apic_send_startup(uint32_t to, uint8_t start_page)
 {
     send(to, ICR_ASSERT | ICR_STARTUP | start_page);
 }
 
-void apic_timer_init(void)
+void host_apic_timer_init(void)
 {
     uint64_t begin, ticks = clock_hz() / 100;
 
@@ -145,7 +149,7 @@ void apic_timer_init(void)
         panic("the local APIC timer does not count");
 }
 
-void apic_timer_set(uint64_t deadline)
+void host_apic_timer_set(uint64_t deadline)
 {
     uint64_t now, ticks;
 
@@ -162,7 +166,7 @@ void apic_timer_set(uint64_t deadline)
     apic_write(APIC_INITIAL, (uint32_t)MIN(ticks, UINT32_MAX)); /* fires early: the queue arms it again */
 }
 
-const char *apic_description(void)
+const char *host_apic_description(void)
 {
     static const char *const names[2][2] = {{"xAPIC, one-shot timer", "xAPIC, TSC-deadline timer"},
                                             {"x2APIC, one-shot timer", "x2APIC, TSC-deadline timer"}};

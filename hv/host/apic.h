@@ -1,32 +1,34 @@
-/* The machine's own interrupt controllers: the local APIC of each core (xAPIC or x2APIC) and the I/O APICs. */
+/* The machine's own interrupt controllers: the local APIC of each core (xAPIC or x2APIC) and the I/O APICs.
+ */
 #pragma once
 
 #include "hv/lib/base.h"
 
 /* Chooses x2APIC where the CPU has it, and maps the registers otherwise. Once, on the boot core. */
-void apic_init(void);
+void host_apic_init(void);
 
 /* Turns the calling core's local APIC on: no LVT entry but the timer, spurious vector set. */
-void apic_enable(void);
+void host_apic_enable(void);
 
-uint32_t apic_id(void);
-void apic_eoi(void);
-void apic_send(uint32_t apic_id, uint8_t vector);
-void apic_send_nmi_others(void);
-void apic_send_others(uint8_t vector);
-void apic_send_init(uint32_t apic_id);
-void apic_send_startup(uint32_t apic_id, uint8_t page);
+uint32_t host_apic_id(void);
+void host_apic_eoi(void);
+void host_apic_send(uint32_t apic_id, uint8_t vector);
+void host_apic_send_nmi_others(void);
+void host_apic_send_others(uint8_t vector);
+void host_apic_send_init(uint32_t apic_id);
+void host_apic_send_startup(uint32_t apic_id, uint8_t page);
 
 /* Ticks of the local APIC timer per second are measured against the TSC, if TSC-deadline mode is missing. */
-void apic_timer_init(void);
+void host_apic_timer_init(void);
 
 /* One shot at `deadline` (TSC ticks); UINT64_MAX disarms. */
-void apic_timer_set(uint64_t deadline);
+void host_apic_timer_set(uint64_t deadline);
 
 /* "x2APIC, TSC-deadline timer": what is in use, for the log. */
-const char *apic_description(void);
+const char *host_apic_description(void);
 
-/* Routes an ISA interrupt through its I/O APIC to `vector` on the core with `apic_id`. false: no I/O APIC has it. */
+/* Routes an ISA interrupt through its I/O APIC to `vector` on the core with `apic_id`. false: no I/O APIC has
+ * it. */
 bool ioapic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id);
 
 /* Masks the 8259 pair and every pin of every I/O APIC: Keel takes only what it asks for. */

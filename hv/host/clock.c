@@ -23,11 +23,11 @@ uint64_t clock_wall_seconds(void)
     return boot_seconds + (rdtsc() - boot_ticks) / hz;
 }
 
-#define PIT_HZ     1193182
-#define PIT_TICKS  (PIT_HZ / 50) /* 20 ms */
-#define PM_HZ      3579545
-#define PM_TICKS   (PM_HZ / 50)
-#define PM_MASK    0xffffff
+#define PIT_HZ    1193182
+#define PIT_TICKS (PIT_HZ / 50) /* 20 ms */
+#define PM_HZ     3579545
+#define PM_TICKS  (PM_HZ / 50)
+#define PM_MASK   0xffffff
 
 /* TSC ticks while the PIT's channel 2 counts 20 ms down, or 0 if it does not count. */
 static uint64_t ticks_by_pit(void)
@@ -66,7 +66,8 @@ static uint64_t ticks_by_pm_timer(void)
     return mul_div(rdtsc() - ticks, PM_HZ, (now - last) & PM_MASK);
 }
 
-/* SDM, "Determining the Processor Base Frequency": crystal times ratio. Emulators state it and do not keep it. */
+/* SDM, "Determining the Processor Base Frequency": crystal times ratio. Emulators state it and do not keep
+ * it. */
 static uint64_t ticks_by_cpuid(void)
 {
     uint32_t a, b, c, d;
@@ -83,7 +84,9 @@ const char *clock_calibrate(void)
     static const struct {
         uint64_t (*measure)(void);
         const char *by;
-    } ways[] = {{ticks_by_pm_timer, "the ACPI PM timer"}, {ticks_by_pit, "the PIT"}, {ticks_by_cpuid, "CPUID leaf 0x15"}};
+    } ways[] = {{ticks_by_pm_timer, "the ACPI PM timer"},
+                {ticks_by_pit, "the PIT"},
+                {ticks_by_cpuid, "CPUID leaf 0x15"}};
 
     for (unsigned i = 0; i < ARRAY_LENGTH(ways); i++) {
         uint64_t measured = ways[i].measure();
@@ -107,7 +110,8 @@ static unsigned from_bcd(unsigned value)
     return (value >> 4) * 10 + (value & 15);
 }
 
-/* Days from 1970-01-01 to the first of March of `year`, less what March begins with: the era arithmetic of calendars. */
+/* Days from 1970-01-01 to the first of March of `year`, less what March begins with: the era arithmetic of
+ * calendars. */
 static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
 {
     static const uint16_t before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
@@ -145,5 +149,7 @@ void clock_read_rtc(void)
     if (field[4] < 1 || field[4] > 12 || field[3] < 1)
         return; /* no RTC: time begins in 1970 */
     boot_ticks = rdtsc();
-    boot_seconds = ((days_since_1970(2000 + field[5], field[4], field[3]) * 24 + field[2]) * 60 + field[1]) * 60 + field[0];
+    boot_seconds =
+        ((days_since_1970(2000 + field[5], field[4], field[3]) * 24 + field[2]) * 60 + field[1]) * 60 +
+        field[0];
 }

@@ -9,6 +9,8 @@ struct cpu *cpus[CPUS_MOST];
 unsigned cpu_count;
 
 #define CR0_WP       BIT(16)
+#define CR0_NW       BIT(29)
+#define CR0_CD       BIT(30)
 #define CR4_DE       BIT(3)
 #define CR4_UMIP     BIT(11)
 #define CR4_FSGSBASE BIT(16)
@@ -26,8 +28,8 @@ static const struct {
     uint32_t leaf;
     uint8_t reg, bit;
 } features[] = {
-    {CR4_DE, 1, EDX, 2},        {CR4_OSXSAVE, 1, ECX, 26}, {CR4_FSGSBASE, 7, EBX, 0},
-    {CR4_SMEP, 7, EBX, 7},      {CR4_SMAP, 7, EBX, 20},    {CR4_UMIP, 7, ECX, 2},
+    {CR4_DE, 1, EDX, 2},   {CR4_OSXSAVE, 1, ECX, 26}, {CR4_FSGSBASE, 7, EBX, 0},
+    {CR4_SMEP, 7, EBX, 7}, {CR4_SMAP, 7, EBX, 20},    {CR4_UMIP, 7, ECX, 2},
 };
 
 bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
@@ -49,19 +51,20 @@ void cpu_enable_features(void)
         if (cpu_has(features[i].leaf, 0, features[i].reg, features[i].bit))
             cr4 |= features[i].cr4;
     write_cr4(cr4);
-    write_cr0(read_cr0() | CR0_WP);
+    write_cr0((read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW)); /* INIT leaves the caches off */
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE | EFER_SCE);
 }
 
-/* Descriptors of SDM, "Segment Descriptor Tables in IA-32e Mode": flat code and data, and the TSS over two entries. */
+/* Descriptors of SDM, "Segment Descriptor Tables in IA-32e Mode": flat code and data, and the TSS over two
+ * entries. */
 static void fill_gdt(struct cpu *cpu)
 {
     uint64_t base = (uint64_t)&cpu->tss;
 
     cpu->gdt[SELECTOR_CODE / 8] = 0x00af9b000000ffff;
     cpu->gdt[SELECTOR_DATA / 8] = 0x00cf93000000ffff;
-    cpu->gdt[SELECTOR_TSS / 8] = (sizeof(struct tss) - 1) | (base & 0xffffff) << 16 | UINT64_C(0x89) << 40 |
-                                 (base >> 24 & 0xff) << 56;
+    cpu->gdt[SELECTOR_TSS / 8] =
+        (sizeof(struct tss) - 1) | (base & 0xffffff) << 16 | UINT64_C(0x89) << 40 | (base >> 24 & 0xff) << 56;
     cpu->gdt[SELECTOR_TSS / 8 + 1] = base >> 32;
 }
 

@@ -58,11 +58,13 @@ static inline struct cpu *this_cpu(void)
 /* Loads GDT, TSS, IDT and GS of the calling core. Its stacks must be mapped. */
 void cpu_load_tables(struct cpu *cpu);
 
-/* Turns on what the CPU has of NX, SMEP, SMAP, UMIP, FSGSBASE, OSXSAVE, and WP; returns nothing, says nothing. */
+/* Turns on what the CPU has of NX, SMEP, SMAP, UMIP, FSGSBASE, OSXSAVE, and WP; returns nothing, says
+ * nothing. */
 void cpu_enable_features(void);
 
 /* Whether the calling core's CPUID shows the bit: register 0 to 3 is EAX to EDX. */
 bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit);
 
-/* Allocates the structure and stacks of the next core, with guard pages under each stack. NULL if memory ran out. */
+/* Allocates the structure and stacks of the next core, with guard pages under each stack. NULL if memory ran
+ * out. */
 struct cpu *cpu_create(uint32_t apic_id);

@@ -19,7 +19,8 @@ struct PACKED gate {
 
 #define INTERRUPT_GATE 0x8e
 
-/* These may come on a stack that is broken, or between any two instructions: each has a stack of its own (TSS, IST). */
+/* These may come on a stack that is broken, or between any two instructions: each has a stack of its own
+ * (TSS, IST). */
 static const struct {
     uint8_t vector, ist;
 } own_stack[] = {{2, 1}, {8, 2}, {18, 3}};
@@ -79,7 +80,7 @@ void trap_dispatch(struct trap_frame *frame)
         if (handlers[frame->vector])
             handlers[frame->vector]();
         if (frame->vector != VECTOR_SPURIOUS)
-            apic_eoi();
+            host_apic_eoi();
     } else if (frame->vector == 2) {
         panic_nmi(frame);
     } else if (frame->vector != 13 || !fix_up(frame)) {

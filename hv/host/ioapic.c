@@ -46,7 +46,8 @@ void legacy_interrupts_off(void)
 bool ioapic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id)
 {
     uint32_t gsi = machine.isa[irq].gsi;
-    uint32_t entry = vector | (machine.isa[irq].level ? ENTRY_LEVEL : 0) | (machine.isa[irq].low ? ENTRY_LOW : 0);
+    uint32_t entry =
+        vector | (machine.isa[irq].level ? ENTRY_LEVEL : 0) | (machine.isa[irq].low ? ENTRY_LOW : 0);
 
     for (unsigned i = 0; i < machine.ioapic_count; i++) {
         volatile uint32_t *registers = host_map(machine.ioapics[i].address, PAGE_SIZE, HOST_DEVICE);

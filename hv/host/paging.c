@@ -13,13 +13,14 @@ static struct spinlock mapping_lock;
 
 #define POOL_LEAST     MIB(4)
 #define POOL_MOST      MIB(512)
-#define POOL_SHARE     32      /* of all memory, one part */
+#define POOL_SHARE     32       /* of all memory, one part */
 #define ROOT_SPAN      GIB(512) /* what an entry of the root spans */
 #define LOW_MEMORY     MIB(1)
 #define SLOTS_BORROWED 4 /* root entries of the physical window that guests' spaces share: 2 TiB */
 
-/* The boot page tables map the low 4 GiB where they are: until the final tables are on, the pool is seen there. */
-#define BOOT_REACH GIB(4)
+/* The boot page tables map the low 4 GiB where they are: until the final tables are on, the pool is seen
+ * there. */
+#define BOOT_REACH     GIB(4)
 
 static bool take_page(void *context, uint64_t *physical)
 {
@@ -51,7 +52,8 @@ static size_t list_reserved(const struct boot_info *info, struct memory_range *o
     size_t count = 0;
 
     out[count++] = (struct memory_range){0, LOW_MEMORY};
-    out[count++] = (struct memory_range){(uint64_t)image_start - IMAGE_BASE, (uint64_t)(image_end - image_start)};
+    out[count++] =
+        (struct memory_range){(uint64_t)image_start - IMAGE_BASE, (uint64_t)(image_end - image_start)};
     for (unsigned i = 0; i < info->module_count && count < most; i++)
         out[count++] = (struct memory_range){info->modules[i].first, info->modules[i].size};
     for (unsigned i = 0; i < info->memory_count && count < most; i++)
@@ -76,7 +78,8 @@ static void take_stock(const struct boot_info *info)
     wanted = ALIGN_UP(MIN(MAX(total / POOL_SHARE, POOL_LEAST), POOL_MOST), MIB(2));
     if (!frames_init(&frames, &map, wanted, BOOT_REACH, 0) &&
         !frames_init(&frames, &map, POOL_LEAST, BOOT_REACH, 0))
-        panic("too little memory: Keel needs %lu MiB in one piece below 4 GiB for itself, the largest free piece has %lu "
+        panic("too little memory: Keel needs %lu MiB in one piece below 4 GiB for itself, the largest free "
+              "piece has %lu "
               "KiB of %lu MiB in all. Give the machine more memory.",
               POOL_LEAST / MIB(1), frames.pool.size / KIB(1), total / MIB(1));
 }
@@ -103,7 +106,8 @@ void paging_init(const struct boot_info *info)
     map_image(image_start, text_end, TABLE_READ | TABLE_EXECUTE);
     map_image(text_end, rodata_end, TABLE_READ);
     map_image(rodata_end, image_end, TABLE_READ | TABLE_WRITE);
-    map_or_stop(PHYS_WINDOW + frames.pool.first, frames.pool.first, frames.pool.size, TABLE_READ | TABLE_WRITE);
+    map_or_stop(PHYS_WINDOW + frames.pool.first, frames.pool.first, frames.pool.size,
+                TABLE_READ | TABLE_WRITE);
     write_cr3(keel.root);
     frames.window = PHYS_WINDOW;
 }

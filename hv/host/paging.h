@@ -1,6 +1,6 @@
 /*
- * Keel's own address space. Every VM has a copy of its root that also maps the VM's RAM, so that only the memory of the
- * VM being served is there. No page is writable and executable.
+ * Keel's own address space. Every VM has a copy of its root that also maps the VM's RAM, so that only the
+ * memory of the VM being served is there. No page is writable and executable.
  */
 #pragma once
 
@@ -8,9 +8,9 @@
 #include "hv/host/boot_info.h"
 #include "hv/lib/base.h"
 
-#define IMAGE_BASE   0xffffffff80000000 /* the image: link address minus load address */
-#define PHYS_WINDOW  0xffff800000000000 /* physical memory that Keel itself uses, at its address plus this */
-#define GUEST_WINDOW 0xffffc00000000000 /* the served VM's RAM, at its guest-physical address plus this */
+#define IMAGE_BASE    0xffffffff80000000 /* the image: link address minus load address */
+#define PHYS_WINDOW   0xffff800000000000 /* physical memory that Keel itself uses, at its address plus this */
+#define GUEST_WINDOW  0xffffc00000000000 /* the served VM's RAM, at its guest-physical address plus this */
 #define STACKS_WINDOW 0xffffe00000000000 /* the cores' stacks */
 
 struct frames;
@@ -31,15 +31,16 @@ static inline hpa_t virt_to_phys(const void *address)
 enum host_mapping { HOST_READ, HOST_WRITE, HOST_DEVICE };
 
 /*
- * Takes the machine's memory over from the boot loader: chooses the pool, builds the final page tables and switches to
- * them. Stops in words if memory does not suffice.
+ * Takes the machine's memory over from the boot loader: chooses the pool, builds the final page tables and
+ * switches to them. Stops in words if memory does not suffice.
  */
 void paging_init(const struct boot_info *info);
 
 /* Loads the final page tables on another core. */
 hpa_t paging_root(void);
 
-/* Maps physical memory for Keel's own use: read-only, writable, or a device's registers (uncached). NULL: no memory. */
+/* Maps physical memory for Keel's own use: read-only, writable, or a device's registers (uncached). NULL: no
+ * memory. */
 void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping);
 
 /* Maps `pages` fresh zeroed pages at an address of the caller's. */
@@ -59,7 +60,8 @@ bool guest_space_map(struct table *space, gpa_t gpa, hpa_t physical, uint64_t si
 /* The machine's memory, for guests' RAM and for the log. */
 struct frames *host_frames(void);
 
-/* Counts leaves in an address space (NULL: Keel's own) and those both writable and executable; names the latter. */
+/* Counts leaves in an address space (NULL: Keel's own) and those both writable and executable; names the
+ * latter. */
 struct paging_audit {
     uint64_t pages, writable_and_executable;
 };

@@ -29,7 +29,8 @@ _Noreturn void machine_power_off(void)
         stop_here();
     }
     let_the_console_finish();
-    outw(machine.pm1a_control, (inw(machine.pm1a_control) & PM1_SCI_EN) | PM1_SLP_TYP(machine.s5_type_a) | PM1_SLP_EN);
+    outw(machine.pm1a_control,
+         (inw(machine.pm1a_control) & PM1_SCI_EN) | PM1_SLP_TYP(machine.s5_type_a) | PM1_SLP_EN);
     if (machine.pm1b_control)
         outw(machine.pm1b_control, PM1_SLP_TYP(machine.s5_type_b) | PM1_SLP_EN);
     stop_here();

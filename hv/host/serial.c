@@ -5,7 +5,16 @@
 struct serial serial_ports[4] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
 
 /* Register offsets and bits of the 16550. */
-enum { DATA, INTERRUPT_ENABLE, FIFO_CONTROL, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS, MODEM_STATUS, SCRATCH };
+enum {
+    DATA,
+    INTERRUPT_ENABLE,
+    FIFO_CONTROL,
+    LINE_CONTROL,
+    MODEM_CONTROL,
+    LINE_STATUS,
+    MODEM_STATUS,
+    SCRATCH
+};
 
 #define RECEIVED        0x01
 #define HOLDING_EMPTY   0x20
@@ -17,7 +26,17 @@ enum { DATA, INTERRUPT_ENABLE, FIFO_CONTROL, LINE_CONTROL, MODEM_CONTROL, LINE_S
 #define UART_CLOCK      115200
 
 /* More reads of the line status than any character takes at 300 baud on a fast port. */
-#define PATIENCE 1000000
+#define PATIENCE        1000000
+
+static bool wait_for(const struct serial *serial, uint8_t bit)
+{
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        if (inb(serial->port + LINE_STATUS) & bit)
+            return true;
+        cpu_pause();
+    }
+    return false;
+}
 
 bool serial_init(struct serial *serial, unsigned baud)
 {
@@ -35,6 +54,7 @@ bool serial_init(struct serial *serial, unsigned baud)
         serial->port = 0;
         return false;
     }
+    wait_for(serial, WIRE_EMPTY); /* a character on its way would be cut short by a new line control */
     outb(port + INTERRUPT_ENABLE, 0);
     outb(port + LINE_CONTROL, DIVISOR_LATCH);
     outb(port + DATA, (uint8_t)divisor);
@@ -43,16 +63,6 @@ bool serial_init(struct serial *serial, unsigned baud)
     outb(port + FIFO_CONTROL, FIFO_ON_CLEARED);
     outb(port + MODEM_CONTROL, DTR_RTS_OUT2);
     return true;
-}
-
-static bool wait_for(const struct serial *serial, uint8_t bit)
-{
-    for (unsigned i = 0; i < PATIENCE; i++) {
-        if (inb(serial->port + LINE_STATUS) & bit)
-            return true;
-        cpu_pause();
-    }
-    return false;
 }
 
 void serial_put(const struct serial *serial, uint8_t byte)

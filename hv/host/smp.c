@@ -44,7 +44,7 @@ void cpu_start_here(struct cpu *cpu)
 {
     cpu_enable_features();
     cpu_load_tables(cpu);
-    apic_enable();
+    host_apic_enable();
     __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
     begin_here();
     panic("core %u has nothing to do", cpu->index);
@@ -66,10 +66,10 @@ static bool start_one(struct cpu *cpu, uint8_t page)
     ap_cr3 = paging_root();
     ap_stack = cpu->stack_top;
     ap_cpu = cpu;
-    apic_send_init(cpu->apic_id);
+    host_apic_send_init(cpu->apic_id);
     wait_microseconds(10000);
     for (unsigned i = 0; i < 2; i++) {
-        apic_send_startup(cpu->apic_id, page);
+        host_apic_send_startup(cpu->apic_id, page);
         wait_microseconds(200);
         if (__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE))
             return true;
@@ -99,7 +99,8 @@ void smp_start(const struct boot_info *info, void (*begin)(void))
         }
         memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
         if (!start_one(cpu, (uint8_t)(page >> PAGE_SHIFT))) {
-            log_line("smp: the core with APIC id %u did not start within 100 ms: it is left alone", cpu->apic_id);
+            log_line("smp: the core with APIC id %u did not start within 100 ms: it is left alone",
+                     cpu->apic_id);
             cpu_count--; /* the last one made */
             cpus[cpu_count] = NULL;
         }

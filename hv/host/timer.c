@@ -4,10 +4,11 @@
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 
-/* Sets the core's hardware timer for its earliest deadline. The queue's lock is held, and the queue is this core's. */
+/* Sets the core's hardware timer for its earliest deadline. The queue's lock is held, and the queue is this
+ * core's. */
 static void program(struct timer_queue *queue)
 {
-    apic_timer_set(queue->first ? queue->first->deadline : UINT64_MAX);
+    host_apic_timer_set(queue->first ? queue->first->deadline : UINT64_MAX);
 }
 
 static void unlink(struct timer_queue *queue, struct timer *timer)
@@ -55,7 +56,8 @@ void timer_arm(struct timer *timer, uint64_t deadline)
 void timer_interrupt(void)
 {
     struct timer_queue *queue = &this_cpu()->timers;
-    uint64_t now = clock_now(); /* read once: a timer that arms itself again for the near future waits its turn */
+    uint64_t now =
+        clock_now(); /* read once: a timer that arms itself again for the near future waits its turn */
 
     spin_lock(&queue->lock);
     while (queue->first && queue->first->deadline <= now) {

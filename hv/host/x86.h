@@ -187,7 +187,8 @@ static inline void interrupts_poll(void)
     __asm__ volatile("sti\n nop\n cli" : : : "memory");
 }
 
-/* Sleeps until an interrupt, which it takes. Nothing can slip in between: STI holds interrupts off for one instruction. */
+/* Sleeps until an interrupt, which it takes. Nothing can slip in between: STI holds interrupts off for one
+ * instruction. */
 static inline void interrupts_wait(void)
 {
     __asm__ volatile("sti\n hlt\n cli" : : : "memory");

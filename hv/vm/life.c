@@ -115,10 +115,12 @@ static bool create_msr_bus(struct life *life, struct vcpu *vcpu)
     ranges = carve(&carver, (count + LOCAL_APIC_RANGES) * sizeof(struct bus_range));
     msr_ranges(vcpu, devices, ranges);
     count += life->board->msr_ranges(vcpu, ranges + count);
-    return bus_init(&vcpu->msr_bus, "msr", ranges, count) && bus_init(&vcpu->hypercall_bus, "hypercall", NULL, 0);
+    return bus_init(&vcpu->msr_bus, "msr", ranges, count) &&
+           bus_init(&vcpu->hypercall_bus, "hypercall", NULL, 0);
 }
 
-/* RAM below the PCI hole is backed from offset 0 on, the rest from 4 GiB on: alignment is kept, large pages fit. */
+/* RAM below the PCI hole is backed from offset 0 on, the rest from 4 GiB on: alignment is kept, large pages
+ * fit. */
 static gpa_t backing_gpa(uint64_t offset)
 {
     return offset < PC_PCI_HOLE ? offset : offset - PC_PCI_HOLE + GIB(4);
@@ -155,8 +157,9 @@ static bool create_memory(struct life *life)
     if (!life->piece_count) {
         struct memory_counts counts = memory_count(host_frames());
 
-        log_line("vm %s: not started: %lu MiB of memory wanted, %lu MiB of %lu MiB for guests are free", vm->name,
-                 life->config->memory / MIB(1), counts.guest_free / MIB(1), counts.guest_total / MIB(1));
+        log_line("vm %s: not started: %lu MiB of memory wanted, %lu MiB of %lu MiB for guests are free",
+                 vm->name, life->config->memory / MIB(1), counts.guest_free / MIB(1),
+                 counts.guest_total / MIB(1));
         return false;
     }
     for (unsigned i = 0; i < life->piece_count; i++) {
@@ -213,8 +216,10 @@ static void set_entry(struct vcpu *vcpu, const struct entry_state *entry)
     vcpu->gpr[REG_RSI] = entry->rsi;
     vcpu->gpr[REG_RDI] = entry->rdi;
     if (entry->mode == ENTRY_REAL) {
-        code = (struct segment){.selector = entry->cs, .base = (uint64_t)entry->cs << 4, .limit = 0xffff, .attributes = 0x9b};
-        data = (struct segment){.selector = entry->ds, .base = (uint64_t)entry->ds << 4, .limit = 0xffff, .attributes = 0x93};
+        code = (struct segment){
+            .selector = entry->cs, .base = (uint64_t)entry->cs << 4, .limit = 0xffff, .attributes = 0x9b};
+        data = (struct segment){
+            .selector = entry->ds, .base = (uint64_t)entry->ds << 4, .limit = 0xffff, .attributes = 0x93};
     } else {
         code.attributes |= entry->mode == ENTRY_LONG ? SEG_L : SEG_DB;
         vcpu_set_segment(vcpu, SEG_GDTR, &table);
@@ -414,7 +419,8 @@ void vm_vcpu_stopped(struct vcpu *vcpu)
         return;
     life->board->stop(vm);
     say_end(vm);
-    if ((vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART)) && load(life)) {
+    if ((vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART)) &&
+        load(life)) {
         start(life);
         return;
     }

@@ -22,3 +22,10 @@ unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15]);
 
 /* A cache of decoded instructions for one vCPU; the size is what the caller must allocate, zeroed. */
 size_t decode_cache_size(void);
+
+/*
+ * Forgets every remembered instruction. A remembered one is compared at each use with RIP, CR3, CS, the
+ * guest's paging structures and its own bytes; what else decides how code is read must call this when it
+ * changes: the paging and protection bits of CR0 and CR4, EFER.LMA and EFER.NXE, and RESET.
+ */
+void decode_cache_flush(struct vcpu *vcpu);

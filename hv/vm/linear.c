@@ -90,8 +90,7 @@ bool span_find(struct vcpu *vcpu, gva_t gva, unsigned size, unsigned access, str
 {
     unsigned room = PAGE_SIZE - (gva & PAGE_MASK);
 
-    span->size = size;
-    span->first = MIN(size, room);
+    *span = (struct span){.size = size, .first = MIN(size, room)};
     if (!guest_translate(vcpu, gva, access, &span->gpa[0], fault))
         return false;
     if (likely(size <= room))

@@ -1,0 +1,104 @@
+/* Between the files of the emulator: one instruction on its way through it. Others include emulate.h. */
+#pragma once
+
+#include "hv/vm/decode.h"
+#include "hv/vm/emulate.h"
+#include "hv/vm/linear.h"
+#include "hv/vm/segment.h"
+
+struct emulation {
+    struct vcpu *vcpu;
+    const struct instruction *in;
+    enum code_mode mode;
+    uint64_t rip;
+    gpa_t gpa; /* where the memory operand is, if the exit said so and may be believed; or EMULATE_NO_GPA */
+    uint64_t rsp_bias; /* what POP has added to RSP before it addresses its operand */
+    struct fault fault;
+};
+
+/* How an instruction ended. */
+enum outcome {
+    OUTCOME_NEXT,    /* RIP moves on */
+    OUTCOME_STAY,    /* a REP did its share: RIP stays for the rest */
+    OUTCOME_AGAIN,   /* nothing has happened: the guest begins the instruction anew */
+    OUTCOME_FAULT,   /* `fault` says which; nothing that the instruction has not completed is visible */
+    OUTCOME_UNKNOWN, /* not emulated */
+};
+
+/* The arithmetic of one operation: from `a` (the destination's old value) and `b` to the new value. */
+struct alu {
+    uint64_t a, b;
+    uint64_t accumulator; /* what CMPXCHG compares with */
+    uint64_t flags;       /* RFLAGS, in and out */
+    unsigned size;        /* of the operands, in bytes */
+};
+
+typedef uint64_t alu_function(struct alu *alu);
+
+/* emulate_operand.c: operands, read and written as the instruction names them. */
+
+uint64_t operand_register(struct emulation *e, const struct operand *operand);
+void operand_set_register(struct emulation *e, const struct operand *operand, uint64_t value);
+
+/* A register of `size` bytes; 8 and 16 bits leave the rest alone, 32 bits clear it. */
+uint64_t register_get(struct vcpu *vcpu, unsigned index, unsigned size);
+void register_set(struct vcpu *vcpu, unsigned index, unsigned size, uint64_t value);
+
+/* The effective address of the memory operand, cut to the address size. */
+uint64_t effective_address(struct emulation *e);
+
+/* Finds the memory operand, moved by `offset` bytes, and checks every right to it. */
+bool operand_find(struct emulation *e, unsigned size, uint64_t offset, unsigned access, struct span *span);
+
+/* Finds memory at segment:offset for an access that is not the ModRM operand. */
+bool memory_find(struct emulation *e, enum vcpu_segment segment, uint64_t offset, unsigned size,
+                 unsigned access, struct span *span);
+
+/* The value of a source operand; a memory operand is found and read. false: fault. */
+bool operand_read(struct emulation *e, const struct operand *operand, uint64_t *value);
+
+/* The value of an operand that is not memory. */
+uint64_t operand_value(struct emulation *e, const struct operand *operand);
+
+uint64_t span_value(struct emulation *e, const struct span *span);
+void span_set_value(struct emulation *e, const struct span *span, uint64_t value);
+
+/* emulate_alu.c */
+alu_function alu_add, alu_or, alu_adc, alu_sbb, alu_and, alu_sub, alu_xor, alu_rol, alu_ror, alu_rcl, alu_rcr,
+    alu_shl, alu_shr, alu_sar, alu_not, alu_neg, alu_inc, alu_dec, alu_bt, alu_bts, alu_btr, alu_btc,
+    alu_xchg, alu_cmpxchg;
+
+/*
+ * Computes a memory destination that was found for writing: as one atomic access if `locked` and in RAM.
+ * Leaves in `alu` what the computation left. false if other processors kept changing it: nothing has
+ * happened.
+ */
+bool modify_memory(struct emulation *e, const struct span *span, bool locked, alu_function *compute,
+                   struct alu *alu);
+
+/* Sign-extends `size` bytes to 64 bits. */
+static inline int64_t sign_extend(uint64_t value, unsigned size)
+{
+    unsigned unused_bits = 64 - 8 * size;
+
+    return (int64_t)(value << unused_bits) >> unused_bits;
+}
+
+/* The instructions themselves, by what they have in common. */
+typedef enum outcome execute_function(struct emulation *e);
+
+execute_function execute_modify, execute_compare, execute_bit, execute_exchange, execute_compare_exchange,
+    execute_compare_exchange_pair, execute_multiply; /* emulate_modify.c, emulate_exchange.c */
+execute_function execute_move, execute_move_conditionally, execute_set, execute_load_segment, execute_push,
+    execute_pop, execute_pop_segment, execute_flush; /* emulate_move.c */
+execute_function execute_string, execute_string_io;  /* emulate_string.c */
+
+/* What to do for each operation: `compute` for those that are arithmetic. */
+struct operation_row {
+    execute_function *execute;
+    alu_function *compute;
+    bool
+        one_operand_in_memory; /* its only access to memory is its memory operand, at the effective address */
+};
+
+extern const struct operation_row operation_rows[OP_COUNT];

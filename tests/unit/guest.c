@@ -1,0 +1,202 @@
+#include "tests/unit/guest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/vm/cpuid.h"
+#include "hv/vm/emulate.h"
+#include "hv/vm/walk.h"
+
+struct guest guest;
+
+static bool note(bool write, uint64_t address, unsigned size, uint64_t value)
+{
+    if (guest.access_count < ARRAY_LENGTH(guest.accesses))
+        guest.accesses[guest.access_count++] = (struct guest_access){write, address, size, value};
+    return true;
+}
+
+static bool mmio_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)device;
+    *value = 0;
+    memcpy(value, guest.mmio + offset, size);
+    return note(false, offset, size, *value);
+}
+
+static bool mmio_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    (void)device;
+    assert_int_equal(value & ~size_mask(size), 0);
+    memcpy(guest.mmio + offset, &value, size);
+    return note(true, offset, size, value);
+}
+
+static bool port_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)device;
+    *value = (0x03020100u + 0x04040404u * guest.access_count) & size_mask(size);
+    return note(false, GUEST_PORTS + offset, size, *value);
+}
+
+static bool port_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    (void)device;
+    return note(true, GUEST_PORTS + offset, size, value);
+}
+
+static const struct device_ops mmio_ops = {.read = mmio_read, .write = mmio_write, .width = 8};
+static const struct device_ops port_ops = {.read = port_read, .write = port_write, .width = 4};
+static struct device mmio_device = {"mmio", &mmio_ops, NULL, NULL},
+                     port_device = {"ports", &port_ops, NULL, NULL};
+static struct bus_range mmio_range, port_range;
+
+void guest_begin(unsigned bits)
+{
+    guest_end(NULL);
+    memset(&guest, 0, sizeof(guest));
+    fake_reset();
+    fake_vcpu_init(&guest.vm, &guest.vcpu, bits);
+    guest.ram = aligned_alloc(PAGE_SIZE, GUEST_RAM);
+    memset(guest.ram, 0, GUEST_RAM);
+    guest.vm.memory = (struct guest_mem){.regions = {{0, GUEST_RAM, guest.ram}}, .count = 1};
+    mmio_range = (struct bus_range){GUEST_MMIO, GUEST_MMIO + 2 * PAGE_SIZE - 1, &mmio_device};
+    port_range = (struct bus_range){GUEST_PORTS, GUEST_PORTS + 15, &port_device};
+    assert_true(bus_init(&guest.vm.mmio, "memory", &mmio_range, 1));
+    assert_true(bus_init(&guest.vm.ports, "port", &port_range, 1));
+    guest.vcpu.decode_cache = calloc(1, decode_cache_size());
+    guest.physical_bits = 40;
+    guest.pse36 = guest.pages_1g = true;
+}
+
+int guest_end(void **state)
+{
+    (void)state;
+    free(guest.ram);
+    free(guest.vcpu.decode_cache);
+    guest.ram = NULL;
+    guest.vcpu.decode_cache = NULL;
+    return 0;
+}
+
+void guest_code(uint64_t address, const void *code, unsigned length)
+{
+    assert_true(address + length <= GUEST_RAM);
+    memcpy(guest.ram + address, code, length);
+    fake_cpu.regs[REG_RIP] = address - fake_cpu.segments[SEG_CS].base;
+}
+
+void guest_set_cpl(unsigned cpl)
+{
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
+        fake_cpu.segments[i].attributes = (fake_cpu.segments[i].attributes & ~0x60u) | cpl << 5;
+        fake_cpu.segments[i].selector = cpl;
+    }
+}
+
+uint64_t guest_peek(uint64_t address, unsigned size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, guest.ram + address, size);
+    return value;
+}
+
+void guest_poke(uint64_t address, unsigned size, uint64_t value)
+{
+    memcpy(guest.ram + address, &value, size);
+}
+
+/* What hv/vm/vcpu.c, vm.c, event.c and cpuid.c do on the machine. */
+
+uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg)
+{
+    return reg <= REG_R15 && reg != REG_RSP ? vcpu->gpr[reg] : virt->get(vcpu, reg);
+}
+
+void vcpu_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
+{
+    if (reg <= REG_R15 && reg != REG_RSP)
+        vcpu->gpr[reg] = value;
+    else
+        virt->set(vcpu, reg, value);
+}
+
+struct segment vcpu_get_segment(struct vcpu *vcpu, enum vcpu_segment segment)
+{
+    struct segment value;
+
+    virt->get_segment(vcpu, segment, &value);
+    return value;
+}
+
+void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value)
+{
+    virt->set_segment(vcpu, segment, value);
+}
+
+unsigned vcpu_cpl(struct vcpu *vcpu)
+{
+    if (!(vcpu_get(vcpu, REG_CR0) & CR0_PE))
+        return 0;
+    if (vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_VM)
+        return 3;
+    return SEG_DPL(vcpu_get_segment(vcpu, SEG_SS).attributes);
+}
+
+void vcpu_advance(struct vcpu *vcpu, unsigned length)
+{
+    guest.steps++;
+    virt->advance(vcpu, length);
+}
+
+void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
+{
+    (void)vcpu;
+    guest.raised = true;
+    guest.fault = *fault;
+}
+
+uint32_t vcpu_pkru(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return guest.pkru;
+}
+
+const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
+{
+    static struct cpuid_regs regs;
+
+    (void)vcpu, (void)subleaf;
+    regs = (struct cpuid_regs){0};
+    if (leaf == 1)
+        regs.edx = guest.pse36 ? BIT(17) : 0;
+    else if (leaf == 0x80000001)
+        regs.edx = guest.pages_1g ? BIT(26) : 0;
+    else if (leaf == 0x80000008)
+        regs.eax = guest.physical_bits;
+    return &regs;
+}
+
+void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value)
+{
+    const void *ram = guest_ptr(&vcpu->vm->memory, gpa, size);
+
+    assert_true((gpa & PAGE_MASK) + size <= PAGE_SIZE);
+    *value = 0;
+    if (bus_find(&vcpu->vm->mmio, gpa) || !ram)
+        bus_read(&vcpu->vm->mmio, gpa, size, value);
+    else
+        memcpy(value, ram, size);
+}
+
+void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
+{
+    void *ram = guest_ptr(&vcpu->vm->memory, gpa, size);
+
+    assert_true((gpa & PAGE_MASK) + size <= PAGE_SIZE);
+    if (bus_find(&vcpu->vm->mmio, gpa) || !ram)
+        bus_write(&vcpu->vm->mmio, gpa, size, value);
+    else
+        memcpy(ram, &value, size);
+}

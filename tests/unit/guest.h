@@ -1,0 +1,51 @@
+/* A guest on the host for tests of the emulator: RAM, a device in memory, a port device, and what was raised.
+ */
+#pragma once
+
+#include "tests/unit/fake.h"
+
+#define GUEST_RAM   KIB(512)
+#define GUEST_MMIO  0xfed00000 /* two pages of a device that is plain memory and notes every access */
+#define GUEST_PORTS 0x300      /* 16 ports of a device that reads as it likes */
+
+struct guest_access {
+    bool write;
+    uint64_t address; /* in the device, or the port */
+    unsigned size;
+    uint64_t value;
+};
+
+struct guest {
+    struct vm vm;
+    struct vcpu vcpu;
+    uint8_t *ram;
+    uint8_t mmio[2 * PAGE_SIZE];
+    struct guest_access accesses[4096];
+    unsigned access_count;
+    struct fault fault; /* what vcpu_raise was last called with */
+    bool raised;
+    unsigned steps; /* calls of vcpu_advance */
+    uint32_t pkru;
+    unsigned physical_bits;
+    bool pse36, pages_1g;
+};
+
+extern struct guest guest;
+
+/* A new guest: 16-, 32- or 64-bit code without paging, zero RAM, zero registers. */
+void guest_begin(unsigned bits);
+
+/* Frees what guest_begin allocated. */
+int guest_end(void **state);
+
+/* Puts code at `address` and RIP there. */
+void guest_code(uint64_t address, const void *code, unsigned length);
+#define GUEST_CODE(address, ...)                                                                             \
+    guest_code(address, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+/* CPL 0 or 3, with segments to match. */
+void guest_set_cpl(unsigned cpl);
+
+/* Little-endian values in RAM. */
+uint64_t guest_peek(uint64_t address, unsigned size);
+void guest_poke(uint64_t address, unsigned size, uint64_t value);

@@ -592,7 +592,10 @@ static void null_count_shows_what_is_not_loaded_yet(void **state)
     out(0x43, 0xe8);
     assert_int_equal(in(0x42), 0xf4); /* the control word sets it */
     out_16(0x42, 10);
+    out(0x43, 0xe8);
     clk(1);
+    out(0x43, 0xe8);
+    assert_int_equal(in(0x42), 0xf4); /* as first latched */
     out(0x43, 0xe8);
     assert_int_equal(in(0x42), 0xb4); /* loaded */
     out(0x42, 20);

@@ -24,9 +24,14 @@ sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c
 sources_config := hv/vm/config.c hv/vm/config_keys.c hv/lib/format.c
 sources_load := $(addprefix hv/load/,load.c loader.c guest_map.c linux_boot.c linux_bzimage.c linux_elf.c elf.c \
                 multiboot.c multiboot_info.c flat.c) hv/vm/guest_mem.c hv/lib/format.c
+sources_load_multiboot := $(sources_load)
 sources_acpi_tables := hv/load/acpi.c hv/load/guest_map.c hv/vm/guest_mem.c
 sources_multiboot2 := boot/multiboot2.c
 sources_vmx_fields := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
 sources_vmx_controls := $(sources_vmx_fields)
 sources_vmx_checks := $(sources_vmx_fields) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
                       checks_segment exit_reasons) tests/unit/vmx_image.c
+sources_pic := devices/pic.c hv/lib/format.c
+sources_ioapic := devices/ioapic.c hv/lib/format.c
+sources_local_apic := devices/local_apic.c devices/apic_fabric.c devices/apic_mode.c devices/apic_registers.c \
+                      devices/apic_timer.c hv/lib/format.c

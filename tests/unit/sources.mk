@@ -35,3 +35,9 @@ sources_pic := devices/pic.c hv/lib/format.c
 sources_ioapic := devices/ioapic.c hv/lib/format.c
 sources_local_apic := devices/local_apic.c devices/apic_fabric.c devices/apic_mode.c devices/apic_registers.c \
                       devices/apic_timer.c hv/lib/format.c
+sources_pit_irq := devices/pit.c hv/vm/bus.c hv/lib/format.c
+sources_uart_receiver := devices/uart.c hv/lib/format.c
+sources_guest_mem := hv/vm/guest_mem.c
+sources_walk := $(emulator)
+sources_emulate := $(emulator)
+sources_task_switch := $(emulator) hv/vm/task_switch.c

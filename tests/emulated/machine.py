@@ -16,7 +16,7 @@ import time
 # Bochs builds its speaker on the host's sound system and dies where there is none, so it goes without one.
 BOCHSRC = """
 megs: {megs}
-cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_bad_msrs}
 clock: sync=none, time0=1700000000
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/vgabios/vgabios.stdvga.bin
@@ -49,9 +49,11 @@ class Machine:
     ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
     """
 
-    def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, options=()):
+    def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, ignore_bad_msrs=False,
+                 options=()):
         self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
         self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
+        self.ignore_bad_msrs = ignore_bad_msrs
         self.options = list(options)
         self.log = ""
         self.seen = 0
@@ -91,7 +93,7 @@ class Machine:
         own = self.folder / "disk.img"
         os.symlink(pathlib.Path(image).resolve(), own)
         (self.folder / "bochsrc").write_text(BOCHSRC.format(
-            megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, port=port, debug_console=0,
+            megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, port=port, debug_console=0, ignore_bad_msrs=int(self.ignore_bad_msrs),
             log=self.folder / "bochs.log"))
         (self.folder / "commands").write_text("c\n")
         bound = ["-benchmark", str(self.limit)] if self.limit else []

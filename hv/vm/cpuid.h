@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
+#include "hv/lib/format.h"
 
 struct vcpu;
 
@@ -38,3 +39,6 @@ void cpuid_refresh(struct vcpu *vcpu, uint64_t cr4, bool apic_enabled, uint64_t 
 /* What CPUID returns for EAX = leaf, ECX = subleaf (SDM, "CPUID": unknown leaves answer as the highest basic
  * leaf). */
 const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
+
+/* Prints a line for each group of bits that the machine has and the guest is not shown, with the reason. */
+void cpuid_describe(const struct vcpu *vcpu, cpuid_source *machine, struct writer *out);

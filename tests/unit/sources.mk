@@ -41,3 +41,4 @@ sources_guest_mem := hv/vm/guest_mem.c
 sources_walk := $(emulator)
 sources_emulate := $(emulator)
 sources_task_switch := $(emulator) hv/vm/task_switch.c
+sources_cpuid := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/lib/format.c

@@ -488,6 +488,22 @@ static void a_highest_leaf_with_subleaves_answers_for_unknown_ones_by_subleaf(vo
     assert_regs(0x18, 3, 0, 0, 0, 0);
 }
 
+static void leaves_beyond_the_machines_highest_show_nothing_of_its_answer(void **state)
+{
+    static const struct answer old[] = {{0x00, 0, {2, 0x756e6547, 0x6c65746e, 0x49656e69}},
+                                        {0x01, 0, {0x000106a5, 0, 0xffffffff, 0xffffffff}},
+                                        {0x80000000, 0, {0x80000001, 0, 0, 0}}};
+
+    (void)state;
+    ON(old);
+    build(0, 1);
+    assert_regs(4, 0, 0, 0, 0, 0);
+    assert_regs(7, 0, 0, 0, 0, 0);
+    assert_regs(0xd, 0, 0, 0, 0, 0);
+    assert_int_equal(ask(1, 0).ecx & (BIT(26) | BIT(28)), 0);
+    assert_regs(0x80000008, 0, 2494, 2494, 100, 0); /* as the highest basic leaf */
+}
+
 static void the_hypervisor_leaves_name_keel_and_its_clocks(void **state)
 {
     struct cpuid_regs regs;
@@ -606,6 +622,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(unknown_leaves_answer_as_the_vendors_do, setup, teardown),
         cmocka_unit_test_setup_teardown(a_highest_leaf_with_subleaves_answers_for_unknown_ones_by_subleaf,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(leaves_beyond_the_machines_highest_show_nothing_of_its_answer, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_hypervisor_leaves_name_keel_and_its_clocks, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clock_beyond_32_bits_is_left_to_the_leaf_in_megahertz, setup,
                                         teardown),

@@ -97,6 +97,8 @@ static bool start(struct loader *loader, gpa_t entry, uint32_t magic)
     if (entry > UINT32_MAX)
         return loader_refuse(loader, "its entry point 0x%lx is above 4 GiB; multiboot starts 32-bit code",
                              entry);
+    if (!guest_map_is_ram(&loader->map, entry, 1))
+        return loader_refuse(loader, "its entry point 0x%lx is not in the VM's RAM; relink it", entry);
     loader_start_protected(loader, (uint32_t)entry);
     loader->entry->rax = magic;
     loader->entry->rbx = LOW_BOOT_INFO;

@@ -378,6 +378,10 @@ static void the_entry_tag_replaces_the_elf_files_entry(void **state)
     end_header();
     assert_loaded(load_elf());
     assert_int_equal(entry.rip, 0x100020);
+    begin_header();
+    put_tag(3, 0, (const uint32_t[]){0x9fc00}, 1);
+    end_header();
+    assert_refused(load_elf(), "its entry point 0x9fc00 is not in the VM's RAM");
 }
 
 static void damaged_headers_are_refused(void **state)

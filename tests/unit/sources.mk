@@ -27,14 +27,19 @@ sources_load := $(addprefix hv/load/,load.c loader.c guest_map.c linux_boot.c li
 sources_load_multiboot := $(sources_load)
 sources_acpi_tables := hv/load/acpi.c hv/load/guest_map.c hv/vm/guest_mem.c
 sources_multiboot2 := boot/multiboot2.c
-sources_vmx_fields := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
-sources_vmx_controls := $(sources_vmx_fields)
-sources_vmx_checks := $(sources_vmx_fields) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
+vmx_tables := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
+sources_vmx_fields := $(vmx_tables) tests/unit/vmx_image.c
+sources_vmx_controls := $(vmx_tables)
+sources_vmx_checks := $(vmx_tables) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
                       checks_segment exit_reasons) tests/unit/vmx_image.c
 sources_pic := devices/pic.c hv/lib/format.c
 sources_ioapic := devices/ioapic.c hv/lib/format.c
-sources_local_apic := devices/local_apic.c devices/apic_fabric.c devices/apic_mode.c devices/apic_registers.c \
-                      devices/apic_timer.c hv/lib/format.c
+local_apic := devices/local_apic.c devices/apic_fabric.c devices/apic_mode.c devices/apic_registers.c \
+              devices/apic_timer.c hv/lib/format.c tests/unit/apic_fixture.c
+sources_local_apic := $(local_apic)
+sources_apic_registers := $(local_apic)
+sources_apic_fabric := $(local_apic)
+sources_apic_timer := $(local_apic)
 sources_pit_irq := devices/pit.c hv/vm/bus.c hv/lib/format.c
 sources_uart_receiver := devices/uart.c hv/lib/format.c
 sources_guest_mem := hv/vm/guest_mem.c

@@ -292,10 +292,11 @@ static bool elcr_write(struct device *device, uint64_t offset, unsigned size, ui
 {
     struct pic *pic = device->state;
     struct pic_chip *chip = &pic->chips[offset & 1];
+    uint8_t elcr = value & chip->elcr_writable;
 
     (void)size;
-    chip->elcr = value & chip->elcr_writable;
-    chip->latched &= ~chip->elcr; /* what was asserted as a level is no edge later */
+    chip->latched &= ~(chip->elcr ^ elcr); /* what was asserted as a level is no edge later */
+    chip->elcr = elcr;
     update(pic);
     return true;
 }

@@ -13,9 +13,16 @@ ASSEMBLY := $(sort $(wildcard $(FOLDERS:%=%/*.asm)))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/keel/%.o) $(ASSEMBLY:%.asm=$(BUILD)/keel/%.asm.o)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith
-CFLAGS   := -std=gnu17 -O2 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
             -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
             -fno-strict-aliasing -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -MMD -MP
+# What runs between an exit and the next entry is compiled for speed, all else for size.
+HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/% devices/% hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
+            hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/linear hv/vm/msr hv/vm/sched hv/vm/vcpu hv/vm/vm hv/vm/walk \
+            hv/host/apic hv/host/interrupts hv/host/timer hv/lib/string
+HOT_OBJECTS := $(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS))
+$(OBJECTS): OPTIMIZE := -Os
+$(HOT_OBJECTS): OPTIMIZE := -O2
 LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
             -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 
@@ -36,7 +43,7 @@ $(BUILD)/keel.elf: $(BUILD)/keel.first.elf boot/symbols.awk linker.ld
 	@nm -n $< | awk -f boot/symbols.awk > $(BUILD)/symbols.asm
 	@$(NASM) -f elf64 -o $(BUILD)/symbols.o $(BUILD)/symbols.asm
 	@$(CC) $(LDFLAGS) -T linker.ld -o $@.debug $(OBJECTS) $(BUILD)/symbols.o
-	@$(OBJCOPY) --strip-debug --strip-unneeded $@.debug $@
+	@$(OBJCOPY) --strip-all $@.debug $@
 	@size=$$(stat -c %s $@); [ $$size -le 262144 ] || { echo "$@ has $$size bytes, 262144 are allowed"; rm $@; exit 1; }
 
 $(BUILD)/keel.first.elf: $(OBJECTS) linker.ld
@@ -45,7 +52,7 @@ $(BUILD)/keel.first.elf: $(OBJECTS) linker.ld
 $(BUILD)/keel/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
-	@$(CC) $(CFLAGS) -c $< -o $@
+	@$(CC) $(OPTIMIZE) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/keel/%.asm.o: %.asm Makefile
 	@mkdir -p $(@D)

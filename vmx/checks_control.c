@@ -206,19 +206,19 @@ static CHECK_FUNCTION(instruction_length)
     return demand_true(value >= least && value <= MOST_INSTRUCTION_BYTES);
 }
 
-#define EXECUTION(encoding) AT(encoding, EXECUTION_CONTROLS)
-#define EPT_NEEDED_BY(which, control, text)                                                                  \
-    {                                                                                                        \
-        EXECUTION(SECONDARY_CONTROLS), WHEN(which, control), ONE(VMX_SECONDARY_ENABLE_EPT), .words = text    \
-    }
-#define PAGE_WORDS "the address must be 4-KiB aligned and within the physical-address width"
-#define ALLOWED(at, which)                                                                                   \
-    {                                                                                                        \
-        at, .demand = allowed_settings, .argument = VMX_##which, .words = ALLOWED_WORDS                      \
-    }
-#define ALLOWED_WORDS "as the VMX capability MSRs say"
-
 /* clang-format off */
+#define EXECUTION(encoding) AT(encoding, EXECUTION_CONTROLS)
+#define PAGE_WORDS          "the address must be 4-KiB aligned and within the physical-address width"
+#define ALLOWED_WORDS       "as the VMX capability MSRs say"
+#define ALLOWED(at, which)  {at, .demand = allowed_settings, .argument = VMX_##which, .words = ALLOWED_WORDS}
+#define EPT_NEEDED_BY(which, control, text) \
+    {EXECUTION(SECONDARY_CONTROLS), WHEN(which, control), ONE(VMX_SECONDARY_ENABLE_EPT), .words = text}
+#define MSR_AREA(address, count, where) \
+    {AT(address, where), .applies = area_used, .demand = area_aligned, .argument = VMCS_##count, \
+     .words = "the address must be 16-byte aligned and within the physical-address width"}, \
+    {AT(address, where), .applies = area_used, .demand = area_end, .argument = VMCS_##count, \
+     .words = "the last byte of the area must lie within the physical-address width"}
+
 const struct vmx_check vmx_control_checks[] = {
     ALLOWED(EXECUTION(PIN_CONTROLS), PIN),
     ALLOWED(EXECUTION(PRIMARY_CONTROLS), PRIMARY),
@@ -306,13 +306,8 @@ const struct vmx_check vmx_control_checks[] = {
      .argument = VMX_EXIT2, .words = ALLOWED_WORDS},
     {AT(EXIT_CONTROLS, EXIT_CONTROLS), UNLESS(PIN, PREEMPTION_TIMER), ZERO(VMX_EXIT_SAVE_PREEMPTION_TIMER),
      .words = "\"activate VMX-preemption timer\" is 0"},
-#define MSR_AREA(address, count, where)                                                                            \
-    {AT(address, where), .applies = area_used, .demand = area_aligned, .argument = VMCS_##count,                   \
-     .words = "the address must be 16-byte aligned and within the physical-address width"},                        \
-    {AT(address, where), .applies = area_used, .demand = area_end, .argument = VMCS_##count,                       \
-     .words = "the last byte of the area must lie within the physical-address width"},
-    MSR_AREA(EXIT_MSR_STORE_ADDRESS, EXIT_MSR_STORE_COUNT, EXIT_CONTROLS)
-    MSR_AREA(EXIT_MSR_LOAD_ADDRESS, EXIT_MSR_LOAD_COUNT, EXIT_CONTROLS)
+    MSR_AREA(EXIT_MSR_STORE_ADDRESS, EXIT_MSR_STORE_COUNT, EXIT_CONTROLS),
+    MSR_AREA(EXIT_MSR_LOAD_ADDRESS, EXIT_MSR_LOAD_COUNT, EXIT_CONTROLS),
 
     ALLOWED(AT(ENTRY_CONTROLS, ENTRY_CONTROLS), ENTRY),
     {AT(ENTRY_INTERRUPTION, ENTRY_CONTROLS), .applies = injects_event, .demand = event_type,
@@ -327,7 +322,7 @@ const struct vmx_check vmx_control_checks[] = {
      .words = "an error code has 16 bits"},
     {AT(ENTRY_INSTRUCTION_LENGTH, ENTRY_CONTROLS), .applies = injects_software_event, .demand = instruction_length,
      .words = "must be 1 to 15 for a software event (or 0 where bit 30 of IA32_VMX_MISC is 1)"},
-    MSR_AREA(ENTRY_MSR_LOAD_ADDRESS, ENTRY_MSR_LOAD_COUNT, ENTRY_CONTROLS)
+    MSR_AREA(ENTRY_MSR_LOAD_ADDRESS, ENTRY_MSR_LOAD_COUNT, ENTRY_CONTROLS),
     {AT(ENTRY_CONTROLS, ENTRY_CONTROLS), ZERO(VMX_ENTRY_ENTRY_TO_SMM | VMX_ENTRY_DEACTIVATE_DUAL_MONITOR),
      .words = "the processor is not in SMM"},
 };

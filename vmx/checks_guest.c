@@ -277,22 +277,18 @@ static CHECK_FUNCTION(pdpte)
     return demand_bits(0, PDPTE_RESERVED | ~(BIT(entry->cpu->physical_bits) - 1));
 }
 
+/* clang-format off */
 #define REGISTER(encoding) AT(encoding, GUEST_REGISTERS)
 #define TABLE(encoding)    AT(encoding, GUEST_TABLES)
 #define STATE(encoding)    AT(encoding, GUEST_NON_REGISTER)
 #define CANONICAL          .demand = check_canonical, .words = "must be canonical"
-#define FRED_STACK(name, low)                                                                                \
-    {REGISTER(name), WHEN(ENTRY, LOAD_FRED), ZERO(low), .words = "the stack must be aligned"},               \
-    {                                                                                                        \
-        REGISTER(name), WHEN(ENTRY, LOAD_FRED), CANONICAL                                                    \
-    }
-#define PDPTE(n)                                                                                             \
-    {                                                                                                        \
-        AT(GUEST_PDPTE##n, GUEST_PDPTE), WHEN(SECONDARY, ENABLE_EPT),                                        \
-            .applies = pdptes_used, .demand = pdpte, .words = "reserved bits of an entry that is present"    \
-    }
+#define FRED_STACK(name, low) \
+    {REGISTER(name), WHEN(ENTRY, LOAD_FRED), ZERO(low), .words = "the stack must be aligned"}, \
+    {REGISTER(name), WHEN(ENTRY, LOAD_FRED), CANONICAL}
+#define PDPTE(n) \
+    {AT(GUEST_PDPTE##n, GUEST_PDPTE), WHEN(SECONDARY, ENABLE_EPT), .applies = pdptes_used, .demand = pdpte, \
+     .words = "reserved bits of an entry that is present"}
 
-/* clang-format off */
 const struct vmx_check vmx_guest_checks[] = {
     {REGISTER(GUEST_CR0), .demand = guest_cr0, .words = "as IA32_VMX_CR0_FIXED0 and IA32_VMX_CR0_FIXED1 say"},
     {REGISTER(GUEST_CR0), .applies = paging, ONE(CR0_PE), .words = "PE, because PG is 1"},

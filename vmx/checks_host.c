@@ -22,24 +22,16 @@ static CHECK_CONDITION(host_cet)
     return field(entry, VMCS_HOST_CR4) & CR4_CET;
 }
 
+/* clang-format off */
 #define REGISTER(encoding) AT(encoding, HOST_REGISTERS)
 #define SEGMENT(encoding)  AT(encoding, HOST_SEGMENTS)
 #define CANONICAL          .demand = check_canonical, .words = "must be canonical"
-#define SELECTOR(encoding)                                                                                   \
-    {                                                                                                        \
-        SEGMENT(encoding), ZERO(SELECTOR_RPL_TI), .words = "RPL and TI of a host selector"                   \
-    }
-#define BASE(encoding)                                                                                       \
-    {                                                                                                        \
-        SEGMENT(encoding), CANONICAL                                                                         \
-    }
-#define FRED_STACK(name, low)                                                                                \
-    {REGISTER(name), WHEN(EXIT2, LOAD_FRED), ZERO(low), .words = "the stack must be aligned"},               \
-    {                                                                                                        \
-        REGISTER(name), WHEN(EXIT2, LOAD_FRED), CANONICAL                                                    \
-    }
+#define SELECTOR(encoding) {SEGMENT(encoding), ZERO(SELECTOR_RPL_TI), .words = "RPL and TI of a host selector"}
+#define BASE(encoding)     {SEGMENT(encoding), CANONICAL}
+#define FRED_STACK(name, low) \
+    {REGISTER(name), WHEN(EXIT2, LOAD_FRED), ZERO(low), .words = "the stack must be aligned"}, \
+    {REGISTER(name), WHEN(EXIT2, LOAD_FRED), CANONICAL}
 
-/* clang-format off */
 const struct vmx_check vmx_host_checks[] = {
     {REGISTER(HOST_CR0), .demand = host_cr0, .words = "as IA32_VMX_CR0_FIXED0 and IA32_VMX_CR0_FIXED1 say"},
     {REGISTER(HOST_CR4), .demand = host_cr4, .words = "as IA32_VMX_CR4_FIXED0 and IA32_VMX_CR4_FIXED1 say"},

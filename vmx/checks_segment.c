@@ -211,38 +211,36 @@ static CHECK_FUNCTION(task_usable)
     return demand_bits(0, SEG_UNUSABLE);
 }
 
-#define ROW(part, segment, if, what, text)                                                                   \
-    {                                                                                                        \
-        AT(GUEST_##segment##_##part, GUEST_SEGMENTS), .applies = if, .demand = what,                         \
-                                                      .argument = SEG_##segment, .words = text               \
-    }
+/* clang-format off */
+#define ROW(part, segment, if, what, text) \
+    {AT(GUEST_##segment##_##part, GUEST_SEGMENTS), .applies = if, .demand = what, .argument = SEG_##segment, \
+     .words = text}
 #define ALWAYS NULL
-
-#define VIRTUAL_8086(segment)                                                                                \
-    ROW(BASE, segment, in_virtual_8086, base_of_selector, "the selector times 16, in virtual-8086 mode"),    \
-        ROW(LIMIT, segment, in_virtual_8086, limit_64k, "in virtual-8086 mode"),                             \
-        ROW(ACCESS_RIGHTS, segment, in_virtual_8086, rights_virtual_8086, "in virtual-8086 mode")
-
-#define PRESENT(segment, if)                                                                                 \
-    ROW(ACCESS_RIGHTS, segment, if, present, "P, the segment must be present"),                              \
-        ROW(ACCESS_RIGHTS, segment, if, rights_reserved, "reserved bits"),                                   \
-        ROW(ACCESS_RIGHTS, segment, if, granularity,                                                         \
-            "G must be 0 if any of bits 11:0 of the limit is 0, and 1 if any of its bits 31:20 is 1")
-
-#define CODE_OR_DATA(segment)                                                                                \
-    ROW(ACCESS_RIGHTS, segment, not_virtual_8086, code_or_data, "S, the segment must be code or data"),      \
-        PRESENT(segment, not_virtual_8086)
-
-#define DATA(segment)                                                                                        \
-    ROW(ACCESS_RIGHTS, segment, not_virtual_8086, data_type,                                                 \
-        "bits 3:0 must be the type of accessed data or of accessed, readable code"),                         \
-        ROW(ACCESS_RIGHTS, segment, restricted_data, data_dpl,                                               \
-            "DPL (bits 6:5) must not be less than the RPL of the selector, without \"unrestricted guest\"")
 
 #define CANONICAL_BASE(segment, if) ROW(BASE, segment, if, check_canonical, "must be canonical")
 #define LOW_BASE(segment, if)       ROW(BASE, segment, if, base_below_4g, "the base must be below 4 GiB")
 
-/* clang-format off */
+#define VIRTUAL_8086(segment) \
+    ROW(BASE, segment, in_virtual_8086, base_of_selector, "the selector times 16, in virtual-8086 mode"), \
+    ROW(LIMIT, segment, in_virtual_8086, limit_64k, "in virtual-8086 mode"), \
+    ROW(ACCESS_RIGHTS, segment, in_virtual_8086, rights_virtual_8086, "in virtual-8086 mode")
+
+#define PRESENT(segment, if) \
+    ROW(ACCESS_RIGHTS, segment, if, present, "P, the segment must be present"), \
+    ROW(ACCESS_RIGHTS, segment, if, rights_reserved, "reserved bits"), \
+    ROW(ACCESS_RIGHTS, segment, if, granularity, \
+        "G must be 0 if any of bits 11:0 of the limit is 0, and 1 if any of its bits 31:20 is 1")
+
+#define CODE_OR_DATA(segment) \
+    ROW(ACCESS_RIGHTS, segment, not_virtual_8086, code_or_data, "S, the segment must be code or data"), \
+    PRESENT(segment, not_virtual_8086)
+
+#define DATA(segment) \
+    ROW(ACCESS_RIGHTS, segment, not_virtual_8086, data_type, \
+        "bits 3:0 must be the type of accessed data or of accessed, readable code"), \
+    ROW(ACCESS_RIGHTS, segment, restricted_data, data_dpl, \
+        "DPL (bits 6:5) must not be less than the RPL of the selector, without \"unrestricted guest\"")
+
 const struct vmx_check vmx_segment_checks[] = {
     ROW(SELECTOR, TR, ALWAYS, table_indicator, "TI, the TSS must be in the GDT"),
     ROW(SELECTOR, LDTR, usable, table_indicator, "TI, the LDT must be in the GDT"),

@@ -4,16 +4,13 @@
  * and real bits in line with it, and lets the same MOV run again: it then finds nothing owned to change, and
  * the CPU does all else there is to do.
  */
+#include "hv/vm/control.h"
 #include "hv/vm/cpuid.h"
+#include "hv/vm/exit.h"
 #include "vmx/vmx.h"
 
 #define CR0_OWNED   (CR0_NE | CR0_CD | CR0_NW)
 #define CR4_DYNAMIC (CR4_MCE | CR4_OSXSAVE | CR4_PKE) /* the guest's to set, but not unseen */
-#define CR4_OFFERED                                                                                          \
-    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |   \
-     CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP |   \
-     CR4_PKE)
-
 static uint64_t cr4_allowed;
 
 void vmx_cr_reset(void)
@@ -21,11 +18,7 @@ void vmx_cr_reset(void)
     struct cpuid_limits limits = {0};
 
     vmx_limits(&limits);
-    cr4_allowed = CR4_OFFERED & vmx_cpu.cr4_fixed1;
-    if (!limits.pku)
-        cr4_allowed &= ~CR4_PKE;
-    if (!limits.xcr0)
-        cr4_allowed &= ~CR4_OSXSAVE;
+    cr4_allowed = cr4_offered(&limits) & vmx_cpu.cr4_fixed1;
 }
 
 uint64_t vmx_cr0_owned(void)
@@ -50,36 +43,9 @@ uint64_t vmx_cr4_real(uint64_t guest)
     return guest | vmx_cpu.cr4_fixed0 | CR4_MCE;
 }
 
-/* SDM, "MOV - Move to/from Control Registers": the general-protection faults of a write to CR0. */
-static bool cr0_is_valid(struct vcpu *vcpu, uint64_t value)
-{
-    uint64_t old = vmx_get(vcpu, REG_CR0), cr4 = vmx_get(vcpu, REG_CR4), efer = vmx_get(vcpu, REG_EFER);
-
-    if (value >> 32 || ((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
-        return false;
-    if (!(old & CR0_PG) && (value & CR0_PG) && (efer & EFER_LME) &&
-        (!(cr4 & CR4_PAE) || (vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L)))
-        return false;
-    if ((old & CR0_PG) && !(value & CR0_PG) &&
-        ((cr4 & CR4_PCIDE) || ((efer & EFER_LMA) && (vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L))))
-        return false;
-    return !(!(value & CR0_WP) && (cr4 & CR4_CET));
-}
-
-static bool cr4_is_valid(struct vcpu *vcpu, uint64_t value)
-{
-    uint64_t old = vmx_get(vcpu, REG_CR4), efer = vmx_get(vcpu, REG_EFER);
-
-    if (value & ~cr4_allowed)
-        return false;
-    if ((efer & EFER_LMA) && (!(value & CR4_PAE) || ((value ^ old) & CR4_LA57)))
-        return false;
-    return !((value & ~old) & CR4_PCIDE) || ((efer & EFER_LMA) && !(vmx_get(vcpu, REG_CR3) & 0xfff));
-}
-
 static bool write_cr0_bits(struct vcpu *vcpu, uint64_t value)
 {
-    if (!cr0_is_valid(vcpu, value)) {
+    if (!cr0_valid(vcpu, value)) {
         vcpu_raise_gp(vcpu);
         return true;
     }
@@ -91,24 +57,13 @@ static bool write_cr4_bits(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t owned = vmx_cr4_owned();
 
-    if (!cr4_is_valid(vcpu, value)) {
+    if (!cr4_valid(vcpu, value, cr4_allowed)) {
         vcpu_raise_gp(vcpu);
         return true;
     }
     vmwrite(VMCS_CR4_SHADOW, value);
     vmwrite(VMCS_GUEST_CR4, (vmread(VMCS_GUEST_CR4) & ~owned) | (vmx_cr4_real(value) & owned));
     vcpu_cpuid_changed(vcpu);
-    return true;
-}
-
-static bool write_cr8(struct vcpu *vcpu, uint64_t value)
-{
-    if (value > 15) {
-        vcpu_raise_gp(vcpu);
-        return true;
-    }
-    vcpu->interrupts.set_tpr(vcpu->interrupts.state, (unsigned)value);
-    vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
     return true;
 }
 
@@ -129,8 +84,11 @@ bool vmx_handle_cr_access(struct vcpu *vcpu)
             return write_cr0_bits(vcpu, value);
         if (number == 4)
             return write_cr4_bits(vcpu, value);
-        if (number == 8)
-            return write_cr8(vcpu, value);
+        if (number == 8) {
+            if (exit_write_cr8(vcpu, value))
+                vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+            return true;
+        }
     } else if (type == MOV_FROM && number == 8) {
         vcpu_set(vcpu, reg, vcpu->interrupts.get_tpr(vcpu->interrupts.state));
         vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));

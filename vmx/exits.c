@@ -1,9 +1,8 @@
 /* The exit table: every basic exit reason of the SDM, and who serves it. */
 #include "hv/debug/crash.h"
 #include "hv/host/x86.h"
-#include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
-#include "hv/vm/msr.h"
+#include "hv/vm/exit.h"
 #include "hv/vm/task_switch.h"
 #include "vmx/entry_checks.h"
 #include "vmx/exit_reasons.h"
@@ -49,7 +48,7 @@ static void take_back_delivery(struct vcpu *vcpu)
     };
     if (vcpu->event.has_error)
         vcpu->event.error = (uint32_t)vmread(VMCS_IDT_VECTORING_ERROR);
-    vcpu->requests |= REQUEST_EVENT;
+    vcpu_note(vcpu, REQUEST_EVENT);
 }
 
 /* An IRET that faulted has unblocked NMIs too early (SDM, "NMI unblocking due to IRET"). */
@@ -99,18 +98,12 @@ static bool handle_exception(struct vcpu *vcpu)
     }
 }
 
-static bool handle_external_interrupt(struct vcpu *vcpu)
-{
-    (void)vcpu;
-    interrupts_poll();
-    return true;
-}
-
-/* The bound of a run: the timer starts again, and whatever an emulator kept from exiting is taken now. */
+/* The bound of a run: what an emulator kept from exiting is taken as after every exit. */
 static bool handle_preemption_timer(struct vcpu *vcpu)
 {
+    (void)vcpu;
     vmx_restart_bound();
-    return handle_external_interrupt(vcpu);
+    return true;
 }
 
 static bool handle_triple_fault(struct vcpu *vcpu)
@@ -121,34 +114,34 @@ static bool handle_triple_fault(struct vcpu *vcpu)
 
 static bool handle_window(struct vcpu *vcpu)
 {
-    vcpu->requests |= REQUEST_EVENT;
+    vcpu_note(vcpu, REQUEST_EVENT);
     return true;
 }
 
 static bool handle_task_switch(struct vcpu *vcpu)
 {
-    static const enum task_switch_source sources[] = {TASK_SWITCH_CALL, TASK_SWITCH_IRET, TASK_SWITCH_JMP,
-                                                      TASK_SWITCH_GATE};
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
-    struct event event;
+    struct task_switch request = {
+        .selector = (uint16_t)qualification,
+        .source = (enum task_switch_source)(qualification >> 30 & 3),
+        .length = (uint8_t)instruction_length(),
+    };
 
     take_back_delivery(vcpu);
-    event = vcpu->event;
-    vcpu->event.valid = false; /* the task gate was the event's way in: it is delivered by the switch */
-    task_switch(vcpu, (uint16_t)qualification, sources[qualification >> 30 & 3], event.valid ? &event : NULL,
-                instruction_length());
+    if (request.source == TASK_SWITCH_GATE && vcpu->event.valid) {
+        request.external = vcpu->event.type < EVENT_SOFT_INTERRUPT;
+        request.length = request.external ? 0 : request.length;
+        request.has_error = vcpu->event.has_error;
+        request.error = vcpu->event.error;
+        vcpu->event.valid = false; /* the task gate is its way in: the switch delivers it */
+    }
+    task_switch(vcpu, &request);
     return true;
 }
 
 static bool handle_cpuid(struct vcpu *vcpu)
 {
-    const struct cpuid_regs *regs =
-        cpuid_lookup(vcpu, (uint32_t)vcpu->gpr[REG_RAX], (uint32_t)vcpu->gpr[REG_RCX]);
-
-    vcpu->gpr[REG_RAX] = regs->eax;
-    vcpu->gpr[REG_RBX] = regs->ebx;
-    vcpu->gpr[REG_RCX] = regs->ecx;
-    vcpu->gpr[REG_RDX] = regs->edx;
+    exit_cpuid(vcpu);
     return next_instruction(vcpu);
 }
 
@@ -170,96 +163,46 @@ static bool handle_rdpmc(struct vcpu *vcpu)
     return true;
 }
 
-#define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
-
 static bool handle_vmcall(struct vcpu *vcpu)
 {
-    uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
-
-    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
-    vcpu->gpr[REG_RAX] = result;
+    exit_hypercall(vcpu);
     return next_instruction(vcpu);
 }
 
 /* SDM, "Exit Qualification for I/O Instructions". */
+#define IO_SIZE(qualification) (((qualification)&7) + 1)
+#define IO_IN                  BIT(3)
+#define IO_STRING              BIT(4)
+#define IO_PORT(qualification) ((uint16_t)((qualification) >> 16))
+
 static bool handle_io(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
-    unsigned size = (qualification & 7) + 1;
-    uint16_t port = (uint16_t)(qualification >> 16);
-    uint64_t value;
 
-    if (unlikely(qualification & BIT(4)))
-        return vmx_emulate(vcpu, EMULATE_NO_GPA);
-    if (qualification & BIT(3)) {
-        bus_read(&vcpu->vm->ports, port, size, &value);
-        if (size == 4)
-            vcpu->gpr[REG_RAX] = value;
-        else
-            vcpu->gpr[REG_RAX] = (vcpu->gpr[REG_RAX] & ~size_mask(size)) | value;
-    } else {
-        bus_write(&vcpu->vm->ports, port, size, vcpu->gpr[REG_RAX] & size_mask(size));
+    if (unlikely(qualification & IO_STRING)) {
+        exit_emulate(vcpu, EMULATE_NO_GPA);
+        return true;
     }
+    if (qualification & IO_IN)
+        exit_in(vcpu, IO_PORT(qualification), IO_SIZE(qualification));
+    else
+        exit_out(vcpu, IO_PORT(qualification), IO_SIZE(qualification));
     return next_instruction(vcpu);
 }
 
 static bool handle_rdmsr(struct vcpu *vcpu)
 {
-    uint64_t value;
-
-    if (unlikely(!msr_read(vcpu, (uint32_t)vcpu->gpr[REG_RCX], &value))) {
-        vcpu_raise_gp(vcpu);
-        return true;
-    }
-    vcpu->gpr[REG_RAX] = (uint32_t)value;
-    vcpu->gpr[REG_RDX] = value >> 32;
-    return next_instruction(vcpu);
+    return exit_rdmsr(vcpu) ? next_instruction(vcpu) : true;
 }
 
 static bool handle_wrmsr(struct vcpu *vcpu)
 {
-    uint64_t value = (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
-
-    if (unlikely(!msr_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], value))) {
-        vcpu_raise_gp(vcpu);
-        return true;
-    }
-    return next_instruction(vcpu);
+    return exit_wrmsr(vcpu) ? next_instruction(vcpu) : true;
 }
 
 static bool handle_xsetbv(struct vcpu *vcpu)
 {
-    uint64_t value = (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
-
-    if (!xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], value)) {
-        vcpu_raise_gp(vcpu);
-        return true;
-    }
-    xsetbv(0, value);
-    return next_instruction(vcpu);
-}
-
-bool vmx_emulate(struct vcpu *vcpu, gpa_t gpa)
-{
-    uint8_t bytes[15];
-    char text[3 * sizeof(bytes) + 1] = "";
-    unsigned count;
-
-    if (likely(emulate(vcpu, gpa) != EMULATE_UNKNOWN))
-        return true;
-    if (vcpu_cpl(vcpu) == 3) { /* a user program's mistake is its own */
-        vcpu_raise_ud(vcpu);
-        return true;
-    }
-    count = emulate_bytes(vcpu, bytes);
-    for (unsigned i = 0; i < count; i++)
-        format_text(text + 3 * i, 4, " %02x", bytes[i]);
-    vm_crash(vcpu->vm,
-             "at rip 0x%lx an access to 0x%lx, where there is no RAM, by an instruction that Keel does not "
-             "emulate:%s",
-             vmread(VMCS_GUEST_RIP), gpa == EMULATE_NO_GPA ? 0 : gpa,
-             count ? text : " (its bytes cannot be read)");
-    return true;
+    return exit_xsetbv(vcpu) ? next_instruction(vcpu) : true;
 }
 
 /* SDM, "Exit Qualification for EPT Violations". */
@@ -279,7 +222,8 @@ static bool handle_ept_violation(struct vcpu *vcpu)
                  vcpu->event.vector, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
         return true;
     }
-    return vmx_emulate(vcpu, operand ? vmread(VMCS_GUEST_PHYSICAL_ADDRESS) : EMULATE_NO_GPA);
+    exit_emulate(vcpu, operand ? vmread(VMCS_GUEST_PHYSICAL_ADDRESS) : EMULATE_NO_GPA);
+    return true;
 }
 
 static bool handle_ept_misconfiguration(struct vcpu *vcpu)
@@ -288,6 +232,7 @@ static bool handle_ept_misconfiguration(struct vcpu *vcpu)
     return true;
 }
 
+/* Interrupts of the machine are taken after every exit; INIT and SIPI are not meant for a guest. */
 static bool handle_ignored(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -324,7 +269,7 @@ typedef bool exit_handler(struct vcpu *vcpu);
  */
 static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_EXCEPTION_OR_NMI] = handle_exception,
-    [VMX_REASON_EXTERNAL_INTERRUPT] = handle_external_interrupt,
+    [VMX_REASON_EXTERNAL_INTERRUPT] = handle_ignored,
     [VMX_REASON_TRIPLE_FAULT] = handle_triple_fault,
     [VMX_REASON_INIT] = handle_ignored,
     [VMX_REASON_SIPI] = handle_ignored,
@@ -420,6 +365,12 @@ bool vmx_handle_exit(struct vcpu *vcpu)
         goes_on = exit_handlers[reason](vcpu);
     else
         goes_on = handle_unexpected(vcpu);
+    /*
+     * The machine's interrupts that came meanwhile: three instructions, where an entry that exits at once
+     * would cost a world switch. A guest that exits all the time with interrupts off cannot hold them up
+     * either.
+     */
+    interrupts_poll();
     return goes_on && (likely(!vcpu->requests) || vcpu_serve_requests(vcpu));
 }
 

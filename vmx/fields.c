@@ -13,24 +13,12 @@
 VMCS_FIELDS(X)
 #undef X
 
-#define NEED(word, control)                                                                                  \
-    {                                                                                                        \
-        VMX_##word, VMX_##word##_##control                                                                   \
-    }
-#define ALWAYS                                                                                               \
-    {                                                                                                        \
-        {                                                                                                    \
-            0                                                                                                \
-        }                                                                                                    \
-    }
-#define IF(word, control)                                                                                    \
-    {                                                                                                        \
-        NEED(word, control)                                                                                  \
-    }
-#define EITHER(w1, c1, w2, c2)                                                                               \
-    {                                                                                                        \
-        NEED(w1, c1), NEED(w2, c2)                                                                           \
-    }
+/* clang-format off */
+#define NEED(word, control)    {VMX_##word, VMX_##word##_##control}
+#define ALWAYS                 {{0}}
+#define IF(word, control)      {NEED(word, control)}
+#define EITHER(w1, c1, w2, c2) {NEED(w1, c1), NEED(w2, c2)}
+/* clang-format on */
 
 const struct vmcs_field vmcs_fields[] = {
 #define X(name, encoding, width, group, words, exists, shown)                                                \

@@ -149,7 +149,7 @@ bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
         vmwrite(VMCS_GUEST_DEBUGCTL, value);
         return true;
     case MSR_XSS:
-        vmx_of(vcpu)->xss = value;
+        vcpu->native.xss = value;
         wrmsr(MSR_XSS, value);
         return true;
     default:

@@ -5,12 +5,12 @@
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
+#include "hv/vm/native.h"
 #include "vmx/vmx.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr) == 128, "as in entry.asm");
 _Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
 
-#define XSAVE_AREA       KIB(16)
 #define MSR_BITMAP_WRITE 2048 /* offset of the write bitmaps; reads come first */
 #define MSR_BITMAP_HIGH  1024 /* offset of the bitmap for 0xc0000000 and up */
 #define IA32_TSC         0x10
@@ -19,8 +19,9 @@ _Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
  */
 #define RUN_BOUND_HZ     1000
 
-static const uint32_t switched_msrs[VMX_SWITCHED_MSRS] = {MSR_STAR,   MSR_LSTAR,          MSR_CSTAR,
-                                                          MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
+static struct native_policy native = {
+    .msrs = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX},
+};
 
 static uint8_t *msr_bitmap; /* one for all: every guest may touch the same MSRs natively */
 
@@ -134,8 +135,8 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     vcpu->vendor = vmx;
     if (!vmx || !region || !make_msr_bitmap())
         return false;
-    vmx->xsave = host_allocate(XSAVE_AREA);
-    if (!vmx->xsave)
+    native.xsaves = vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES;
+    if (!native_create(vcpu))
         return false;
     *region = vmx_revision(&vmx_cpu);
     vmx->vmcs = virt_to_phys(region);
@@ -155,68 +156,9 @@ void vmx_vcpu_destroy(struct vcpu *vcpu)
         vmclear(vmx);
         host_free(phys_to_virt(vmx->vmcs), PAGE_SIZE);
     }
-    if (vmx->xsave)
-        host_free(vmx->xsave, XSAVE_AREA);
+    native_destroy(vcpu);
     host_free(vmx, sizeof(*vmx));
     vcpu->vendor = NULL;
-}
-
-/* The x87 and SSE state after RESET, as XRSTOR and FXRSTOR take it: control words and nothing else. */
-static void reset_extended_state(struct vcpu *vcpu)
-{
-    uint8_t *area = vmx_of(vcpu)->xsave;
-    const uint16_t fcw = 0x40;
-    const uint32_t mxcsr = 0x1f80;
-    const uint64_t x87_and_sse = 3;
-
-    memset(area, 0, XSAVE_AREA);
-    memcpy(area, &fcw, sizeof(fcw));
-    memcpy(area + 24, &mxcsr, sizeof(mxcsr));
-    memcpy(area + 512, &x87_and_sse, sizeof(x87_and_sse));
-    vcpu->xcr0 = 1;
-}
-
-/* Extended state moves in all components that guests may have, whatever the guest's own XCR0 is just now. */
-static void save_extended_state(struct vcpu *vcpu)
-{
-    uint8_t *area = vmx_of(vcpu)->xsave;
-
-    if (!vcpu->msrs->xcr0_allowed) {
-        __asm__ volatile("fxsave64 %0" : "=m"(*area));
-        return;
-    }
-    xsetbv(0, vcpu->msrs->xcr0_allowed);
-    __asm__ volatile("xsave64 %0" : "=m"(*area) : "a"(-1), "d"(-1) : "memory");
-}
-
-static void load_extended_state(struct vcpu *vcpu)
-{
-    uint8_t *area = vmx_of(vcpu)->xsave;
-
-    if (!vcpu->msrs->xcr0_allowed) {
-        __asm__ volatile("fxrstor64 %0" : : "m"(*area));
-        return;
-    }
-    xsetbv(0, vcpu->msrs->xcr0_allowed);
-    __asm__ volatile("xrstor64 %0" : : "m"(*area), "a"(-1), "d"(-1) : "memory");
-    xsetbv(0, vcpu->xcr0);
-}
-
-/* Segments after RESET (SDM, "Processor State After Reset"); unusable ones are legal for LDTR alone. */
-static void reset_segments(struct vcpu *vcpu)
-{
-    const struct segment data = {.limit = 0xffff, .attributes = 0x93};
-    const struct segment code = {.selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attributes = 0x9b};
-    const struct segment ldtr = {.limit = 0xffff, .attributes = 0x82};
-    const struct segment tr = {.limit = 0xffff, .attributes = 0x8b};
-    const struct segment table = {.limit = 0xffff};
-
-    for (enum vcpu_segment i = SEG_ES; i <= SEG_GS; i++)
-        vmx_set_segment(vcpu, i, i == SEG_CS ? &code : &data);
-    vmx_set_segment(vcpu, SEG_LDTR, &ldtr);
-    vmx_set_segment(vcpu, SEG_TR, &tr);
-    vmx_set_segment(vcpu, SEG_GDTR, &table);
-    vmx_set_segment(vcpu, SEG_IDTR, &table);
 }
 
 void vmx_vcpu_reset(struct vcpu *vcpu)
@@ -259,7 +201,6 @@ void vmx_vcpu_load(struct vcpu *vcpu)
     if (vmx->core < 0) {
         write_constant_fields(vcpu);
         vmx_restart_bound();
-        reset_extended_state(vcpu);
     }
     if (vmx->core != (int)cpu->index) {
         write_core_fields(cpu);
@@ -267,15 +208,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
         vmx->core = (int)cpu->index;
     }
     write_cr3(vcpu->vm->host_cr3);
-    for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++)
-        wrmsr_safe(switched_msrs[i], vmx->switched[i]);
-    if (vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES)
-        wrmsr(MSR_XSS, vmx->xss);
-    load_extended_state(vcpu);
-    write_dr0(vcpu->dr[0]);
-    write_dr1(vcpu->dr[1]);
-    write_dr2(vcpu->dr[2]);
-    write_dr3(vcpu->dr[3]);
+    native_load(vcpu, &native);
     write_dr6(vcpu->dr6);
     write_cr2(vcpu->cr2);
     cpu->current = vcpu;
@@ -285,13 +218,7 @@ void vmx_vcpu_put(struct vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-    for (unsigned i = 0; i < VMX_SWITCHED_MSRS; i++)
-        rdmsr_safe(switched_msrs[i], &vmx->switched[i]);
-    save_extended_state(vcpu);
-    vcpu->dr[0] = read_dr0();
-    vcpu->dr[1] = read_dr1();
-    vcpu->dr[2] = read_dr2();
-    vcpu->dr[3] = read_dr3();
+    native_put(vcpu, &native);
     vcpu->dr6 = read_dr6();
     vcpu->cr2 = read_cr2();
     vmclear(vmx);

@@ -9,9 +9,6 @@
 #include "vmx/controls.h"
 #include "vmx/fields.h"
 
-/* MSRs that stay in the CPU while the vCPU is loaded: neither Keel nor the VMCS touches them. */
-#define VMX_SWITCHED_MSRS 6
-
 /* A vCPU's VMX state. */
 struct vmx_vcpu {
     hpa_t vmcs;
@@ -19,10 +16,6 @@ struct vmx_vcpu {
     uint16_t vpid;
     int core;                /* whose host state is in the VMCS; -1: none yet */
     uint32_t primary, entry; /* control words as they are in the VMCS */
-    uint64_t xss;
-    uint64_t switched[VMX_SWITCHED_MSRS];
-    uint64_t exits;
-    uint8_t *xsave;
 };
 
 /* A VM's VMX state. */
@@ -58,9 +51,6 @@ extern const struct vmcs_reader vmx_current;
 /* exits.c: handles the exit that has just happened. Returns whether the vCPU goes on. Called from entry.asm.
  */
 bool vmx_handle_exit(struct vcpu *vcpu);
-
-/* exits.c: emulates the instruction at RIP; one that cannot be emulated ends the VM. Returns true. */
-bool vmx_emulate(struct vcpu *vcpu, gpa_t gpa);
 
 /* exits.c: VMLAUNCH or VMRESUME itself failed: ends the VM with the reason in words. Called from entry.asm.
  */

@@ -150,7 +150,8 @@ bool elf_read(struct loader *loader, const struct module *file, struct elf_image
 
 bool elf_load(struct loader *loader, const struct module *file, const struct elf_image *image)
 {
-    for (unsigned i = 0; i < image->count; i++) {
+    /* The last one lies highest as a rule: a VM that is too small hears at once how much it needs. */
+    for (unsigned i = image->count; i-- > 0;) {
         const struct elf_segment *segment = &image->segments[i];
         uint8_t *to = loader_claim(loader, "a segment of the kernel", segment->address, segment->size);
 

@@ -7,15 +7,12 @@
 /* SDM, "Interrupt 8 - Double Fault Exception": what two exceptions in a row become. */
 enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 
-static enum class class_of(unsigned vector)
-{
-    switch (vector) {
-    case EXC_DE: case EXC_TS: case EXC_NP: case EXC_SS: case EXC_GP: case EXC_CP:
-        return CONTRIBUTORY;
-    case EXC_PF: case EXC_VE:
-        return PAGE_FAULT;
-    default:
-        return BENIGN;
+static enum class class_of(unsigned vector) {
+    switch (vector){
+        case EXC_DE : case EXC_TS : case EXC_NP : case EXC_SS : case EXC_GP : case
+        EXC_CP : return CONTRIBUTORY;
+        case EXC_PF : case EXC_VE : return PAGE_FAULT;
+        default : return BENIGN;
     }
 }
 
@@ -49,7 +46,7 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
             .has_error = fault->has_error,
             .error = fault->error,
         };
-    __atomic_fetch_or(&vcpu->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+    vcpu_note(vcpu, REQUEST_EVENT);
 }
 
 void vcpu_raise_gp(struct vcpu *vcpu)
@@ -65,7 +62,8 @@ void vcpu_raise_ud(struct vcpu *vcpu)
 bool vcpu_wakes(struct vcpu *vcpu)
 {
     return vcpu->nmis || vcpu->event.valid ||
-           ((vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF) && vcpu->interrupts.pending(vcpu->interrupts.state) >= 0);
+           ((vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF) &&
+            vcpu->interrupts.pending(vcpu->interrupts.state) >= 0);
 }
 
 bool vcpu_halt(struct vcpu *vcpu)
@@ -126,7 +124,7 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
     uint64_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_ACQ_REL);
 
     if (requests & (REQUEST_STOP | REQUEST_YIELD)) {
-        __atomic_fetch_or(&vcpu->requests, requests & ~REQUEST_YIELD, __ATOMIC_RELAXED);
+        vcpu_note(vcpu, requests & ~REQUEST_YIELD);
         return false;
     }
     if (requests & REQUEST_INIT)

@@ -42,18 +42,28 @@ enum {
 };
 
 const uint32_t msr_native[] = {
-    IA32_SYSENTER_CS, IA32_SYSENTER_ESP, IA32_SYSENTER_EIP, IA32_PAT,     IA32_STAR,           IA32_LSTAR,
-    IA32_CSTAR,       IA32_FMASK,        IA32_FS_BASE,      IA32_GS_BASE, IA32_KERNEL_GS_BASE, IA32_TSC_AUX,
+    IA32_SYSENTER_CS,
+    IA32_SYSENTER_ESP,
+    IA32_SYSENTER_EIP,
+    IA32_PAT,
+    IA32_STAR,
+    IA32_LSTAR,
+    IA32_CSTAR,
+    IA32_FMASK,
+    IA32_FS_BASE,
+    IA32_GS_BASE,
+    IA32_KERNEL_GS_BASE,
+    IA32_TSC_AUX,
     0,
 };
 
-#define MTRRCAP         (MTRR_VARIABLE | BIT(8) | BIT(10)) /* fixed ranges, write-combining */
-#define MTRR_DEF_ENABLE (BIT(10) | BIT(11))                /* fixed ranges, all */
-#define MTRR_VALID      BIT(11)
-#define MEMORY_WB       6
-#define DEBUGCTL_LBR    BIT(0)
-#define DEBUGCTL_BTF    BIT(1)
-#define MCG_CAP_BANKS   0
+#define MTRRCAP           (MTRR_VARIABLE | BIT(8) | BIT(10)) /* fixed ranges, write-combining */
+#define MTRR_DEF_ENABLE   (BIT(10) | BIT(11))                /* fixed ranges, all */
+#define MTRR_VALID        BIT(11)
+#define MEMORY_WB         6
+#define DEBUGCTL_LBR      BIT(0)
+#define DEBUGCTL_BTF      BIT(1)
+#define MCG_CAP_BANKS     0
 
 /* IA32_MISC_ENABLE: fast strings on; no branch trace storage, no precise events. Bits that may be written: */
 #define MISC_FAST_STRINGS BIT(0)
@@ -388,7 +398,8 @@ void msr_reset(struct vcpu *vcpu, const struct cpuid_limits *limits, gpa_t low_m
         .physical_bits = limits->physical_bits,
         .mtrr_default = MTRR_DEF_ENABLE | MEMORY_WB,
     };
-    /* As a PC's firmware leaves them: all memory write-back but VGA's window, and the hole below 4 GiB uncached. */
+    /* As a PC's firmware leaves them: all memory write-back but VGA's window, and the hole below 4 GiB
+     * uncached. */
     msrs->mtrr_base[0] = low_memory_end;
     msrs->mtrr_mask[0] = ((BIT(limits->physical_bits) - 1) & ~(GIB(4) - low_memory_end - 1)) | MTRR_VALID;
     memset(msrs->mtrr_fixed, MEMORY_WB, sizeof(msrs->mtrr_fixed));
@@ -408,9 +419,12 @@ bool msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 /* SDM, "XSETBV": x87 always; AVX with SSE; the two MPX and three AVX-512 components together. */
 bool xcr0_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
-    const uint64_t x87 = BIT(0), sse = BIT(1), avx = BIT(2), mpx = BIT(3) | BIT(4), avx512 = BIT(5) | BIT(6) | BIT(7);
+    const uint64_t x87 = BIT(0), sse = BIT(1), avx = BIT(2), mpx = BIT(3) | BIT(4),
+                   avx512 = BIT(5) | BIT(6) | BIT(7);
 
-    if (index != 0 || (value & ~vcpu->msrs->xcr0_allowed) || !(value & x87))
+    const struct cpuid_regs *shown = cpuid_lookup(vcpu, 0xd, 0);
+
+    if (index != 0 || (value & ~(shown->eax | (uint64_t)shown->edx << 32)) || !(value & x87))
         return false;
     if ((value & avx) && !(value & sse))
         return false;

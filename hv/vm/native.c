@@ -1,7 +1,12 @@
-/* What the core asks of the CPU on a vCPU's behalf: state that stays in the CPU while the vCPU is loaded. */
+#include "hv/vm/native.h"
+
+#include "hv/host/paging.h"
 #include "hv/host/x86.h"
-#include "hv/vm/vcpu.h"
+#include "hv/lib/string.h"
+#include "hv/vm/msr.h"
 #include "hv/vm/walk.h"
+
+#define XSAVE_AREA KIB(16) /* more than all components that guests may have */
 
 /* Keel itself runs without protection keys; RDPKRU is undefined while CR4.PKE is off. */
 uint32_t vcpu_pkru(struct vcpu *vcpu)
@@ -15,4 +20,108 @@ uint32_t vcpu_pkru(struct vcpu *vcpu)
     pkru = rdpkru();
     write_cr4(cr4);
     return pkru;
+}
+
+bool native_create(struct vcpu *vcpu)
+{
+    vcpu->native.xsave = host_allocate(XSAVE_AREA);
+    if (!vcpu->native.xsave)
+        return false;
+    native_reset(vcpu);
+    return true;
+}
+
+void native_destroy(struct vcpu *vcpu)
+{
+    if (vcpu->native.xsave)
+        host_free(vcpu->native.xsave, XSAVE_AREA);
+    vcpu->native.xsave = NULL;
+}
+
+/* As XRSTOR and FXRSTOR take it: FCW and MXCSR, x87 and SSE marked as present, nothing else. */
+void native_reset(struct vcpu *vcpu)
+{
+    uint8_t *area = vcpu->native.xsave;
+    const uint16_t fcw = 0x40;
+    const uint32_t mxcsr = 0x1f80;
+    const uint64_t x87_and_sse = 3;
+
+    memset(area, 0, XSAVE_AREA);
+    memcpy(area, &fcw, sizeof(fcw));
+    memcpy(area + 24, &mxcsr, sizeof(mxcsr));
+    memcpy(area + 512, &x87_and_sse, sizeof(x87_and_sse));
+    memset(vcpu->native.dr, 0, sizeof(vcpu->native.dr));
+    memset(vcpu->native.msrs, 0, sizeof(vcpu->native.msrs));
+    vcpu->native.xss = 0;
+    vcpu->xcr0 = 1;
+}
+
+/* Extended state moves in all components that guests may have, whatever the guest's own XCR0 is just now. */
+static void load_extended(struct vcpu *vcpu)
+{
+    uint8_t *area = vcpu->native.xsave;
+
+    if (!vcpu->msrs->xcr0_allowed) {
+        __asm__ volatile("fxrstor64 %0" : : "m"(*area));
+        return;
+    }
+    xsetbv(0, vcpu->msrs->xcr0_allowed);
+    __asm__ volatile("xrstor64 %0" : : "m"(*area), "a"(-1), "d"(-1) : "memory");
+    xsetbv(0, vcpu->xcr0);
+}
+
+static void save_extended(struct vcpu *vcpu)
+{
+    uint8_t *area = vcpu->native.xsave;
+
+    if (!vcpu->msrs->xcr0_allowed) {
+        __asm__ volatile("fxsave64 %0" : "=m"(*area));
+        return;
+    }
+    xsetbv(0, vcpu->msrs->xcr0_allowed);
+    __asm__ volatile("xsave64 %0" : "=m"(*area) : "a"(-1), "d"(-1) : "memory");
+}
+
+void native_load(struct vcpu *vcpu, const struct native_policy *policy)
+{
+    struct native_state *state = &vcpu->native;
+
+    for (unsigned i = 0; policy->msrs[i]; i++)
+        wrmsr_safe(policy->msrs[i], state->msrs[i]);
+    if (policy->xsaves)
+        wrmsr(MSR_XSS, state->xss);
+    load_extended(vcpu);
+    write_dr0(state->dr[0]);
+    write_dr1(state->dr[1]);
+    write_dr2(state->dr[2]);
+    write_dr3(state->dr[3]);
+}
+
+void native_put(struct vcpu *vcpu, const struct native_policy *policy)
+{
+    struct native_state *state = &vcpu->native;
+
+    for (unsigned i = 0; policy->msrs[i]; i++)
+        rdmsr_safe(policy->msrs[i], &state->msrs[i]);
+    save_extended(vcpu);
+    state->dr[0] = read_dr0();
+    state->dr[1] = read_dr1();
+    state->dr[2] = read_dr2();
+    state->dr[3] = read_dr3();
+}
+
+void reset_segments(struct vcpu *vcpu)
+{
+    const struct segment data = {.limit = 0xffff, .attributes = 0x93};
+    const struct segment code = {.selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attributes = 0x9b};
+    const struct segment ldtr = {.limit = 0xffff, .attributes = 0x82};
+    const struct segment tr = {.limit = 0xffff, .attributes = 0x8b};
+    const struct segment table = {.limit = 0xffff};
+
+    for (enum vcpu_segment i = SEG_ES; i <= SEG_GS; i++)
+        vcpu_set_segment(vcpu, i, i == SEG_CS ? &code : &data);
+    vcpu_set_segment(vcpu, SEG_LDTR, &ldtr);
+    vcpu_set_segment(vcpu, SEG_TR, &tr);
+    vcpu_set_segment(vcpu, SEG_GDTR, &table);
+    vcpu_set_segment(vcpu, SEG_IDTR, &table);
 }

@@ -22,7 +22,7 @@ static struct run_list {
 void sched_kick(unsigned core)
 {
     if (core != this_cpu()->index)
-        apic_send(cpus[core]->apic_id, VECTOR_KICK);
+        host_apic_send(cpus[core]->apic_id, VECTOR_KICK);
 }
 
 void vcpu_request(struct vcpu *vcpu, uint64_t requests)
@@ -94,7 +94,7 @@ static void slice_over(struct timer *timer)
 
     (void)timer;
     if (vcpu)
-        __atomic_fetch_or(&vcpu->requests, REQUEST_YIELD, __ATOMIC_RELAXED);
+        vcpu_note(vcpu, REQUEST_YIELD);
 }
 
 static void make_current(struct cpu *cpu, struct vcpu *vcpu)

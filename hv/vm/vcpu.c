@@ -49,7 +49,8 @@ void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base)
 {
     gpa_t old = vcpu->local.first;
 
-    /* An APIC over RAM hides it from every vCPU's direct sight; the emulator then finds APIC or RAM, as it should be. */
+    /* An APIC over RAM hides it from every vCPU's direct sight; the emulator then finds APIC or RAM, as it
+     * should be. */
     if (vcpu->local.last && guest_ptr(&vcpu->vm->memory, old, PAGE_SIZE))
         virt->page_set_present(vcpu->vm, old, true);
     vcpu->local.first = enabled ? base : 1;

@@ -188,13 +188,23 @@ struct event {
 };
 
 /* Work that must be done before the next entry: bits of vcpu->requests. */
-#define REQUEST_EVENT BIT(0) /* something may have become deliverable, or `event` is valid */
-#define REQUEST_NMI   BIT(1)
-#define REQUEST_STOP  BIT(2) /* leave the run loop: the VM ends, resets or pauses */
-#define REQUEST_INIT  BIT(3)
-#define REQUEST_SIPI  BIT(4) /* its vector is in sipi_vector */
-#define REQUEST_FLUSH BIT(5) /* drop cached guest translations: second-level paging changed */
-#define REQUEST_YIELD BIT(6) /* leave the run loop: another vCPU is due on this core */
+#define REQUEST_EVENT    BIT(0) /* something may have become deliverable, or `event` is valid */
+#define REQUEST_NMI      BIT(1)
+#define REQUEST_STOP     BIT(2) /* leave the run loop: the VM ends, resets or pauses */
+#define REQUEST_INIT     BIT(3)
+#define REQUEST_SIPI     BIT(4) /* its vector is in sipi_vector */
+#define REQUEST_FLUSH    BIT(5) /* drop cached guest translations: second-level paging changed */
+#define REQUEST_YIELD    BIT(6) /* leave the run loop: another vCPU is due on this core */
+
+/* State that stays in the CPU while the vCPU is loaded: hv/vm/native.h moves it. */
+#define NATIVE_MSRS_MOST 8
+
+struct native_state {
+    uint8_t *xsave;
+    uint64_t dr[4];
+    uint64_t xss;
+    uint64_t msrs[NATIVE_MSRS_MOST];
+};
 
 enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
 
@@ -206,7 +216,7 @@ struct vcpu {
     unsigned id; /* in its VM; also its initial APIC id */
     enum vcpu_activity activity;
     struct event event; /* to inject at the next entry */
-    uint8_t nmis; /* that wait: at most 2, as silicon latches one while another is served */
+    uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
     uint8_t sipi_vector;
     unsigned core; /* the machine's core that runs it */
     struct vcpu *next_on_core;
@@ -220,7 +230,8 @@ struct vcpu {
     struct msr_state *msrs;
     uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
     uint64_t xcr0;
-    uint64_t cr2, dr[4], dr6; /* while the vCPU is not loaded; the CPU has them otherwise */
+    uint64_t cr2, dr6;          /* where they stay in the CPU: while the vCPU is not loaded */
+    struct native_state native; /* likewise */
 };
 
 /* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */
@@ -244,13 +255,19 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault);
 void vcpu_raise_gp(struct vcpu *vcpu); /* #GP(0) */
 void vcpu_raise_ud(struct vcpu *vcpu);
 
+/* Asks for work before the next entry, on the vCPU's own core while Keel runs there: nobody need be woken. */
+static inline void vcpu_note(struct vcpu *vcpu, uint64_t requests)
+{
+    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_RELAXED);
+}
+
 /* Asks for work before the next entry, from any core: wakes the vCPU if it halts, kicks it out if it runs
  * elsewhere. */
 void vcpu_request(struct vcpu *vcpu, uint64_t requests);
 
 /*
- * Does the work that vcpu->requests asks for: INIT, SIPI, and the choice of what to inject. Returns whether the vCPU goes
- * on to enter the guest; false when it must leave its run loop.
+ * Does the work that vcpu->requests asks for: INIT, SIPI, and the choice of what to inject. Returns whether
+ * the vCPU goes on to enter the guest; false when it must leave its run loop.
  */
 bool vcpu_serve_requests(struct vcpu *vcpu);
 

@@ -1,0 +1,112 @@
+#include "hv/vm/exit.h"
+
+#include "hv/host/x86.h"
+#include "hv/lib/format.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/emulate.h"
+#include "hv/vm/msr.h"
+#include "hv/vm/vm.h"
+
+void exit_cpuid(struct vcpu *vcpu)
+{
+    const struct cpuid_regs *regs =
+        cpuid_lookup(vcpu, (uint32_t)vcpu->gpr[REG_RAX], (uint32_t)vcpu->gpr[REG_RCX]);
+
+    vcpu->gpr[REG_RAX] = regs->eax;
+    vcpu->gpr[REG_RBX] = regs->ebx;
+    vcpu->gpr[REG_RCX] = regs->ecx;
+    vcpu->gpr[REG_RDX] = regs->edx;
+}
+
+#define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
+
+void exit_hypercall(struct vcpu *vcpu)
+{
+    uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
+
+    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
+    vcpu->gpr[REG_RAX] = result;
+}
+
+void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    uint64_t value;
+
+    bus_read(&vcpu->vm->ports, port, size, &value);
+    if (size == 4)
+        vcpu->gpr[REG_RAX] = value;
+    else
+        vcpu->gpr[REG_RAX] = (vcpu->gpr[REG_RAX] & ~size_mask(size)) | value;
+}
+
+void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    bus_write(&vcpu->vm->ports, port, size, vcpu->gpr[REG_RAX] & size_mask(size));
+}
+
+bool exit_rdmsr(struct vcpu *vcpu)
+{
+    uint64_t value;
+
+    if (unlikely(!msr_read(vcpu, (uint32_t)vcpu->gpr[REG_RCX], &value))) {
+        vcpu_raise_gp(vcpu);
+        return false;
+    }
+    vcpu->gpr[REG_RAX] = (uint32_t)value;
+    vcpu->gpr[REG_RDX] = value >> 32;
+    return true;
+}
+
+static uint64_t edx_eax(const struct vcpu *vcpu)
+{
+    return (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
+}
+
+bool exit_wrmsr(struct vcpu *vcpu)
+{
+    if (likely(msr_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], edx_eax(vcpu))))
+        return true;
+    vcpu_raise_gp(vcpu);
+    return false;
+}
+
+bool exit_xsetbv(struct vcpu *vcpu)
+{
+    if (!xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], edx_eax(vcpu))) {
+        vcpu_raise_gp(vcpu);
+        return false;
+    }
+    xsetbv(0, vcpu->xcr0); /* Keel uses none of that state: the guest's XCR0 stays in the CPU */
+    return true;
+}
+
+bool exit_write_cr8(struct vcpu *vcpu, uint64_t value)
+{
+    if (value > 15) {
+        vcpu_raise_gp(vcpu);
+        return false;
+    }
+    vcpu->interrupts.set_tpr(vcpu->interrupts.state, (unsigned)value);
+    return true;
+}
+
+void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
+{
+    uint8_t bytes[15];
+    char text[3 * sizeof(bytes) + 1] = "", where[40] = "a string of ports";
+    unsigned count;
+
+    if (likely(emulate(vcpu, gpa) != EMULATE_UNKNOWN))
+        return;
+    if (vcpu_cpl(vcpu) == 3) { /* a user program's mistake is its own */
+        vcpu_raise_ud(vcpu);
+        return;
+    }
+    count = emulate_bytes(vcpu, bytes);
+    for (unsigned i = 0; i < count; i++)
+        format_text(text + 3 * i, 4, " %02x", bytes[i]);
+    if (gpa != EMULATE_NO_GPA)
+        format_text(where, sizeof(where), "0x%lx, which is no RAM", gpa);
+    vm_crash(vcpu->vm, "at rip 0x%lx an access to %s, by an instruction that Keel does not emulate:%s",
+             vcpu_get(vcpu, REG_RIP), where, count ? text : " (its bytes cannot be read)");
+}

@@ -1,0 +1,25 @@
+/*
+ * State of a vCPU that stays in the CPU while the vCPU is loaded, because Keel itself never touches it: x87,
+ * SSE, AVX and what else XSAVE knows, XCR0, DR0 to DR3, and MSRs that the vendor names. It moves when a core
+ * changes vCPUs.
+ */
+#pragma once
+
+#include "hv/vm/vcpu.h"
+
+/* `msrs` ends with 0; those that the CPU does not have are passed over. `xsaves`: IA32_XSS moves too. */
+struct native_policy {
+    uint32_t msrs[NATIVE_MSRS_MOST + 1];
+    bool xsaves;
+};
+
+/* false: no memory. The state is that after RESET. */
+bool native_create(struct vcpu *vcpu);
+void native_destroy(struct vcpu *vcpu);
+void native_reset(struct vcpu *vcpu);
+
+void native_load(struct vcpu *vcpu, const struct native_policy *policy);
+void native_put(struct vcpu *vcpu, const struct native_policy *policy);
+
+/* The segments after RESET (SDM, "Processor State After Reset"), through the vendor's set_segment. */
+void reset_segments(struct vcpu *vcpu);

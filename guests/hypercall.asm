@@ -12,9 +12,7 @@ bits 64
 begin:
     begin64
     guest "hypercall: an unknown one gives -1000"
-    mov   eax, 1
-    cpuid
-    bt    ecx, 31
+    under_hypervisor
     jc    .hypervisor
     faults 6, hypercall
     pass

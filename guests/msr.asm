@@ -242,9 +242,7 @@ begin:
 .no_xss:
 
     ; The microcode's revision can be cleared before CPUID fills it in. Bochs has no such register.
-    mov   eax, 1
-    cpuid
-    bt    ecx, 31
+    under_hypervisor
     jnc   .no_hypervisor
     write 0x8b, 0
 .no_hypervisor:

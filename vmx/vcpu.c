@@ -231,4 +231,5 @@ void vmx_run(struct vcpu *vcpu)
     if (vcpu->requests && !vcpu_serve_requests(vcpu))
         return;
     vmx_enter(vcpu, vmx_of(vcpu)->launched);
+    vmx_of(vcpu)->launched = true;
 }

@@ -267,6 +267,11 @@ static void the_eoi_register_ends_a_level(void **state)
     set(9, true);
     store(0x41, 1, 0x39); /* not the vector's byte */
     assert_int_equal(sent, 1);
+    put_entry(10, LEVEL);
+    set(10, true);
+    store(0x42, 2, 0); /* does not end vector 0 either */
+    assert_int_equal(sent, 2);
+    sent = 1;
     store(0x40, 4, 0xffffff39);
     assert_int_equal(sent, 2);
     store(0x40, 1, 0x39);

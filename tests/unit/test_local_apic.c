@@ -76,8 +76,8 @@ static void the_task_priority_holds_back(void **state)
     assert_int_equal(get(APIC_PPR), 0x45);
     interrupt(0x4f);
     assert_int_equal(pending(0), -1);
-    interrupt(0x51);
-    assert_int_equal(acknowledge(0), 0x51);
+    interrupt(0x5f);
+    assert_int_equal(acknowledge(0), 0x5f);
     assert_int_equal(get(APIC_PPR), 0x50);
     put(APIC_TPR, 0x5a);
     assert_int_equal(get(APIC_PPR), 0x5a); /* equal classes: TPR's low half shows */

@@ -535,6 +535,11 @@ static void a_slave_that_is_not_there_leaves_the_bus_floating(void **state)
     start_chip(0xa0, 0x11, 0x28, 0x05, 0x01); /* answers to 5 */
     pulse(8);
     assert_int_equal(pic_acknowledge(&pic), 0xff);
+    out(0x20, 0x20);
+    start_chip(0xa0, 0x11, 0x28, 0x02, 0x01);
+    start_chip(0xa0, 0x13, 0x28, 0x00, 0x01); /* single: does not listen to the cascade */
+    pulse(8);
+    assert_int_equal(pic_acknowledge(&pic), 0xff);
 }
 
 static void each_acknowledge_is_a_new_edge_of_intr(void **state)

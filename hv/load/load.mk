@@ -10,7 +10,7 @@ $(DSDT).aml: hv/load/dsdt.asl hv/load/pc.h hv/load/load.mk
 $(DSDT).h: $(DSDT).aml
 	@{ echo 'static const unsigned char dsdt[] = {'; od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; echo '};'; } > $@
 
-# Whoever compiles acpi.c, for the image, a unit test or a fuzzer, finds the array.
-$(BUILD)/keel/hv/load/acpi.o $(BUILD)/unit/hv/load/acpi.o $(BUILD)/fuzz/hv/load/acpi.o: $(DSDT).h
+# Whoever compiles acpi.c, for the image or for a unit test, finds the array.
+$(BUILD)/keel/hv/load/acpi.o $(BUILD)/unit/hv/load/acpi.o: $(DSDT).h
 $(BUILD)/keel/hv/load/acpi.o: CFLAGS += -I$(BUILD)/generated
 $(BUILD)/unit/hv/load/acpi.o: UNIT_CFLAGS += -I$(BUILD)/generated

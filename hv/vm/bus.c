@@ -44,42 +44,63 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
     return NULL;
 }
 
-static bool device_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+/*
+ * Most accesses go where one before them went. Ranges never change, so what is remembered stays right,
+ * whichever vCPU wrote it.
+ */
+static inline const struct bus_range *find(struct bus *bus, uint64_t address)
 {
+    const struct bus_range **slot = &bus->remembered[(address ^ address >> 4) % BUS_REMEMBERED],
+                           *range = *slot;
+
+    if (likely(range && address - range->first <= range->last - range->first))
+        return range;
+    range = bus_find(bus, address);
+    if (range)
+        *slot = range;
+    return range;
+}
+
+static inline bool device_read(const struct bus_range *range, uint64_t address, unsigned size,
+                               uint64_t *value)
+{
+    struct device *device = range->device;
     bool answered;
 
-    if (!device->ops->read)
+    if (unlikely(!device->ops->read))
         return false;
     if (!device->lock)
-        return device->ops->read(device, offset, size, value);
+        return device->ops->read(device, address - range->first, size, value);
     spin_lock(device->lock);
-    answered = device->ops->read(device, offset, size, value);
+    answered = device->ops->read(device, address - range->first, size, value);
     spin_unlock(device->lock);
     return answered;
 }
 
-static bool device_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+static inline bool device_write(const struct bus_range *range, uint64_t address, unsigned size,
+                                uint64_t value)
 {
+    struct device *device = range->device;
     bool answered;
 
-    if (!device->ops->write)
+    if (unlikely(!device->ops->write))
         return false;
     if (!device->lock)
-        return device->ops->write(device, offset, size, value);
+        return device->ops->write(device, address - range->first, size, value);
     spin_lock(device->lock);
-    answered = device->ops->write(device, offset, size, value);
+    answered = device->ops->write(device, address - range->first, size, value);
     spin_unlock(device->lock);
     return answered;
 }
 
-static void count_miss(struct bus *bus, uint64_t address)
+static __attribute__((noinline)) void count_miss(struct bus *bus, uint64_t address)
 {
     uint64_t n = __atomic_fetch_add(&bus->misses.count, 1, __ATOMIC_RELAXED);
 
     bus->misses.latest[n % ARRAY_LENGTH(bus->misses.latest)] = address;
 }
 
-static bool fits(const struct bus_range *range, uint64_t address, unsigned size)
+static inline bool fits(const struct bus_range *range, uint64_t address, unsigned size)
 {
     return size <= range->device->ops->width && range->last - address >= size - 1;
 }
@@ -95,7 +116,8 @@ static unsigned part_size(const struct bus_range *range, uint64_t address, unsig
     return part;
 }
 
-static bool read_in_parts(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
+static __attribute__((noinline)) bool read_in_parts(struct bus *bus, uint64_t address, unsigned size,
+                                                    uint64_t *value)
 {
     bool answered = false;
 
@@ -105,7 +127,7 @@ static bool read_in_parts(struct bus *bus, uint64_t address, unsigned size, uint
         unsigned part = part_size(range, address + done, size - done);
         uint64_t bits = size_mask(part);
 
-        if (range && device_read(range->device, address + done - range->first, part, &bits))
+        if (range && device_read(range, address + done, part, &bits))
             answered = true;
         else
             bits = size_mask(part);
@@ -115,12 +137,28 @@ static bool read_in_parts(struct bus *bus, uint64_t address, unsigned size, uint
     return answered;
 }
 
+static __attribute__((noinline)) bool write_in_parts(struct bus *bus, uint64_t address, unsigned size,
+                                                     uint64_t value)
+{
+    bool answered = false;
+
+    for (unsigned done = 0; done < size;) {
+        const struct bus_range *range = bus_find(bus, address + done);
+        unsigned part = part_size(range, address + done, size - done);
+
+        if (range)
+            answered |= device_write(range, address + done, part, value >> (8 * done) & size_mask(part));
+        done += part;
+    }
+    return answered;
+}
+
 bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
 {
-    const struct bus_range *range = bus_find(bus, address);
+    const struct bus_range *range = find(bus, address);
 
     if (likely(range && fits(range, address, size))) {
-        if (likely(device_read(range->device, address - range->first, size, value)))
+        if (likely(device_read(range, address, size, value)))
             return true;
     } else if (size > 1 && read_in_parts(bus, address, size, value)) {
         return true;
@@ -132,33 +170,41 @@ bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
 
 bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
 {
-    const struct bus_range *range = bus_find(bus, address);
-    bool answered = false;
+    const struct bus_range *range = find(bus, address);
 
     if (likely(range && fits(range, address, size))) {
-        answered = device_write(range->device, address - range->first, size, value);
-    } else if (size > 1) {
-        for (unsigned done = 0; done < size;) {
-            unsigned part;
-
-            range = bus_find(bus, address + done);
-            part = part_size(range, address + done, size - done);
-            if (range)
-                answered |= device_write(range->device, address + done - range->first, part,
-                                         value >> (8 * done) & size_mask(part));
-            done += part;
-        }
+        if (likely(device_write(range, address, size, value)))
+            return true;
+    } else if (size > 1 && write_in_parts(bus, address, size, value)) {
+        return true;
     }
-    if (unlikely(!answered))
-        count_miss(bus, address);
-    return answered;
+    count_miss(bus, address);
+    return false;
+}
+
+bool bus_range_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value)
+{
+    struct bus alone = {.ranges = range, .count = 1};
+
+    if (likely(fits(range, address, size)))
+        return device_read(range, address, size, value);
+    return size > 1 && read_in_parts(&alone, address, size, value);
+}
+
+bool bus_range_write(const struct bus_range *range, uint64_t address, unsigned size, uint64_t value)
+{
+    struct bus alone = {.ranges = range, .count = 1};
+
+    if (likely(fits(range, address, size)))
+        return device_write(range, address, size, value);
+    return size > 1 && write_in_parts(&alone, address, size, value);
 }
 
 bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value)
 {
-    const struct bus_range *range = bus_find(bus, number);
+    const struct bus_range *range = find(bus, number);
 
-    if (likely(range && device_read(range->device, number - range->first, 8, value)))
+    if (likely(range && device_read(range, number, 8, value)))
         return true;
     count_miss(bus, number);
     return false;
@@ -166,9 +212,9 @@ bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value)
 
 bool bus_write_number(struct bus *bus, uint64_t number, uint64_t value)
 {
-    const struct bus_range *range = bus_find(bus, number);
+    const struct bus_range *range = find(bus, number);
 
-    if (likely(range && device_write(range->device, number - range->first, 8, value)))
+    if (likely(range && device_write(range, number, 8, value)))
         return true;
     count_miss(bus, number);
     return false;

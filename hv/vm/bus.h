@@ -42,11 +42,14 @@ struct bus_misses {
     uint64_t latest[8];
 };
 
+#define BUS_REMEMBERED 32
+
 struct bus {
     const char *name;
     const struct bus_range *ranges;
     unsigned count;
     struct bus_misses misses;
+    const struct bus_range *remembered[BUS_REMEMBERED]; /* by address: the range that answered there last */
 };
 
 /*
@@ -65,9 +68,14 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address);
 bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value);
 bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value);
 
+/* The same for a range that stands alone, and that `address` is in. Nothing is counted; a read leaves `value`
+ * alone. */
+bool bus_range_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value);
+bool bus_range_write(const struct bus_range *range, uint64_t address, unsigned size, uint64_t value);
+
 /*
- * The same on a bus where an address is a number and an access is 8 bytes of that one number: MSRs and hypercalls.
- * `value` is untouched by a read that nobody answered.
+ * The same on a bus where an address is a number and an access is 8 bytes of that one number: MSRs and
+ * hypercalls. `value` is untouched by a read that nobody answered.
  */
 bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value);
 bool bus_write_number(struct bus *bus, uint64_t number, uint64_t value);

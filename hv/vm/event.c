@@ -79,6 +79,7 @@ static void take_init(struct vcpu *vcpu)
 {
     vcpu->event.valid = false;
     vcpu->nmis = 0;
+    vcpu->interrupts.reset(vcpu->interrupts.state, true);
     virt->vcpu_reset(vcpu);
     vcpu->activity = vcpu->id == 0 ? VCPU_RUNNABLE : VCPU_WAIT_FOR_SIPI;
 }

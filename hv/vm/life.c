@@ -78,7 +78,8 @@ static size_t vcpu_size(void)
 
 void vcpu_cpuid_changed(struct vcpu *vcpu)
 {
-    cpuid_refresh(vcpu, vcpu_get(vcpu, REG_CR4), vcpu->local.last != 0, vcpu->xcr0, vcpu->msrs->xss);
+    cpuid_refresh(vcpu, vcpu_get(vcpu, REG_CR4), vcpu->interrupts.enabled(vcpu->interrupts.state), vcpu->xcr0,
+                  vcpu->msrs->xss);
 }
 
 static void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)

@@ -113,6 +113,7 @@ static void move_tsc(struct vcpu *vcpu, uint64_t by)
 {
     vcpu->tsc_offset += by;
     virt->set_msr(vcpu, IA32_TSC, vcpu->tsc_offset);
+    vcpu->interrupts.tsc_changed(vcpu->interrupts.state);
 }
 
 static bool tsc_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)

@@ -2,47 +2,49 @@
 #include "hv/vm/vm.h"
 
 #include "hv/lib/string.h"
+#include "hv/load/pc.h"
 #include "hv/vm/virt.h"
 
 /* RAM that the guest sees but that an access came to Keel for: a page under an APIC, or beside a device. */
-static bool ram_access(struct vm *vm, gpa_t gpa, unsigned size, uint64_t *value, bool write)
+static void *ram_at(struct vm *vm, gpa_t gpa, unsigned size)
 {
-    void *at = guest_ptr(&vm->memory, gpa, size);
+    return bus_find(&vm->mmio, gpa) ? NULL : guest_ptr(&vm->memory, gpa, size);
+}
 
-    if (!at)
-        return false;
-    if (write)
-        memcpy(at, value, size);
-    else
-        memcpy(value, at, size);
-    return true;
+static bool is_local(const struct vcpu *vcpu, gpa_t gpa)
+{
+    return gpa - vcpu->local.first <= vcpu->local.last - vcpu->local.first && vcpu->local.last;
 }
 
 void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value)
 {
     struct vm *vm = vcpu->vm;
+    const void *ram;
 
-    *value = 0;
-    if (gpa >= vcpu->local.first && gpa <= vcpu->local.last) {
-        struct bus local = {.name = "local", .ranges = &vcpu->local, .count = 1};
-
-        bus_read(&local, gpa, size, value);
-    } else if (bus_find(&vm->mmio, gpa) || !ram_access(vm, gpa, size, value, false)) {
-        bus_read(&vm->mmio, gpa, size, value);
+    if (is_local(vcpu, gpa)) {
+        if (!bus_range_read(&vcpu->local, gpa, size, value))
+            *value = size_mask(size);
+        return;
     }
+    if (likely(gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
+        bus_read(&vm->mmio, gpa, size, value);
+        return;
+    }
+    *value = 0;
+    memcpy(value, ram, size);
 }
 
 void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
 {
     struct vm *vm = vcpu->vm;
+    void *ram;
 
-    if (gpa >= vcpu->local.first && gpa <= vcpu->local.last) {
-        struct bus local = {.name = "local", .ranges = &vcpu->local, .count = 1};
-
-        bus_write(&local, gpa, size, value);
-    } else if (bus_find(&vm->mmio, gpa) || !ram_access(vm, gpa, size, &value, true)) {
+    if (is_local(vcpu, gpa))
+        bus_range_write(&vcpu->local, gpa, size, value);
+    else if (likely(gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size)))
         bus_write(&vm->mmio, gpa, size, value);
-    }
+    else
+        memcpy(ram, &value, size);
 }
 
 static bool first_to_end(struct vm *vm, enum vm_end end)

@@ -2,3 +2,5 @@
 fuzz_sources_config := $(sources_config)
 fuzz_sources_load := $(sources_load)
 fuzz_sources_multiboot2 := $(sources_multiboot2)
+fuzz_sources_decode := $(sources_decode)
+fuzz_sources_emulate := $(emulator) hv/vm/task_switch.c

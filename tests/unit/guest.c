@@ -9,6 +9,13 @@
 
 struct guest guest;
 
+/* Fuzzers use this file too, without a test around it. */
+static void must(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
 static bool note(bool write, uint64_t address, unsigned size, uint64_t value)
 {
     if (guest.access_count < ARRAY_LENGTH(guest.accesses))
@@ -27,7 +34,7 @@ static bool mmio_read(struct device *device, uint64_t offset, unsigned size, uin
 static bool mmio_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
     (void)device;
-    assert_int_equal(value & ~size_mask(size), 0);
+    must((value & ~size_mask(size)) == 0);
     memcpy(guest.mmio + offset, &value, size);
     return note(true, offset, size, value);
 }
@@ -53,18 +60,21 @@ static struct bus_range mmio_range, port_range;
 
 void guest_begin(unsigned bits)
 {
-    guest_end(NULL);
+    uint8_t *ram = guest.ram ? guest.ram : aligned_alloc(PAGE_SIZE, GUEST_RAM);
+    struct decode_cache *cache = guest.vcpu.decode_cache;
+
     memset(&guest, 0, sizeof(guest));
+    guest.ram = ram;
+    guest.vcpu.decode_cache = cache ? cache : calloc(1, decode_cache_size());
+    decode_cache_flush(&guest.vcpu);
     fake_reset();
     fake_vcpu_init(&guest.vm, &guest.vcpu, bits);
-    guest.ram = aligned_alloc(PAGE_SIZE, GUEST_RAM);
     memset(guest.ram, 0, GUEST_RAM);
     guest.vm.memory = (struct guest_mem){.regions = {{0, GUEST_RAM, guest.ram}}, .count = 1};
     mmio_range = (struct bus_range){GUEST_MMIO, GUEST_MMIO + 2 * PAGE_SIZE - 1, &mmio_device};
     port_range = (struct bus_range){GUEST_PORTS, GUEST_PORTS + 15, &port_device};
-    assert_true(bus_init(&guest.vm.mmio, "memory", &mmio_range, 1));
-    assert_true(bus_init(&guest.vm.ports, "port", &port_range, 1));
-    guest.vcpu.decode_cache = calloc(1, decode_cache_size());
+    must(bus_init(&guest.vm.mmio, "memory", &mmio_range, 1));
+    must(bus_init(&guest.vm.ports, "port", &port_range, 1));
     guest.physical_bits = 40;
     guest.pse36 = guest.pages_1g = true;
 }
@@ -81,7 +91,7 @@ int guest_end(void **state)
 
 void guest_code(uint64_t address, const void *code, unsigned length)
 {
-    assert_true(address + length <= GUEST_RAM);
+    must(address + length <= GUEST_RAM);
     memcpy(guest.ram + address, code, length);
     fake_cpu.regs[REG_RIP] = address - fake_cpu.segments[SEG_CS].base;
 }
@@ -182,7 +192,7 @@ void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value
 {
     const void *ram = guest_ptr(&vcpu->vm->memory, gpa, size);
 
-    assert_true((gpa & PAGE_MASK) + size <= PAGE_SIZE);
+    must((gpa & PAGE_MASK) + size <= PAGE_SIZE);
     *value = 0;
     if (bus_find(&vcpu->vm->mmio, gpa) || !ram)
         bus_read(&vcpu->vm->mmio, gpa, size, value);
@@ -194,7 +204,7 @@ void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value
 {
     void *ram = guest_ptr(&vcpu->vm->memory, gpa, size);
 
-    assert_true((gpa & PAGE_MASK) + size <= PAGE_SIZE);
+    must((gpa & PAGE_MASK) + size <= PAGE_SIZE);
     if (bus_find(&vcpu->vm->mmio, gpa) || !ram)
         bus_write(&vcpu->vm->mmio, gpa, size, value);
     else

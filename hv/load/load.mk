@@ -4,7 +4,8 @@ DSDT := $(BUILD)/generated/dsdt
 
 $(DSDT).aml: hv/load/dsdt.asl hv/load/pc.h hv/load/load.mk
 	@mkdir -p $(@D)
-	$(CC) -E -P -x c -I. -D'UINT64_C(n)=n' $< -o $(DSDT).i
+	@echo '  ASL  $<'
+	@$(CC) -E -P -x c -I. -D'UINT64_C(n)=n' $< -o $(DSDT).i
 	@$(IASL) -ve -oE -p $(DSDT) $(DSDT).i > $(DSDT).log 2>&1 || { cat $(DSDT).log; exit 1; }
 
 $(DSDT).h: $(DSDT).aml

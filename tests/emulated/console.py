@@ -2,11 +2,13 @@
 """
 `make run`: Keel in an emulated machine with the caller's kernel, and the caller's terminal as its serial port.
 
-Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A; without a terminal, input is passed on as it is until it ends.
+Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A. Without a terminal every prompt of the guest gets one line of the input, and the
+prompt after the last one leaves.
 """
 import argparse
 import os
 import pathlib
+import re
 import select
 import sys
 import termios
@@ -19,14 +21,12 @@ CMDLINE = "console=ttyS0,115200 quiet"
 
 
 class Keys:
-    """What is typed, less the key that leaves. feed() returns what to pass on, or None to leave."""
+    """A terminal's keys. typed() returns what to pass on, or None to leave."""
 
-    def __init__(self, terminal):
-        self.terminal, self.escaped = terminal, False
+    def __init__(self):
+        self.escaped = False
 
-    def feed(self, data):
-        if not self.terminal:
-            return data
+    def typed(self, data):
         passed = bytearray()
         for byte in data:
             key = bytes([byte])
@@ -42,36 +42,60 @@ class Keys:
         return bytes(passed)
 
 
+class Script:
+    """Lines that are no terminal's: held until the guest asks for one."""
+
+    PROMPT = re.compile(rb"[#$] (\x1b\[6n)?$|login: $")
+
+    def __init__(self):
+        self.lines, self.said = sys.stdin.buffer.readlines(), b""
+
+    def heard(self, data):
+        """What to type after the guest has said this: b"" for nothing yet, None to leave."""
+        self.said = (self.said + data)[-100:]
+        if not self.PROMPT.search(self.said):
+            return b""
+        self.said = b""
+        return self.lines.pop(0) if self.lines else None
+
+
+def say(machine, data):
+    machine.serial.setblocking(True)
+    machine.serial.sendall(data)
+
+
 def converse(machine):
     """Connects standard input and output with the serial port until the machine ends or the caller leaves."""
-    standard_input, terminal = sys.stdin.fileno(), sys.stdin.isatty()
-    keys, before = Keys(terminal), None
-    if terminal:
-        before = termios.tcgetattr(standard_input)
-        tty.setraw(standard_input)
-    inputs = [standard_input, machine.serial]
+    terminal = sys.stdin.isatty()
+    keys, script = (Keys(), None) if terminal else (None, Script())
+    inputs = [machine.serial] + ([sys.stdin.fileno()] if terminal else [])
+    while True:
+        ready = select.select(inputs, [], [], 0.5)[0]
+        answer = b""
+        if machine.serial in ready:
+            data = machine.serial.recv(65536)
+            if not data:
+                return
+            os.write(sys.stdout.fileno(), data)
+            answer = script.heard(data) if script else b""
+        elif ready:
+            answer = keys.typed(os.read(sys.stdin.fileno(), 4096))
+        if answer is None:
+            return
+        say(machine, answer)
+
+
+def raw_terminal(function, *arguments):
+    """Calls it with the terminal, if there is one, passing every key on as it is."""
+    if not sys.stdin.isatty():
+        return function(*arguments)
+    before = termios.tcgetattr(sys.stdin)
+    tty.setraw(sys.stdin)
     try:
-        while machine.process.poll() is None or machine.serial in select.select([machine.serial], [], [], 0)[0]:
-            ready = select.select(inputs, [], [], 0.5)[0]
-            if machine.serial in ready:
-                data = machine.serial.recv(65536)
-                if not data:
-                    return
-                os.write(sys.stdout.fileno(), data)
-            if standard_input in ready:
-                data = os.read(standard_input, 4096)
-                if not data:
-                    inputs.remove(standard_input)
-                    continue
-                typed = keys.feed(data)
-                if typed is None:
-                    return
-                machine.serial.setblocking(True)
-                machine.serial.sendall(typed)
+        return function(*arguments)
     finally:
-        if before:
-            termios.tcsetattr(standard_input, termios.TCSADRAIN, before)
-            print("\r")
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        print("\r")
 
 
 def mebibytes(text):
@@ -108,9 +132,10 @@ def main():
     megs = min(3072, mebibytes(arguments.memory) + 2 * room + 64)
 
     print(f"Keel in Bochs with {arguments.cpus} CPU(s) and {megs} MiB; Linux's prompt takes about half a minute. ", end="")
-    print("To leave: Ctrl-A x" if sys.stdin.isatty() else "It ends when the guest powers off.", flush=True)
+    print("To leave: Ctrl-A x" if sys.stdin.isatty() else "It ends at the prompt behind the last line of the input.",
+          flush=True)
     with keel.Booted(keel.vm(**keys), files, cpus=arguments.cpus, megs=megs, model=arguments.model) as machine:
-        converse(machine)
+        raw_terminal(converse, machine)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,18 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
             -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
             -fno-strict-aliasing -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -MMD -MP
 # What runs between an exit and the next entry is compiled for speed, all else for size.
-HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/% devices/% hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
+HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/svm svm/registers devices/acpi_pm devices/apic_% \
+            devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
+            hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
             hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/linear hv/vm/msr hv/vm/sched hv/vm/vcpu hv/vm/vm hv/vm/walk \
             hv/host/apic hv/host/interrupts hv/host/timer hv/lib/string
 HOT_OBJECTS := $(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS))
-$(OBJECTS): OPTIMIZE := -Os
+$(OBJECTS): OPTIMIZE := -Oz
 $(HOT_OBJECTS): OPTIMIZE := -O2
+# Padding before functions and loops would be a twentieth of the image.
+ifeq ($(findstring clang,$(CC)),)
+CFLAGS   += -falign-functions=1 -falign-loops=1 -falign-jumps=1 -falign-labels=1
+endif
 LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
             -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 
@@ -33,6 +39,7 @@ all: tools $(BUILD)/keel.elf  ## build build/keel.elf
 
 include tests/tools.mk
 include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
 include hv/load/load.mk
 -include guests/guests.mk
 -include tests/tests.mk

@@ -17,11 +17,8 @@ END {
     print "align 4"
     print "symbol_count: dd " count + 0
     print "symbol_table:"
-    at = 0
-    for (i = 1; i <= count; i++) {
-        print "dd " offset[i] ", " at
-        at += length(name[i]) + 1
-    }
+    for (i = 1; i <= count; i++)
+        print "dd " offset[i]
     print "symbol_names:"
     for (i = 1; i <= count; i++)
         print "db \"" name[i] "\", 0"

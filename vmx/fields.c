@@ -14,15 +14,16 @@ VMCS_FIELDS(X)
 #undef X
 
 /* clang-format off */
-#define NEED(word, control)    {VMX_##word, VMX_##word##_##control}
-#define ALWAYS                 {{0}}
-#define IF(word, control)      {NEED(word, control)}
+#define NEED(word, control)    {VMX_##word, __builtin_ctz(VMX_##word##_##control)}
+#define NO_NEED                {VMX_WORDS, 0}
+#define ALWAYS                 {NO_NEED, NO_NEED}
+#define IF(word, control)      {NEED(word, control), NO_NEED}
 #define EITHER(w1, c1, w2, c2) {NEED(w1, c1), NEED(w2, c2)}
 /* clang-format on */
 
 const struct vmcs_field vmcs_fields[] = {
 #define X(name, encoding, width, group, words, exists, shown)                                                \
-    {encoding, VMCS_WIDTH_##width, VMCS_GROUP_##group, VMCS_SHOWN_##shown, words, exists},
+    {words, encoding, VMCS_WIDTH_##width, VMCS_GROUP_##group, VMCS_SHOWN_##shown, exists},
     VMCS_FIELDS(X)
 #undef X
 };
@@ -54,10 +55,12 @@ const char *vmcs_field_name(uint32_t encoding)
 
 bool vmcs_field_exists(const struct vmcs_field *field, const struct vmx_capabilities *cpu)
 {
-    if (!field->needs[0].bits)
+    const struct vmcs_needs *needs = field->needs;
+
+    if (needs[0].word == VMX_WORDS)
         return true;
     for (unsigned i = 0; i < ARRAY_LENGTH(field->needs); i++)
-        if (field->needs[i].bits && vmx_allowed(cpu, field->needs[i].word, field->needs[i].bits))
+        if (needs[i].word != VMX_WORDS && vmx_allowed(cpu, needs[i].word, BIT(needs[i].bit)))
             return true;
     return false;
 }

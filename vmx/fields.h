@@ -338,17 +338,17 @@ enum vmcs_encoding {
 
 /* A control that must be allowed for the field to exist. */
 struct vmcs_needs {
-    uint8_t word; /* enum vmx_control_word */
-    uint32_t bits;
+    uint8_t word; /* enum vmx_control_word; VMX_WORDS: none */
+    uint8_t bit;
 };
 
 struct vmcs_field {
-    uint16_t encoding;
-    uint8_t width; /* enum vmcs_width */
-    uint8_t group; /* enum vmcs_group */
-    uint8_t shown; /* enum vmcs_shown */
     const char *name;
-    struct vmcs_needs needs[2]; /* either; the first with no bits: the field exists everywhere */
+    uint16_t encoding;
+    uint8_t width : 2;          /* enum vmcs_width */
+    uint8_t group : 2;          /* enum vmcs_group */
+    uint8_t shown : 1;          /* enum vmcs_shown */
+    struct vmcs_needs needs[2]; /* either; the first with no control: the field exists everywhere */
 };
 
 /* Where the values of fields come from: VMREAD, or an array in a test. */

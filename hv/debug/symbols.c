@@ -1,17 +1,16 @@
 #include "hv/debug/symbols.h"
 
-/* As boot/symbols.awk writes them: sorted offsets from image_start, and where each name begins. */
-struct PACKED symbol {
-    uint32_t offset, name;
-};
+#include "hv/lib/string.h"
 
+/* As boot/symbols.awk writes them: sorted offsets from image_start, and the names in the same order. */
 extern const char image_start[], text_end[];
 extern const uint32_t symbol_count __attribute__((weak));
-extern const struct symbol symbol_table[] __attribute__((weak));
+extern const uint32_t symbol_table[] __attribute__((weak));
 extern const char symbol_names[] __attribute__((weak));
 
 const char *symbol_at(uint64_t address, uint64_t *offset)
 {
+    const char *name = symbol_names;
     uint64_t at = address - (uint64_t)image_start;
     unsigned low = 0, high;
 
@@ -21,13 +20,15 @@ const char *symbol_at(uint64_t address, uint64_t *offset)
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
-        if (symbol_table[middle].offset <= at)
+        if (symbol_table[middle] <= at)
             low = middle + 1;
         else
             high = middle;
     }
     if (low == 0)
         return NULL;
-    *offset = at - symbol_table[low - 1].offset;
-    return symbol_names + symbol_table[low - 1].name;
+    *offset = at - symbol_table[low - 1];
+    for (unsigned i = 1; i < low; i++)
+        name += strlen(name) + 1;
+    return name;
 }

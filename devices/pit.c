@@ -156,9 +156,27 @@ static void happen(struct pit_counter *counter)
     }
 }
 
+/* Until the next event only the count changes, by the same step each pulse: what reading it in a loop needs.
+ */
+static void remember_quiet(struct pit_counter *counter, uint64_t next)
+{
+    if (counter->expired || !is_counting(counter))
+        return;
+    counter->quiet_until = counter->at + next;
+    counter->step = mode_of(counter) == 3 ? 2 : 1;
+}
+
 /* Carries the counter on to the CLK pulse `clock`, in a bounded number of steps. */
 static void pit_advance(struct pit_counter *counter, uint64_t clock)
 {
+    if (likely(clock < counter->quiet_until)) {
+        if (clock > counter->at) {
+            counter->count -= (uint32_t)(clock - counter->at) * counter->step;
+            counter->at = clock;
+        }
+        return;
+    }
+    counter->quiet_until = 0;
     while (counter->at < clock) {
         uint64_t left = clock - counter->at, next = next_event(counter);
 
@@ -170,6 +188,8 @@ static void pit_advance(struct pit_counter *counter, uint64_t clock)
         if (next == 0 || next > left) {
             coast(counter, left);
             counter->at = clock;
+            if (next)
+                remember_quiet(counter, next - left);
             return;
         }
         coast(counter, next - 1);
@@ -236,6 +256,7 @@ static void edge_due(struct timer *timer)
 static void begin_change(struct pit *pit, struct pit_counter *counter)
 {
     pit_advance(counter, pit_clock());
+    counter->quiet_until = 0;
     if (counter != &pit->counters[0])
         return;
     if (pit->edge <= counter->at)
@@ -428,7 +449,7 @@ static bool control_write(struct device *device, uint64_t offset, unsigned size,
 
     (void)offset, (void)size;
     pit->port_control = value & PORT_WRITABLE;
-    pit_advance(&pit->counters[2], pit_clock());
+    begin_change(pit, &pit->counters[2]);
     set_gate(&pit->counters[2], value & PORT_GATE_2);
     return true;
 }

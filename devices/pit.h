@@ -10,7 +10,9 @@
 
 /* One counter, brought up to date when somebody looks: see pit_advance in pit.c. */
 struct pit_counter {
-    uint64_t at;      /* the CLK pulse after which the fields below are as they are */
+    uint64_t at;          /* the CLK pulse after which the fields below are as they are */
+    uint64_t quiet_until; /* until then only `count` changes, by `step` each pulse; 0: not known */
+    uint8_t step;
     uint32_t count;   /* the counting element; a plain number, 65536 (or 10000) standing for 0 */
     uint32_t initial; /* the count register, 1 to 65536 */
     uint16_t latch;

@@ -219,7 +219,7 @@ static void enable_keeps_what_this_machine_has(void **state)
 {
     (void)state;
     put(ENABLE, 2, 0xffff);
-    assert_int_equal(get(ENABLE, 2), 0x0121);
+    assert_int_equal(get(ENABLE, 2), 0x0521);
     put(ENABLE + 1, 1, 0);
     assert_int_equal(get(ENABLE, 2), 0x0021);
     put(ENABLE, 1, 0x01);

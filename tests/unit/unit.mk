@@ -25,6 +25,7 @@ $(foreach test,$(UNIT_TESTS),$(eval $(call unit_program,$(test))))
 
 $(BUILD)/unit/%.o: %.c
 	@mkdir -p $(@D)
+	@rm -f $(@:.o=.gcda)
 	@echo '  HOST $<'
 	@$(HOST_CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
 

@@ -7,6 +7,7 @@
 
 #include "hv/lib/string.h"
 #include "hv/vm/emulation.h"
+#include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
 #define CACHE_ENTRIES 64
@@ -16,18 +17,21 @@
 typedef void fast_function(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa);
 
 struct cached {
-    uint64_t rip, cr3, cs_base;
-    uint32_t attributes; /* of CS, and ENTRY_VALID */
-    fast_function *fast; /* NULL: the general way */
-    gpa_t not_fast;      /* bits of a guest-physical address that forbid the fast way */
+    struct code_state state; /* its attributes with ENTRY_VALID */
+    fast_function *fast;     /* NULL: the general way */
+    gpa_t not_fast;          /* bits of a guest-physical address that forbid the fast way */
     struct walk_path path;
     gpa_t code_gpa;      /* of the instruction's first byte */
     const uint8_t *code; /* in guest memory: CODE_WINDOW bytes that hold the instruction */
     uint64_t bytes[2], mask[2];
     bool trusted; /* the program runs at CPL 0 */
+    bool deep;    /* more than three levels of paging structures */
     uint8_t raw[INSTRUCTION_MOST], raw_length;
     struct instruction in;
+    uint8_t unused[8]; /* finding an entry is a shift */
 };
+
+_Static_assert(sizeof(struct cached) == 256, "the size of an entry of the decode cache is a power of two");
 
 struct decode_cache {
     struct cached entries[CACHE_ENTRIES];
@@ -35,60 +39,6 @@ struct decode_cache {
     uint8_t failed[INSTRUCTION_MOST];
     uint8_t failed_length;
 };
-
-/* clang-format off */
-const struct operation_row operation_rows[OP_COUNT] = {
-    [OP_ADD]          = {execute_modify, alu_add, true},
-    [OP_OR]           = {execute_modify, alu_or, true},
-    [OP_ADC]          = {execute_modify, alu_adc, true},
-    [OP_SBB]          = {execute_modify, alu_sbb, true},
-    [OP_AND]          = {execute_modify, alu_and, true},
-    [OP_SUB]          = {execute_modify, alu_sub, true},
-    [OP_XOR]          = {execute_modify, alu_xor, true},
-    [OP_CMP]          = {execute_compare, alu_sub, true},
-    [OP_ROL]          = {execute_modify, alu_rol, true},
-    [OP_ROR]          = {execute_modify, alu_ror, true},
-    [OP_RCL]          = {execute_modify, alu_rcl, true},
-    [OP_RCR]          = {execute_modify, alu_rcr, true},
-    [OP_SHL]          = {execute_modify, alu_shl, true},
-    [OP_SHR]          = {execute_modify, alu_shr, true},
-    [OP_SAR]          = {execute_modify, alu_sar, true},
-    [OP_TEST]         = {execute_compare, alu_and, true},
-    [OP_NOT]          = {execute_modify, alu_not, true},
-    [OP_NEG]          = {execute_modify, alu_neg, true},
-    [OP_INC]          = {execute_modify, alu_inc, true},
-    [OP_DEC]          = {execute_modify, alu_dec, true},
-    [OP_BT]           = {execute_bit, alu_bt, true},
-    [OP_BTS]          = {execute_bit, alu_bts, true},
-    [OP_BTR]          = {execute_bit, alu_btr, true},
-    [OP_BTC]          = {execute_bit, alu_btc, true},
-    [OP_XCHG]         = {execute_exchange, alu_xchg, true},
-    [OP_XADD]         = {execute_exchange, alu_add, true},
-    [OP_CMPXCHG]      = {execute_compare_exchange, alu_cmpxchg, true},
-    [OP_CMPXCHG8B]    = {execute_compare_exchange_pair, NULL, true},
-    [OP_MOV]          = {execute_move, NULL, true},
-    [OP_MOVZX]        = {execute_move, NULL, true},
-    [OP_MOVSX]        = {execute_move, NULL, true},
-    [OP_MOVBE]        = {execute_move, NULL, true},
-    [OP_LOAD_SEGMENT] = {execute_load_segment, NULL, false},
-    [OP_PUSH]         = {execute_push, NULL, false},
-    [OP_POP]          = {execute_pop, NULL, false},
-    [OP_POP_SEGMENT]  = {execute_pop_segment, NULL, false},
-    [OP_CMOV]         = {execute_move_conditionally, NULL, true},
-    [OP_SET]          = {execute_set, NULL, true},
-    [OP_MUL]          = {execute_multiply, NULL, true},
-    [OP_IMUL1]        = {execute_multiply, NULL, true},
-    [OP_IMUL]         = {execute_multiply, NULL, true},
-    [OP_MOVS]         = {execute_string, NULL, false},
-    [OP_CMPS]         = {execute_string, NULL, false},
-    [OP_STOS]         = {execute_string, NULL, false},
-    [OP_LODS]         = {execute_string, NULL, false},
-    [OP_SCAS]         = {execute_string, NULL, false},
-    [OP_INS]          = {execute_string_io, NULL, false},
-    [OP_OUTS]         = {execute_string_io, NULL, false},
-    [OP_FLUSH]        = {execute_flush, NULL, true},
-};
-/* clang-format on */
 
 static const uint64_t no_entry;
 
@@ -143,28 +93,40 @@ static struct cached *entry_for(struct decode_cache *cache, uint64_t rip)
     return &cache->entries[(rip ^ rip >> 6) % CACHE_ENTRIES];
 }
 
-/* Whether the paging-structure entries are what they were; entries not in use point to `no_entry`. */
-static inline bool same_path(const struct walk_path *path)
+/* A word of guest memory as it is now. */
+static inline uint64_t word_at(const void *where)
 {
-    return *(volatile const uint64_t *)path->entries[0].where == path->entries[0].value &&
-           *(volatile const uint64_t *)path->entries[1].where == path->entries[1].value &&
-           *(volatile const uint64_t *)path->entries[2].where == path->entries[2].value &&
-           *(volatile const uint64_t *)path->entries[3].where == path->entries[3].value &&
-           *(volatile const uint64_t *)path->entries[4].where == path->entries[4].value;
+    uint64_t word;
+
+    __builtin_memcpy(&word, where, sizeof(word));
+    return word;
+}
+
+#define SAME(path, level) (word_at((path)->entries[level].where) == (path)->entries[level].value)
+
+/* Whether the paging-structure entries are what they were; those that were not used point to `no_entry`. */
+static inline bool same_path(const struct cached *entry)
+{
+    const struct walk_path *path = &entry->path;
+
+    if (!SAME(path, 0) || !SAME(path, 1) || !SAME(path, 2))
+        return false;
+    return !entry->deep || (SAME(path, 3) && SAME(path, 4));
 }
 
 static inline bool same_code(const struct cached *entry)
 {
-    uint64_t now[2];
+    uint64_t first = (word_at(entry->code) ^ entry->bytes[0]) & entry->mask[0];
+    uint64_t second = (word_at(entry->code + 8) ^ entry->bytes[1]) & entry->mask[1];
 
-    memcpy(now, entry->code, sizeof(now));
-    return !(((now[0] ^ entry->bytes[0]) & entry->mask[0]) | ((now[1] ^ entry->bytes[1]) & entry->mask[1]));
+    return !(first | second);
 }
 
-static bool is_same(const struct cached *entry, uint64_t rip, uint64_t cr3, const struct segment *cs)
+static inline bool is_same(const struct cached *entry, const struct code_state *now)
 {
-    return entry->rip == rip && entry->cr3 == cr3 && entry->attributes == (cs->attributes | ENTRY_VALID) &&
-           entry->cs_base == cs->base && same_path(&entry->path) && same_code(entry);
+    return entry->state.rip == now->rip && entry->state.cr3 == now->cr3 &&
+           entry->state.attributes == (now->attributes | ENTRY_VALID) && entry->state.base == now->base &&
+           same_path(entry) && same_code(entry);
 }
 
 /* Linear addresses of code, and how far the segment's limit lets the instruction reach. */
@@ -174,23 +136,23 @@ struct code_place {
     unsigned bits;
 };
 
-static bool place_code(struct vcpu *vcpu, uint64_t rip, const struct segment *cs, struct code_place *place,
-                       struct fault *fault)
+static bool place_code(struct vcpu *vcpu, uint64_t rip, struct code_place *place, struct fault *fault)
 {
+    struct segment cs = vcpu_get_segment(vcpu, SEG_CS);
     uint64_t last;
 
     *place = (struct code_place){.gva = rip, .most = INSTRUCTION_MOST, .bits = 64};
     if (vcpu_code_mode(vcpu) == CODE_64)
         return true; /* the processor has checked that RIP is canonical */
-    place->gva = (uint32_t)(cs->base + rip);
-    place->bits = cs->attributes & SEG_DB ? 32 : 16;
+    place->gva = (uint32_t)(cs.base + rip);
+    place->bits = cs.attributes & SEG_DB ? 32 : 16;
     last = (uint32_t)rip + UINT64_C(14);
-    if ((uint32_t)rip > cs->limit) {
+    if ((uint32_t)rip > cs.limit) {
         *fault = (struct fault){.vector = EXC_GP, .has_error = true};
         return false;
     }
-    if (last > cs->limit)
-        place->most = cs->limit - (uint32_t)rip + 1;
+    if (last > cs.limit)
+        place->most = cs.limit - (uint32_t)rip + 1;
     return true;
 }
 
@@ -222,14 +184,13 @@ static enum outcome fetch_page(struct vcpu *vcpu, const struct code_place *place
     return OUTCOME_NEXT;
 }
 
-static enum outcome fetch(struct vcpu *vcpu, uint64_t rip, const struct segment *cs, struct cached *entry,
-                          struct fault *fault)
+static enum outcome fetch(struct vcpu *vcpu, uint64_t rip, struct cached *entry, struct fault *fault)
 {
     struct code_place place;
     enum decode_result result = DECODE_MORE;
 
     entry->raw_length = 0;
-    if (!place_code(vcpu, rip, cs, &place, fault))
+    if (!place_code(vcpu, rip, &place, fault))
         return OUTCOME_FAULT;
     while (result == DECODE_MORE) {
         enum outcome outcome;
@@ -265,7 +226,7 @@ static bool watch_code(struct vcpu *vcpu, struct cached *entry)
 }
 
 /* Adds to what was fetched how it may be executed; keeps it if all that led to it can be compared later. */
-static struct cached *remember(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, const struct segment *cs)
+static struct cached *remember(struct vcpu *vcpu, const struct code_state *state)
 {
     struct decode_cache *cache = vcpu->decode_cache;
     struct cached *entry = &cache->scratch;
@@ -275,18 +236,17 @@ static struct cached *remember(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, co
      * The exit's address is believed at CPL 0 alone: another vCPU may have changed the instruction since, and
      * a program must not get a write out of its read. Conforming code may run at any level.
      */
-    entry->trusted = SEG_DPL(cs->attributes) == 0 && (SEG_TYPE(cs->attributes) & 0xc) != 0xc;
+    entry->trusted = SEG_DPL(state->attributes) == 0 && (SEG_TYPE(state->attributes) & 0xc) != 0xc;
     entry->fast = entry->trusted ? fast_for(&entry->in) : NULL;
     entry->not_fast = BIT(63) | (memory->size ? memory->size - 1u : 0);
     if (!entry->path.exact || !watch_code(vcpu, entry))
         return entry;
     for (unsigned i = entry->path.count; i < WALK_LEVELS_MOST; i++)
         entry->path.entries[i].where = &no_entry, entry->path.entries[i].value = no_entry;
-    entry->rip = rip;
-    entry->cr3 = cr3;
-    entry->cs_base = cs->base;
-    entry->attributes = cs->attributes | ENTRY_VALID;
-    *entry_for(cache, rip) = *entry;
+    entry->deep = entry->path.count > 3;
+    entry->state = *state;
+    entry->state.attributes |= ENTRY_VALID;
+    *entry_for(cache, state->rip) = *entry;
     return entry;
 }
 
@@ -303,7 +263,8 @@ static enum emulate_result fail(struct vcpu *vcpu, const struct cached *entry, e
     return EMULATE_FAULT;
 }
 
-static enum emulate_result execute(struct vcpu *vcpu, const struct cached *entry, uint64_t rip, gpa_t gpa)
+static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, const struct cached *entry,
+                                                             uint64_t rip, gpa_t gpa)
 {
     const struct operation_row *row = &operation_rows[entry->in.operation];
     struct emulation e = {.vcpu = vcpu,
@@ -327,26 +288,48 @@ static enum emulate_result execute(struct vcpu *vcpu, const struct cached *entry
     }
 }
 
+/* What the cache does not have, or not as it is now: fetched, decoded and executed. */
+static __attribute__((noinline)) enum emulate_result emulate_afresh(struct vcpu *vcpu,
+                                                                    const struct code_state *state, gpa_t gpa)
+{
+    struct cached *scratch = &vcpu->decode_cache->scratch;
+    struct fault fault;
+    enum outcome outcome = fetch(vcpu, state->rip, scratch, &fault);
+
+    if (outcome != OUTCOME_NEXT)
+        return fail(vcpu, scratch, outcome, &fault);
+    return execute(vcpu, remember(vcpu, state), state->rip, gpa);
+}
+
+static inline void get_state(struct vcpu *vcpu, struct code_state *state)
+{
+    struct segment cs;
+
+    if (likely(virt->get_code)) {
+        virt->get_code(vcpu, state);
+        return;
+    }
+    cs = vcpu_get_segment(vcpu, SEG_CS);
+    *state = (struct code_state){.rip = vcpu_get(vcpu, REG_RIP),
+                                 .cr3 = vcpu_get(vcpu, REG_CR3),
+                                 .base = cs.base,
+                                 .attributes = cs.attributes};
+}
+
 enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
 {
-    uint64_t rip = vcpu_get(vcpu, REG_RIP), cr3 = vcpu_get(vcpu, REG_CR3);
-    struct segment cs = vcpu_get_segment(vcpu, SEG_CS);
-    struct cached *entry = entry_for(vcpu->decode_cache, rip);
+    struct code_state state;
+    struct cached *entry;
 
-    if (unlikely(!is_same(entry, rip, cr3, &cs))) {
-        struct fault fault;
-        enum outcome outcome = fetch(vcpu, rip, &cs, &vcpu->decode_cache->scratch, &fault);
-
-        if (outcome != OUTCOME_NEXT)
-            return fail(vcpu, &vcpu->decode_cache->scratch, outcome, &fault);
-        entry = remember(vcpu, rip, cr3, &cs);
-    }
-    if (likely(entry->fast && !(gpa & entry->not_fast))) {
-        entry->fast(vcpu, &entry->in, gpa);
-        vcpu_advance(vcpu, entry->in.length);
-        return EMULATE_DONE;
-    }
-    return execute(vcpu, entry, rip, gpa);
+    get_state(vcpu, &state);
+    entry = entry_for(vcpu->decode_cache, state.rip);
+    if (unlikely(!is_same(entry, &state)))
+        return emulate_afresh(vcpu, &state, gpa);
+    if (unlikely(!entry->fast || (gpa & entry->not_fast)))
+        return execute(vcpu, entry, state.rip, gpa);
+    entry->fast(vcpu, &entry->in, gpa);
+    vcpu_advance(vcpu, entry->in.length);
+    return EMULATE_DONE;
 }
 
 unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15])
@@ -363,5 +346,5 @@ size_t decode_cache_size(void)
 void decode_cache_flush(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < CACHE_ENTRIES; i++)
-        vcpu->decode_cache->entries[i].attributes = 0;
+        vcpu->decode_cache->entries[i].state.attributes = 0;
 }

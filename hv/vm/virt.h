@@ -7,6 +7,12 @@
 struct vm;
 struct cpuid_limits;
 
+/* What decides how the code at RIP is read: what the emulator asks at each of its exits. */
+struct code_state {
+    uint64_t rip, cr3, base; /* base and attributes of CS */
+    uint32_t attributes;
+};
+
 struct virt_ops {
     const char *name; /* "VMX", "SVM" */
 
@@ -47,6 +53,9 @@ struct virt_ops {
     void (*get_segment)(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
     void (*set_segment)(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
     void (*advance)(struct vcpu *vcpu, unsigned length);
+
+    /* All of it in one call; may be NULL, then `get` and `get_segment` are asked. */
+    void (*get_code)(struct vcpu *vcpu, struct code_state *code);
 
     /* Whether an interrupt or NMI could be injected at this moment. */
     bool (*interrupt_allowed)(struct vcpu *vcpu);

@@ -6,6 +6,7 @@
  */
 #include "hv/vm/control.h"
 #include "hv/vm/cpuid.h"
+#include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
 #include "vmx/vmx.h"
 
@@ -50,6 +51,7 @@ static bool write_cr0_bits(struct vcpu *vcpu, uint64_t value)
         return true;
     }
     vmwrite(VMCS_CR0_SHADOW, value);
+    decode_cache_flush(vcpu);
     return true;
 }
 
@@ -64,6 +66,7 @@ static bool write_cr4_bits(struct vcpu *vcpu, uint64_t value)
     vmwrite(VMCS_CR4_SHADOW, value);
     vmwrite(VMCS_GUEST_CR4, (vmread(VMCS_GUEST_CR4) & ~owned) | (vmx_cr4_real(value) & owned));
     vcpu_cpuid_changed(vcpu);
+    decode_cache_flush(vcpu);
     return true;
 }
 

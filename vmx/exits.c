@@ -206,13 +206,15 @@ static bool handle_xsetbv(struct vcpu *vcpu)
 }
 
 /* SDM, "Exit Qualification for EPT Violations". */
+#define VIOLATION_FETCH       BIT(2)
 #define VIOLATION_LINEAR      BIT(7) /* there is a guest-linear address */
 #define VIOLATION_TRANSLATION BIT(8) /* of that address, not of a paging structure on the way */
 
 static bool handle_ept_violation(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
-    bool operand = (qualification & VIOLATION_LINEAR) && (qualification & VIOLATION_TRANSLATION);
+    uint64_t mask = VIOLATION_FETCH | VIOLATION_LINEAR | VIOLATION_TRANSLATION;
+    bool operand = (qualification & mask) == (VIOLATION_LINEAR | VIOLATION_TRANSLATION);
 
     take_back_delivery(vcpu);
     if (unlikely(qualification & INFORMATION_UNBLOCKED) && !vcpu->event.valid)

@@ -127,6 +127,15 @@ void vmx_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct 
     vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + step, value->attributes);
 }
 
+void vmx_get_code(struct vcpu *vcpu, struct code_state *code)
+{
+    (void)vcpu;
+    code->rip = vmread(VMCS_GUEST_RIP);
+    code->cr3 = vmread(VMCS_GUEST_CR3);
+    code->base = vmread(VMCS_GUEST_CS_BASE);
+    code->attributes = (uint32_t)vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
+}
+
 #define IA32_TSC      0x10
 #define IA32_DEBUGCTL 0x1d9
 

@@ -84,6 +84,7 @@ uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg);
 void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
 void vmx_get_segment(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
 void vmx_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
+void vmx_get_code(struct vcpu *vcpu, struct code_state *code);
 bool vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 void vmx_advance(struct vcpu *vcpu, unsigned length);

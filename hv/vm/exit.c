@@ -90,15 +90,14 @@ bool exit_write_cr8(struct vcpu *vcpu, uint64_t value)
     return true;
 }
 
-void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
+/* Not emulated: a user program's mistake is its own, a kernel's ends the VM. */
+static __attribute__((noinline, cold)) void give_up(struct vcpu *vcpu, gpa_t gpa)
 {
     uint8_t bytes[15];
     char text[3 * sizeof(bytes) + 1] = "", where[40] = "a string of ports";
     unsigned count;
 
-    if (likely(emulate(vcpu, gpa) != EMULATE_UNKNOWN))
-        return;
-    if (vcpu_cpl(vcpu) == 3) { /* a user program's mistake is its own */
+    if (vcpu_cpl(vcpu) == 3) {
         vcpu_raise_ud(vcpu);
         return;
     }
@@ -109,4 +108,10 @@ void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
         format_text(where, sizeof(where), "0x%lx, which is no RAM", gpa);
     vm_crash(vcpu->vm, "at rip 0x%lx an access to %s, by an instruction that Keel does not emulate:%s",
              vcpu_get(vcpu, REG_RIP), where, count ? text : " (its bytes cannot be read)");
+}
+
+void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
+{
+    if (unlikely(emulate(vcpu, gpa) == EMULATE_UNKNOWN))
+        give_up(vcpu, gpa);
 }

@@ -255,6 +255,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         vcpu->event.valid = false;
         vcpu->nmis = 0;
         vcpu->requests = 0;
+        decode_cache_flush(vcpu);
         msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
         virt->vcpu_load(vcpu);
         virt->vcpu_reset(vcpu);

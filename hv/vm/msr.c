@@ -2,6 +2,7 @@
 
 #include "hv/host/clock.h"
 #include "hv/lib/string.h"
+#include "hv/vm/emulate.h"
 #include "hv/vm/virt.h"
 
 /* Names of SDM, volume 4, "Model-Specific Registers". */
@@ -336,6 +337,7 @@ static bool efer_write(struct device *device, uint64_t offset, unsigned size, ui
     if (((value ^ old) & EFER_LME) && (vcpu_get(vcpu, REG_CR0) & CR0_PG))
         return false;
     vcpu_set(vcpu, REG_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+    decode_cache_flush(vcpu);
     return true;
 }
 

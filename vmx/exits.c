@@ -79,6 +79,15 @@ static bool handle_exception(struct vcpu *vcpu)
         __asm__ volatile("int $2"); /* the machine's: its handler ends with IRET, which unblocks the next */
         return true;
     }
+    if (INFORMATION_TYPE(information) ==
+        EVENT_PRIVILEGED_SOFT_EXCEPTION) { /* INT1: no cause in DR6, RIP moves on */
+        vcpu->event = (struct event){.valid = true,
+                                     .type = EVENT_PRIVILEGED_SOFT_EXCEPTION,
+                                     .vector = EXC_DB,
+                                     .length = (uint8_t)instruction_length()};
+        vcpu_note(vcpu, REQUEST_EVENT);
+        return true;
+    }
     take_back_delivery(vcpu);
     if ((information & INFORMATION_UNBLOCKED) && vector != EXC_DF && !vcpu->event.valid)
         block_nmi_again();

@@ -13,25 +13,6 @@ UNMAPPED equ 0x7fe00000                 ; two MiB of pages, none of them there
 PRESENT equ 0x8e
 ABSENT  equ 0x0e
 
-; One instruction in user mode, with RFLAGS as given, that must raise an exception; the stack is empty afterwards.
-%macro in_user 1+
-    in_user_with 2, %1
-%endmacro
-
-%macro in_user_with 2+
-    mov   qword [caught], -1
-    mov   qword [resume], %%back
-    push  USER_DATA
-    push  STACK_TOP - 0x1000
-    push  %1
-    push  USER_CODE
-    push  %%user
-    iretq
-%%user:
-    %2
-%%back:
-%endmacro
-
 begin:
     begin64
     guest "exceptions: each vector, faults in delivery, shadows, single steps"
@@ -130,20 +111,18 @@ begin:
     ldmxcsr [FREE]
 
     ; In user mode: a gate for the kernel only, privileged instructions, alignment.
-    in_user int 0x30
-    equal byte [caught], 13
+    user_faults 13, int 0x30
     equal qword [caught_error], 0x30 * 8 + 2
-    in_user hlt
-    equal byte [caught], 13
+    user_faults 13, hlt
     equal qword [caught_error], 0
-    in_user out 0x80, al
-    equal byte [caught], 13
+    user_faults 13, out 0x80, al
     equal qword [caught_error], 0
     mov   rax, cr0
     or    eax, 1 << 18                  ; AM
     mov   cr0, rax
-    in_user_with 1 << 18 | 2, mov eax, [FREE + 1]
-    equal byte [caught], 17
+    mov   dword [user_flags], 1 << 18 | 2
+    user_faults 17, mov eax, [FREE + 1]
+    mov   dword [user_flags], 2
     equal qword [caught_error], 0
     mov   rax, cr0
     and   eax, ~(1 << 18)

@@ -257,21 +257,9 @@ begin:
     faults_with 13, 0, rdmsr
 
     ; Not for user mode.
-    mov   qword [caught], -1
-    mov   qword [resume], .from_user
-    push  USER_DATA
-    push  STACK_TOP - 0x1000
-    push  2
-    push  USER_CODE
-    push  .user
-    iretq
-.user:
     mov   ecx, TSC
-.user_read:
-    rdmsr
-.from_user:
-    equal qword [caught], 13
-    equal qword [caught_rip], .user_read
+    user_faults 13, rdmsr
+    user_faults 13, wrmsr
     pass
 
 [section .data]

@@ -5,6 +5,7 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
+#include "hv/vm/task_switch.h"
 #include "hv/vm/vm.h"
 
 void exit_cpuid(struct vcpu *vcpu)
@@ -72,7 +73,8 @@ bool exit_wrmsr(struct vcpu *vcpu)
 
 bool exit_xsetbv(struct vcpu *vcpu)
 {
-    if (!xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], edx_eax(vcpu))) {
+    /* Silicon looks at the CPL before it exits; Bochs 2.7 exits first. */
+    if (vcpu_cpl(vcpu) != 0 || !xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], edx_eax(vcpu))) {
         vcpu_raise_gp(vcpu);
         return false;
     }
@@ -114,4 +116,57 @@ void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
 {
     if (unlikely(emulate(vcpu, gpa) == EMULATE_UNKNOWN))
         give_up(vcpu, gpa);
+}
+
+void exit_memory(struct vcpu *vcpu, gpa_t gpa, gpa_t reported)
+{
+    if (likely(!vcpu->event.valid))
+        exit_emulate(vcpu, gpa);
+    else
+        vm_crash(vcpu->vm, "delivery of vector %u needs memory at 0x%lx, where there is no RAM",
+                 vcpu->event.vector, reported);
+}
+
+void exit_task_switch(struct vcpu *vcpu, struct task_switch *request)
+{
+    struct event *event = &vcpu->event;
+
+    if (request->source == TASK_SWITCH_GATE && event->valid) {
+        request->external = event->type < EVENT_SOFT_INTERRUPT;
+        request->length = request->external ? 0 : request->length;
+        request->has_error = event->has_error;
+        request->error = event->error;
+        event->valid = false; /* the task gate is its way in: the switch delivers it */
+    }
+    task_switch(vcpu, request);
+}
+
+bool exit_undefined(struct vcpu *vcpu)
+{
+    vcpu_raise_ud(vcpu);
+    return true;
+}
+
+bool exit_protection(struct vcpu *vcpu)
+{
+    vcpu_raise_gp(vcpu);
+    return true;
+}
+
+bool exit_window(struct vcpu *vcpu)
+{
+    vcpu_note(vcpu, REQUEST_EVENT);
+    return true;
+}
+
+bool exit_ignored(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return true;
+}
+
+bool exit_triple_fault(struct vcpu *vcpu)
+{
+    vm_crash(vcpu->vm, "triple fault at rip 0x%lx", vcpu_get(vcpu, REG_RIP));
+    return true;
 }

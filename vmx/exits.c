@@ -115,18 +115,6 @@ static bool handle_preemption_timer(struct vcpu *vcpu)
     return true;
 }
 
-static bool handle_triple_fault(struct vcpu *vcpu)
-{
-    vm_crash(vcpu->vm, "triple fault at rip 0x%lx", vmread(VMCS_GUEST_RIP));
-    return true;
-}
-
-static bool handle_window(struct vcpu *vcpu)
-{
-    vcpu_note(vcpu, REQUEST_EVENT);
-    return true;
-}
-
 static bool handle_task_switch(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
@@ -137,14 +125,7 @@ static bool handle_task_switch(struct vcpu *vcpu)
     };
 
     take_back_delivery(vcpu);
-    if (request.source == TASK_SWITCH_GATE && vcpu->event.valid) {
-        request.external = vcpu->event.type < EVENT_SOFT_INTERRUPT;
-        request.length = request.external ? 0 : request.length;
-        request.has_error = vcpu->event.has_error;
-        request.error = vcpu->event.error;
-        vcpu->event.valid = false; /* the task gate is its way in: the switch delivers it */
-    }
-    task_switch(vcpu, &request);
+    exit_task_switch(vcpu, &request);
     return true;
 }
 
@@ -158,18 +139,6 @@ static bool handle_hlt(struct vcpu *vcpu)
 {
     vmx_advance(vcpu, instruction_length());
     return vcpu_halt(vcpu);
-}
-
-static bool handle_undefined(struct vcpu *vcpu)
-{
-    vcpu_raise_ud(vcpu);
-    return true;
-}
-
-static bool handle_rdpmc(struct vcpu *vcpu)
-{
-    vcpu_raise_gp(vcpu);
-    return true;
 }
 
 static bool handle_vmcall(struct vcpu *vcpu)
@@ -224,29 +193,18 @@ static bool handle_ept_violation(struct vcpu *vcpu)
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     uint64_t mask = VIOLATION_FETCH | VIOLATION_LINEAR | VIOLATION_TRANSLATION;
     bool operand = (qualification & mask) == (VIOLATION_LINEAR | VIOLATION_TRANSLATION);
+    gpa_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
 
     take_back_delivery(vcpu);
     if (unlikely(qualification & INFORMATION_UNBLOCKED) && !vcpu->event.valid)
         block_nmi_again();
-    if (unlikely(vcpu->event.valid)) {
-        vm_crash(vcpu->vm, "delivery of vector %u needs memory at 0x%lx, where there is no RAM",
-                 vcpu->event.vector, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
-        return true;
-    }
-    exit_emulate(vcpu, operand ? vmread(VMCS_GUEST_PHYSICAL_ADDRESS) : EMULATE_NO_GPA);
+    exit_memory(vcpu, operand ? gpa : EMULATE_NO_GPA, gpa);
     return true;
 }
 
 static bool handle_ept_misconfiguration(struct vcpu *vcpu)
 {
     vm_crash(vcpu->vm, "EPT misconfiguration at 0x%lx: a fault of Keel", vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
-    return true;
-}
-
-/* Interrupts of the machine are taken after every exit; INIT and SIPI are not meant for a guest. */
-static bool handle_ignored(struct vcpu *vcpu)
-{
-    (void)vcpu;
     return true;
 }
 
@@ -280,33 +238,33 @@ typedef bool exit_handler(struct vcpu *vcpu);
  */
 static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_EXCEPTION_OR_NMI] = handle_exception,
-    [VMX_REASON_EXTERNAL_INTERRUPT] = handle_ignored,
-    [VMX_REASON_TRIPLE_FAULT] = handle_triple_fault,
-    [VMX_REASON_INIT] = handle_ignored,
-    [VMX_REASON_SIPI] = handle_ignored,
+    [VMX_REASON_EXTERNAL_INTERRUPT] = exit_ignored,
+    [VMX_REASON_TRIPLE_FAULT] = exit_triple_fault,
+    [VMX_REASON_INIT] = exit_ignored,
+    [VMX_REASON_SIPI] = exit_ignored,
     [VMX_REASON_IO_SMI] = handle_unexpected,
     [VMX_REASON_OTHER_SMI] = handle_unexpected,
-    [VMX_REASON_INTERRUPT_WINDOW] = handle_window,
-    [VMX_REASON_NMI_WINDOW] = handle_window,
+    [VMX_REASON_INTERRUPT_WINDOW] = exit_window,
+    [VMX_REASON_NMI_WINDOW] = exit_window,
     [VMX_REASON_TASK_SWITCH] = handle_task_switch,
     [VMX_REASON_CPUID] = handle_cpuid,
-    [VMX_REASON_GETSEC] = handle_undefined,
+    [VMX_REASON_GETSEC] = exit_undefined,
     [VMX_REASON_HLT] = handle_hlt,
     [VMX_REASON_INVD] = next_instruction,
     [VMX_REASON_INVLPG] = handle_unexpected,
-    [VMX_REASON_RDPMC] = handle_rdpmc,
+    [VMX_REASON_RDPMC] = exit_protection,
     [VMX_REASON_RDTSC] = handle_unexpected,
-    [VMX_REASON_RSM] = handle_undefined,
+    [VMX_REASON_RSM] = exit_undefined,
     [VMX_REASON_VMCALL] = handle_vmcall,
-    [VMX_REASON_VMCLEAR] = handle_undefined,
-    [VMX_REASON_VMLAUNCH] = handle_undefined,
-    [VMX_REASON_VMPTRLD] = handle_undefined,
-    [VMX_REASON_VMPTRST] = handle_undefined,
-    [VMX_REASON_VMREAD] = handle_undefined,
-    [VMX_REASON_VMRESUME] = handle_undefined,
-    [VMX_REASON_VMWRITE] = handle_undefined,
-    [VMX_REASON_VMXOFF] = handle_undefined,
-    [VMX_REASON_VMXON] = handle_undefined,
+    [VMX_REASON_VMCLEAR] = exit_undefined,
+    [VMX_REASON_VMLAUNCH] = exit_undefined,
+    [VMX_REASON_VMPTRLD] = exit_undefined,
+    [VMX_REASON_VMPTRST] = exit_undefined,
+    [VMX_REASON_VMREAD] = exit_undefined,
+    [VMX_REASON_VMRESUME] = exit_undefined,
+    [VMX_REASON_VMWRITE] = exit_undefined,
+    [VMX_REASON_VMXOFF] = exit_undefined,
+    [VMX_REASON_VMXON] = exit_undefined,
     [VMX_REASON_CR_ACCESS] = vmx_handle_cr_access,
     [VMX_REASON_MOV_DR] = handle_unexpected,
     [VMX_REASON_IO_INSTRUCTION] = handle_io,
@@ -315,10 +273,10 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_INVALID_GUEST_STATE] = handle_entry_failure,
     [VMX_REASON_MSR_LOADING] = handle_entry_failure,
     [35] = handle_unexpected,
-    [VMX_REASON_MWAIT] = handle_undefined,
+    [VMX_REASON_MWAIT] = exit_undefined,
     [VMX_REASON_MONITOR_TRAP_FLAG] = handle_unexpected,
     [38] = handle_unexpected,
-    [VMX_REASON_MONITOR] = handle_undefined,
+    [VMX_REASON_MONITOR] = exit_undefined,
     [VMX_REASON_PAUSE] = next_instruction,
     [VMX_REASON_ENTRY_MACHINE_CHECK] = handle_entry_failure,
     [42] = handle_unexpected,
@@ -329,34 +287,34 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_LDTR_TR_ACCESS] = handle_unexpected,
     [VMX_REASON_EPT_VIOLATION] = handle_ept_violation,
     [VMX_REASON_EPT_MISCONFIGURATION] = handle_ept_misconfiguration,
-    [VMX_REASON_INVEPT] = handle_undefined,
+    [VMX_REASON_INVEPT] = exit_undefined,
     [VMX_REASON_RDTSCP] = handle_unexpected,
     [VMX_REASON_PREEMPTION_TIMER] = handle_preemption_timer,
-    [VMX_REASON_INVVPID] = handle_undefined,
+    [VMX_REASON_INVVPID] = exit_undefined,
     [VMX_REASON_WBINVD] = next_instruction,
     [VMX_REASON_XSETBV] = handle_xsetbv,
     [VMX_REASON_APIC_WRITE] = handle_unexpected,
     [VMX_REASON_RDRAND] = handle_unexpected,
     [VMX_REASON_INVPCID] = handle_unexpected,
-    [VMX_REASON_VMFUNC] = handle_undefined,
-    [VMX_REASON_ENCLS] = handle_undefined,
+    [VMX_REASON_VMFUNC] = exit_undefined,
+    [VMX_REASON_ENCLS] = exit_undefined,
     [VMX_REASON_RDSEED] = handle_unexpected,
     [VMX_REASON_PML_FULL] = handle_unexpected,
     [VMX_REASON_XSAVES] = handle_unexpected,
     [VMX_REASON_XRSTORS] = handle_unexpected,
-    [VMX_REASON_PCONFIG] = handle_undefined,
+    [VMX_REASON_PCONFIG] = exit_undefined,
     [VMX_REASON_SPP_EVENT] = handle_unexpected,
     [VMX_REASON_UMWAIT] = handle_unexpected,
     [VMX_REASON_TPAUSE] = handle_unexpected,
-    [VMX_REASON_LOADIWKEY] = handle_undefined,
-    [VMX_REASON_ENCLV] = handle_undefined,
+    [VMX_REASON_LOADIWKEY] = exit_undefined,
+    [VMX_REASON_ENCLV] = exit_undefined,
     [71] = handle_unexpected,
     [VMX_REASON_ENQCMD_PASID] = handle_unexpected,
     [VMX_REASON_ENQCMDS_PASID] = handle_unexpected,
     [VMX_REASON_BUS_LOCK] = handle_unexpected,
     [VMX_REASON_INSTRUCTION_TIMEOUT] = handle_unexpected,
-    [VMX_REASON_SEAMCALL] = handle_undefined,
-    [VMX_REASON_TDCALL] = handle_undefined,
+    [VMX_REASON_SEAMCALL] = exit_undefined,
+    [VMX_REASON_TDCALL] = exit_undefined,
     [VMX_REASON_RDMSRLIST] = handle_unexpected,
     [VMX_REASON_WRMSRLIST] = handle_unexpected,
     [VMX_REASON_URDMSR] = handle_unexpected,

@@ -82,7 +82,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_SECONDARY_CONTROLS, vmx_words.secondary},
         {VMCS_EXIT_CONTROLS, vmx_words.exit},
         {VMCS_MSR_BITMAP, virt_to_phys(msr_bitmap)},
-        {VMCS_EPTP, ((struct vmx_vm *)vcpu->vm->vendor)->pointer},
+        {VMCS_EPTP, vmx_eptp(vcpu->vm)},
         {VMCS_LINK_POINTER, UINT64_MAX},
         /* An endless #DB or #AC delivery would keep the core from ever leaving the guest; #MC is the
            machine's. */

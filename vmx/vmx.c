@@ -7,6 +7,8 @@
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
+#include "hv/vm/native.h"
+#include "hv/vm/nested.h"
 #include "vmx/entry_checks.h"
 
 struct vmx_capabilities vmx_cpu;
@@ -140,43 +142,25 @@ static void disable(void)
 
 #define EPT_WALK_4_LEVELS   (UINT64_C(3) << 3)
 #define EPT_ENABLE_ACCESSED BIT(6)
-#define EPT_ALL             (TABLE_READ | TABLE_WRITE | TABLE_EXECUTE)
+
+uint64_t vmx_eptp(const struct vm *vm)
+{
+    return vm->nested.root | EPT_WB | EPT_WALK_4_LEVELS |
+           (vmx_cpu.ept_vpid & VMX_EPT_ACCESSED_DIRTY ? EPT_ENABLE_ACCESSED : 0);
+}
 
 static bool vm_create(struct vm *vm)
 {
-    struct vmx_vm *vmx = host_allocate(sizeof(*vmx));
     unsigned largest = vmx_cpu.ept_vpid & VMX_EPT_1G ? 3 : vmx_cpu.ept_vpid & VMX_EPT_2M ? 2 : 1;
 
-    vm->vendor = vmx;
-    if (!vmx || !table_init(&vmx->ept, &table_format_ept, &host_pages, 4, largest))
-        return false;
-    vmx->pointer = vmx->ept.root | EPT_WB | EPT_WALK_4_LEVELS;
-    if (vmx_cpu.ept_vpid & VMX_EPT_ACCESSED_DIRTY)
-        vmx->pointer |= EPT_ENABLE_ACCESSED;
-    for (unsigned i = 0; i < vm->backing_count; i++)
-        if (!table_map(&vmx->ept, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size, EPT_ALL,
-                       EPT_WB))
-            return false;
-    return true;
-}
-
-static void vm_destroy(struct vm *vm)
-{
-    struct vmx_vm *vmx = vm->vendor;
-
-    if (!vmx)
-        return;
-    if (vmx->ept.root)
-        table_destroy(&vmx->ept);
-    host_free(vmx, sizeof(*vmx));
-    vm->vendor = NULL;
+    return nested_create(vm, &table_format_ept, largest, EPT_WB);
 }
 
 void vmx_flush(struct vcpu *vcpu)
 {
     const struct {
         uint64_t pointer, reserved;
-    } one = {((struct vmx_vm *)vcpu->vm->vendor)->pointer, 0};
+    } one = {vmx_eptp(vcpu->vm), 0};
 
     if (vmx_cpu.ept_vpid & VMX_EPT_INVEPT_SINGLE)
         __asm__ volatile("invept %0, %1" : : "m"(one), "r"(UINT64_C(1)) : "cc", "memory");
@@ -184,39 +168,15 @@ void vmx_flush(struct vcpu *vcpu)
         invalidate_ept();
 }
 
-static bool page_set_present(struct vm *vm, gpa_t page, bool is_present)
-{
-    struct vmx_vm *vmx = vm->vendor;
-
-    if (!is_present)
-        return table_unmap(&vmx->ept, page, PAGE_SIZE);
-    for (unsigned i = 0; i < vm->backing_count; i++) {
-        const struct vm_backing *piece = &vm->backing[i];
-
-        if (page >= piece->gpa && page - piece->gpa < piece->size)
-            return table_map(&vmx->ept, page, piece->physical + (page - piece->gpa), PAGE_SIZE, EPT_ALL,
-                             EPT_WB);
-    }
-    return false;
-}
-
-/* State components that Keel lets a guest enable: x87, SSE, AVX, AVX-512 and PKRU, where the CPU has them. */
-#define XCR0_OFFERED (BIT(0) | BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | BIT(9))
-
 void vmx_limits(struct cpuid_limits *out)
 {
-    uint32_t a = 0, b, c, d = 0;
     uint64_t secondary = vmx_words.secondary;
 
-    if (cpu_has(1, 0, 2, 26))
-        cpuid(0xd, 0, &a, &b, &c, &d);
+    native_limits(out);
     out->rdtscp = secondary & VMX_SECONDARY_ENABLE_RDTSCP;
     out->invpcid = secondary & VMX_SECONDARY_ENABLE_INVPCID;
     out->xsaves = secondary & VMX_SECONDARY_ENABLE_XSAVES;
     out->waitpkg = secondary & VMX_SECONDARY_ENABLE_USER_WAIT;
-    out->xcr0 = (a | (uint64_t)d << 32) & XCR0_OFFERED;
-    out->pku = out->xcr0 & BIT(9);
-    out->xss = 0;
     out->physical_bits = (uint8_t)MIN(vmx_cpu.physical_bits, 48); /* what a 4-level EPT walk reaches */
 }
 
@@ -306,7 +266,7 @@ const struct virt_ops vmx_ops = {
     .enable = enable,
     .disable = disable,
     .vm_create = vm_create,
-    .vm_destroy = vm_destroy,
+    .vm_destroy = nested_destroy,
     .vcpu_create = vmx_vcpu_create,
     .vcpu_destroy = vmx_vcpu_destroy,
     .vcpu_reset = vmx_vcpu_reset,
@@ -326,7 +286,7 @@ const struct virt_ops vmx_ops = {
     .inject = inject,
     .set_windows = set_windows,
     .flush = vmx_flush,
-    .page_set_present = page_set_present,
+    .page_set_present = nested_set_present,
     .limits = vmx_limits,
     .dump = dump,
 };

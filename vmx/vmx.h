@@ -1,7 +1,6 @@
 /* The hardware half of VMX: what its files share. */
 #pragma once
 
-#include "ept/table.h"
 #include "hv/host/cpu.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
@@ -16,12 +15,6 @@ struct vmx_vcpu {
     uint16_t vpid;
     int core;                /* whose host state is in the VMCS; -1: none yet */
     uint32_t primary, entry; /* control words as they are in the VMCS */
-};
-
-/* A VM's VMX state. */
-struct vmx_vm {
-    struct table ept;
-    uint64_t pointer; /* EPTP */
 };
 
 extern struct vmx_capabilities vmx_cpu;
@@ -61,6 +54,9 @@ void vmx_enter(struct vcpu *vcpu, bool launched);
 
 /* Where VM exits continue. */
 extern const char vmx_exit[];
+
+/* vmx.c: the EPT pointer of a VM. */
+uint64_t vmx_eptp(const struct vm *vm);
 
 /* vmx.c: forgets what the CPU cached of the VM's EPT. */
 void vmx_flush(struct vcpu *vcpu);

@@ -23,5 +23,25 @@ void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size);
  */
 void exit_emulate(struct vcpu *vcpu, gpa_t gpa);
 
+/*
+ * An access to guest-physical memory that is no RAM. `gpa` is the operand's place, or EMULATE_NO_GPA where
+ * the exit had it of something else. An event whose delivery needed it is in vcpu->event: that ends the VM.
+ */
+void exit_memory(struct vcpu *vcpu, gpa_t gpa, gpa_t reported);
+
+/*
+ * A task switch by the program, or by the event in vcpu->event, which the switch then delivers. `length` is
+ * the instruction's.
+ */
+struct task_switch;
+void exit_task_switch(struct vcpu *vcpu, struct task_switch *request);
+
+/* Whole handlers of exits: they return true, as the vCPU goes on (or leaves by its requests). */
+bool exit_undefined(struct vcpu *vcpu);    /* #UD */
+bool exit_protection(struct vcpu *vcpu);   /* #GP(0) */
+bool exit_window(struct vcpu *vcpu);       /* what waited may be injected now */
+bool exit_ignored(struct vcpu *vcpu);      /* the machine's interrupts are taken after every exit */
+bool exit_triple_fault(struct vcpu *vcpu); /* ends the VM */
+
 /* MOV to CR8; false: #GP raised. */
 bool exit_write_cr8(struct vcpu *vcpu, uint64_t value);

@@ -1,8 +1,10 @@
 #include "hv/vm/native.h"
 
+#include "hv/host/cpu.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
+#include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/walk.h"
 
@@ -108,6 +110,20 @@ void native_put(struct vcpu *vcpu, const struct native_policy *policy)
     state->dr[1] = read_dr1();
     state->dr[2] = read_dr2();
     state->dr[3] = read_dr3();
+}
+
+/* x87, SSE, AVX, AVX-512 and PKRU, where the CPU has them. */
+#define XCR0_OFFERED (BIT(0) | BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | BIT(9))
+
+void native_limits(struct cpuid_limits *limits)
+{
+    uint32_t a = 0, b, c, d = 0;
+
+    if (cpu_has(1, 0, 2, 26))
+        cpuid(0xd, 0, &a, &b, &c, &d);
+    limits->xcr0 = (a | (uint64_t)d << 32) & XCR0_OFFERED;
+    limits->pku = limits->xcr0 & BIT(9);
+    limits->xss = 0;
 }
 
 void reset_segments(struct vcpu *vcpu)

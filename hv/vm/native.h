@@ -21,5 +21,9 @@ void native_reset(struct vcpu *vcpu);
 void native_load(struct vcpu *vcpu, const struct native_policy *policy);
 void native_put(struct vcpu *vcpu, const struct native_policy *policy);
 
+/* The state components that a guest may enable, in `limits`: those of them that move with the vCPU. */
+struct cpuid_limits;
+void native_limits(struct cpuid_limits *limits);
+
 /* The segments after RESET (SDM, "Processor State After Reset"), through the vendor's set_segment. */
 void reset_segments(struct vcpu *vcpu);

@@ -41,9 +41,10 @@ struct vm {
     enum vm_end end;
     unsigned status;
     char reason[160];
-    void *board;  /* the devices, as devices/board.c keeps them */
-    void *vendor; /* second-level paging, as the vendor keeps it */
-    struct table space; /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
+    void *board;          /* the devices, as devices/board.c keeps them */
+    struct table nested;  /* second-level paging */
+    unsigned nested_type; /* memory type of RAM in it */
+    struct table space;   /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
     hpa_t host_cr3;
     struct vm_backing backing[VM_PIECES_MOST + 2];
     unsigned backing_count;

@@ -213,10 +213,17 @@ trampoline64:
     xor ebp, ebp
     mov rax, [rel ap_cr3]
     mov rsp, [rel ap_stack]
+    xor edi, edi
+    xchg rdi, [rel ap_cpu]                      ; 0: this core comes late, and was given up
+    test rdi, rdi
+    jz .park
     mov cr3, rax
-    mov rdi, [rel ap_cpu]
     call cpu_start_here
     ud2
+.park:
+    cli
+    hlt
+    jmp .park
 
 ; Moves to another stack for good, and calls a function on it: void stack_switch(uint64_t top, void (*next)(void)).
 global stack_switch

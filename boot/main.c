@@ -61,7 +61,6 @@ static void start_machine(void)
     cpu = cpu_create(0);
     if (!cpu)
         panic("no memory for the boot core's stacks");
-    interrupts_init();
     cpu_load_tables(cpu);
     host_apic_enable();
     cpu->apic_id = host_apic_id();
@@ -211,6 +210,8 @@ _Noreturn void keel_main(uint64_t information);
 _Noreturn void keel_main(uint64_t information)
 {
     stage(0x20);
+    interrupts_init();
+    interrupts_load(); /* from here on an exception is told, not a silent restart */
     log_start();
     console_init(serial_init(&serial_ports[0], 115200) ? &serial_ports[0] : NULL);
     log_line("Keel, a microhypervisor");

@@ -1,5 +1,7 @@
 #include "hv/debug/console.h"
 
+#include "hv/host/clock.h"
+#include "hv/host/timer.h"
 #include "hv/host/x86.h"
 #include "hv/lib/spinlock.h"
 #include "hv/lib/string.h"
@@ -13,7 +15,7 @@ static bool debug_port;
 static bool line_open; /* the last byte out was no line end */
 static struct console_client *clients[CLIENTS];
 static struct console_client *focus;
-static uint8_t typed[256]; /* bytes that the focused VM could not take yet */
+static uint8_t typed[4096]; /* bytes that the focused VM could not take yet */
 static unsigned typed_first, typed_count;
 
 static void put(char byte)
@@ -127,6 +129,17 @@ static void collect(void)
     }
 }
 
+/* A VM that was full is tried again soon: nobody tells when it has room. */
+#define TRIES_A_SECOND 1000
+
+static void try_again(struct timer *timer)
+{
+    (void)timer;
+    console_poll();
+}
+
+static struct timer retry = {.expired = try_again};
+
 void console_poll(void)
 {
     spin_lock(&input_lock);
@@ -136,5 +149,7 @@ void console_poll(void)
         typed_count--;
         collect();
     }
+    if (typed_count && focus)
+        timer_arm(&retry, clock_now() + clock_hz() / TRIES_A_SECOND);
     spin_unlock(&input_lock);
 }

@@ -74,9 +74,12 @@ static void print_backtrace(uint64_t rip, uint64_t rsp)
 
 static void begin(void)
 {
-    uint32_t nobody = 0, me = this_cpu()->index + 1;
+    uint32_t nobody = 0, me;
 
     interrupts_off();
+    if (!cpu_count) /* early: there is nothing yet that names this core, and no other one runs */
+        return;
+    me = this_cpu()->index + 1;
     if (!__atomic_compare_exchange_n(&panicking, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         for (;;) /* another core was first, or this one failed while it reported */
             __asm__ volatile("cli\n hlt");

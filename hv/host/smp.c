@@ -99,6 +99,7 @@ void smp_start(const struct boot_info *info, void (*begin)(void))
         }
         memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
         if (!start_one(cpu, (uint8_t)(page >> PAGE_SHIFT))) {
+            ap_cpu = NULL;
             log_line("smp: the core with APIC id %u did not start within 100 ms: it is left alone",
                      cpu->apic_id);
             cpu_count--; /* the last one made */

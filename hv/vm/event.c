@@ -1,6 +1,7 @@
 /* Events on their way into a vCPU: exceptions, NMIs, interrupts, INIT and start-up. */
 #include "hv/vm/vcpu.h"
 
+#include "hv/host/log.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
@@ -71,6 +72,11 @@ bool vcpu_halt(struct vcpu *vcpu)
     if (vcpu_wakes(vcpu))
         return true;
     vcpu->activity = VCPU_HALTED;
+    if (!(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF) && vcpu->vm->vcpu_count == 1 && !vcpu->vm->said_halted) {
+        vcpu->vm->said_halted = true;
+        log_line("vm %s: halted with interrupts off before rip 0x%lx: only an NMI or a reset wakes it",
+                 vcpu->vm->name, vcpu_get(vcpu, REG_RIP));
+    }
     return false;
 }
 

@@ -15,6 +15,7 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
+#include "hv/vm/native.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
 
@@ -256,6 +257,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         vcpu->nmis = 0;
         vcpu->requests = 0;
         decode_cache_flush(vcpu);
+        native_reset(vcpu);
         msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
         virt->vcpu_load(vcpu);
         virt->vcpu_reset(vcpu);

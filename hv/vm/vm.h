@@ -41,6 +41,7 @@ struct vm {
     enum vm_end end;
     unsigned status;
     char reason[160];
+    bool said_halted; /* that it halted for good was said once */
     void *board;          /* the devices, as devices/board.c keeps them */
     struct table nested;  /* second-level paging */
     unsigned nested_type; /* memory type of RAM in it */

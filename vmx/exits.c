@@ -220,7 +220,7 @@ static bool handle_entry_failure(struct vcpu *vcpu)
     return true;
 }
 
-static bool handle_unexpected(struct vcpu *vcpu)
+static __attribute__((noinline, cold)) bool handle_unexpected(struct vcpu *vcpu)
 {
     uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 

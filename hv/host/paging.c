@@ -117,20 +117,33 @@ hpa_t paging_root(void)
     return keel.root;
 }
 
+static bool is_mapped(hpa_t page)
+{
+    struct table_leaf leaf;
+
+    return table_query(&keel, PHYS_WINDOW + page, &leaf);
+}
+
 void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping)
 {
     unsigned access = TABLE_READ | TABLE_GLOBAL | (mapping == HOST_READ ? 0 : TABLE_WRITE);
     hpa_t first = ALIGN_DOWN(physical, PAGE_SIZE), end = ALIGN_UP(physical + size, PAGE_SIZE);
-    struct table_leaf leaf;
     bool mapped = true;
 
     if (size == 0 || end < physical || end > SLOTS_BORROWED * ROOT_SPAN)
         return NULL;
     spin_lock(&mapping_lock);
-    for (hpa_t page = first; page < end && mapped; page += PAGE_SIZE)
-        if (!table_query(&keel, PHYS_WINDOW + page, &leaf))
-            mapped = table_map(&keel, PHYS_WINDOW + page, page, PAGE_SIZE, access,
-                               mapping == HOST_DEVICE ? PAT_UC : PAT_WB);
+    for (hpa_t page = first; page < end && mapped;) {
+        hpa_t run = page;
+
+        while (run < end && !is_mapped(run))
+            run += PAGE_SIZE;
+        mapped = table_map(&keel, PHYS_WINDOW + page, page, run - page, access,
+                           mapping == HOST_DEVICE ? PAT_UC : PAT_WB);
+        page = run;
+        while (page < end && is_mapped(page))
+            page += PAGE_SIZE;
+    }
     spin_unlock(&mapping_lock);
     return mapped ? phys_to_virt(physical) : NULL;
 }

@@ -6,20 +6,29 @@
 #include "hv/vm/vm.h"
 
 /* SDM, "Interrupt 8 - Double Fault Exception": what two exceptions in a row become. */
-enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
+enum severity { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 
-static enum class class_of(unsigned vector) {
-    switch (vector){
-        case EXC_DE : case EXC_TS : case EXC_NP : case EXC_SS : case EXC_GP : case
-        EXC_CP : return CONTRIBUTORY;
-        case EXC_PF : case EXC_VE : return PAGE_FAULT;
-        default : return BENIGN;
+static enum severity severity_of(unsigned vector)
+{
+    switch (vector) {
+    case EXC_DE:
+    case EXC_TS:
+    case EXC_NP:
+    case EXC_SS:
+    case EXC_GP:
+    case EXC_CP:
+        return CONTRIBUTORY;
+    case EXC_PF:
+    case EXC_VE:
+        return PAGE_FAULT;
+    default:
+        return BENIGN;
     }
 }
 
 static bool makes_double_fault(unsigned first, unsigned second)
 {
-    enum class a = class_of(first), b = class_of(second);
+    enum severity a = severity_of(first), b = severity_of(second);
 
     return (a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN);
 }
@@ -33,7 +42,7 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
         vcpu_set(vcpu, REG_CR2, fault->address);
     if (fault->vector == EXC_DB)
         vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) | fault->address);
-    if (exception_on_its_way && event->vector == EXC_DF && class_of(fault->vector) != BENIGN) {
+    if (exception_on_its_way && event->vector == EXC_DF && severity_of(fault->vector) != BENIGN) {
         vm_crash(vcpu->vm, "triple fault at rip 0x%lx", vcpu_get(vcpu, REG_RIP));
         return;
     }

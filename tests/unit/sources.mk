@@ -17,7 +17,7 @@ sources_rtc := devices/rtc.c hv/lib/format.c
 sources_board := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
 sources_frames := hv/host/frames.c
 emulator := tests/unit/guest.c $(wildcard hv/vm/emulate*.c) hv/vm/decode.c hv/vm/decode_table.c hv/vm/linear.c \
-            hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/guest_mem.c hv/vm/bus.c
+            hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c
 sources_unicorn := $(emulator)
 libraries_unicorn := -lunicorn
 sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c
@@ -45,5 +45,10 @@ sources_uart_receiver := devices/uart.c hv/lib/format.c
 sources_guest_mem := hv/vm/guest_mem.c
 sources_walk := $(emulator)
 sources_emulate := $(emulator)
+sources_emulate_control := $(emulator)
 sources_task_switch := $(emulator) hv/vm/task_switch.c
 sources_cpuid := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/lib/format.c
+core := tests/unit/core_fixture.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
+sources_event := $(core) hv/vm/event.c
+sources_msr := $(core) hv/vm/msr.c
+sources_control := $(core) hv/vm/control.c

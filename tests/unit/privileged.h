@@ -1,0 +1,31 @@
+/*
+ * Privileged instructions of the code under test. A user program that executes one faults; a handler then
+ * plays the machine, so that the code runs as it is.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+
+struct privileged {
+    uint32_t (*in)(uint16_t port, unsigned size); /* NULL: all ones */
+    void (*out)(uint16_t port, unsigned size, uint32_t value);
+    void (*halt)(void); /* HLT: may longjmp away; NULL: goes on at once */
+    uint64_t cr[16];    /* MOV to and from control registers */
+    uint64_t xcr0;
+    unsigned xsetbvs;
+    bool interrupts; /* IF, as CLI and STI leave it */
+};
+
+extern struct privileged privileged;
+
+/* A new machine, with every callback NULL and every register 0. */
+void privileged_begin(void);
+
+/* Privileged instructions are errors again. */
+void privileged_end(void);
+
+/* What this_cpu() returns from here on; cpu->self must point to it. */
+void privileged_set_core(struct cpu *cpu);

@@ -1,0 +1,347 @@
+#include "tests/unit/core_fixture.h"
+
+#include <string.h>
+
+/* SDM, "Interrupt 8 - Double Fault Exception", its table of classes. */
+static const struct {
+    uint8_t vector;
+    char kind; /* b: benign, c: contributory, p: page fault */
+} kinds[] = {{EXC_DE, 'c'}, {EXC_DB, 'b'}, {EXC_NMI, 'b'}, {EXC_BP, 'b'}, {EXC_OF, 'b'},
+             {EXC_BR, 'b'}, {EXC_UD, 'b'}, {EXC_NM, 'b'},  {EXC_TS, 'c'}, {EXC_NP, 'c'},
+             {EXC_SS, 'c'}, {EXC_GP, 'c'}, {EXC_PF, 'p'},  {EXC_MF, 'b'}, {EXC_AC, 'b'},
+             {EXC_MC, 'b'}, {EXC_XM, 'b'}, {EXC_VE, 'p'},  {EXC_CP, 'c'}};
+
+static void raise_after(uint8_t type, uint8_t first, uint8_t second)
+{
+    core.vcpu->event = (struct event){.valid = true, .type = type, .vector = first, .error = 0x111};
+    vcpu_raise(core.vcpu, &(struct fault){.vector = second, .has_error = second >= 10, .error = 0x222});
+}
+
+static void two_exceptions_become_a_double_fault_as_the_table_says(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(kinds); i++)
+        for (unsigned j = 0; j < ARRAY_LENGTH(kinds); j++) {
+            bool twice = (kinds[i].kind == 'c' && kinds[j].kind == 'c') ||
+                         (kinds[i].kind == 'p' && kinds[j].kind != 'b');
+
+            raise_after(EVENT_EXCEPTION, kinds[i].vector, kinds[j].vector);
+            core_expect_exception(twice ? EXC_DF : kinds[j].vector);
+            assert_int_equal(core.vcpu->event.has_error, twice || kinds[j].vector >= 10);
+            assert_int_equal(core.vcpu->event.error, twice ? 0 : 0x222);
+        }
+    assert_int_equal(core.vm.end, VM_RUNS);
+}
+
+static void only_exceptions_on_their_way_combine(void **state)
+{
+    static const uint8_t others[] = {EVENT_INTERRUPT, EVENT_NMI, EVENT_SOFT_INTERRUPT,
+                                     EVENT_PRIVILEGED_SOFT_EXCEPTION, EVENT_SOFT_EXCEPTION};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(others); i++) {
+        raise_after(others[i], EXC_GP, EXC_GP); /* the number alone makes no exception of it */
+        core_expect_exception(EXC_GP);
+        raise_after(others[i], EXC_DF, EXC_PF);
+        core_expect_exception(EXC_PF);
+    }
+    assert_int_equal(core.vm.end, VM_RUNS);
+}
+
+static void a_third_fault_ends_the_vm(void **state)
+{
+    (void)state;
+    vcpu_set(core.vcpu, REG_RIP, 0x1234);
+    for (unsigned i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        core.vm.end = VM_RUNS;
+        core.vm.reason[0] = 0;
+        raise_after(EVENT_EXCEPTION, EXC_DF, kinds[i].vector);
+        if (kinds[i].kind == 'b') {
+            core_expect_exception(kinds[i].vector);
+            assert_int_equal(core.vm.end, VM_RUNS);
+        } else {
+            assert_int_equal(core.vm.end, VM_CRASHED);
+            assert_string_equal(core.vm.reason, "triple fault at rip 0x1234");
+        }
+    }
+    assert_int_equal(core.requested[2], REQUEST_STOP);
+}
+
+static void a_page_fault_sets_cr2_and_a_debug_exception_dr6(void **state)
+{
+    (void)state;
+    vcpu_raise(core.vcpu,
+               &(struct fault){.vector = EXC_PF, .has_error = true, .error = 7, .address = 0xdead000});
+    core_expect_exception(EXC_PF);
+    assert_int_equal(vcpu_get(core.vcpu, REG_CR2), 0xdead000);
+    assert_int_equal(core.vcpu->event.error, 7);
+    assert_true(core.vcpu->requests & REQUEST_EVENT);
+
+    core.vcpu->event.valid = false;
+    vcpu_set(core.vcpu, REG_DR6, 0xffff0ff1);
+    vcpu_raise(core.vcpu, &(struct fault){.vector = EXC_DB, .address = BIT(14)});
+    core_expect_exception(EXC_DB);
+    assert_false(core.vcpu->event.has_error);
+    assert_int_equal(vcpu_get(core.vcpu, REG_DR6), 0xffff4ff1);
+    assert_int_equal(vcpu_get(core.vcpu, REG_CR2), 0xdead000);
+}
+
+static void gp_has_error_code_zero_and_ud_none(void **state)
+{
+    (void)state;
+    vcpu_raise_gp(core.vcpu);
+    core_expect_exception(EXC_GP);
+    assert_true(core.vcpu->event.has_error);
+    assert_int_equal(core.vcpu->event.error, 0);
+    core.vcpu->event.valid = false;
+    vcpu_raise_ud(core.vcpu);
+    core_expect_exception(EXC_UD);
+    assert_false(core.vcpu->event.has_error);
+}
+
+static void allow_interrupts(bool allow)
+{
+    vcpu_set(core.vcpu, REG_RFLAGS, allow ? RFLAGS_1 | RFLAGS_IF : RFLAGS_1);
+}
+
+static void an_nmi_goes_before_an_interrupt(void **state)
+{
+    (void)state;
+    allow_interrupts(true);
+    core.pending = core.vector = 0x41;
+    vcpu_note(core.vcpu, REQUEST_NMI);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(fake_cpu.injected.type, EVENT_NMI);
+    assert_int_equal(fake_cpu.injected.vector, EXC_NMI);
+    assert_int_equal(core.acknowledged, 0);
+    assert_int_equal(core.vcpu->nmis, 0);
+    assert_int_equal(fake_cpu.windows, 1); /* the interrupt waits for its window, no NMI does */
+
+    vcpu_note(core.vcpu, REQUEST_EVENT);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(fake_cpu.injected.type, EVENT_INTERRUPT);
+    assert_int_equal(fake_cpu.injected.vector, 0x41);
+    assert_int_equal(core.acknowledged, 1);
+    assert_int_equal(fake_cpu.windows, 0);
+}
+
+static void a_blocked_nmi_waits_for_its_window_while_interrupts_go(void **state)
+{
+    (void)state;
+    allow_interrupts(true);
+    fake_cpu.block_nmi = true;
+    core.pending = core.vector = 0x41;
+    vcpu_note(core.vcpu, REQUEST_NMI);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(fake_cpu.injected.vector, 0x41);
+    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(fake_cpu.windows, 2);
+}
+
+static void at_most_two_nmis_wait(void **state)
+{
+    (void)state;
+    fake_cpu.block_nmi = true;
+    for (unsigned i = 0; i < 5; i++) {
+        vcpu_note(core.vcpu, REQUEST_NMI);
+        vcpu_serve_requests(core.vcpu);
+    }
+    assert_int_equal(core.vcpu->nmis, 2);
+}
+
+static void an_interrupt_that_may_not_enter_asks_for_a_window(void **state)
+{
+    (void)state;
+    core.pending = core.vector = 0x41;
+    allow_interrupts(false);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.injections, 0);
+    assert_int_equal(core.acknowledged, 0);
+    assert_int_equal(fake_cpu.windows, 1);
+    allow_interrupts(true);
+    fake_cpu.interrupt_shadow = true;
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.injections, 0);
+    fake_cpu.interrupt_shadow = false;
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.injections, 1);
+    assert_int_equal(fake_cpu.windows, 0);
+}
+
+static void an_interrupt_that_vanishes_before_its_acknowledge_is_none(void **state)
+{
+    (void)state;
+    allow_interrupts(true);
+    core.pending = 0x41;
+    core.vector = -1;
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.acknowledged, 1);
+    assert_int_equal(core.injections, 0);
+}
+
+static void what_is_on_its_way_goes_first_and_once(void **state)
+{
+    const struct event again = {.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = 0x80, .length = 2};
+
+    (void)state;
+    allow_interrupts(true);
+    core.pending = core.vector = 0x41;
+    core.vcpu->event = again;
+    vcpu_note(core.vcpu, REQUEST_NMI);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_memory_equal(&fake_cpu.injected, &again, sizeof(again));
+    assert_int_equal(core.injections, 1);
+    assert_false(core.vcpu->event.valid);
+    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.acknowledged, 0);
+    assert_int_equal(fake_cpu.windows, 3);
+}
+
+static void hlt_goes_on_only_if_something_waits(void **state)
+{
+    (void)state;
+    allow_interrupts(true);
+    assert_false(vcpu_halt(core.vcpu));
+    assert_int_equal(core.vcpu->activity, VCPU_HALTED);
+    assert_false(vcpu_serve_requests(core.vcpu)); /* nothing: it sleeps on */
+    assert_int_equal(core.vcpu->activity, VCPU_HALTED);
+
+    core.vcpu->activity = VCPU_RUNNABLE;
+    core.pending = 0x41;
+    assert_true(vcpu_halt(core.vcpu));
+    assert_int_equal(core.vcpu->activity, VCPU_RUNNABLE);
+    allow_interrupts(false);
+    assert_false(vcpu_halt(core.vcpu)); /* masked by RFLAGS.IF */
+    core.vcpu->nmis = 1;
+    assert_true(vcpu_wakes(core.vcpu));
+    core.vcpu->nmis = 0;
+    core.vcpu->event.valid = true;
+    assert_true(vcpu_wakes(core.vcpu));
+    core.vcpu->event.valid = false;
+    core.pending = INTERRUPT_EXTERNAL;
+    assert_false(vcpu_wakes(core.vcpu));
+    allow_interrupts(true);
+    assert_true(vcpu_wakes(core.vcpu));
+}
+
+static void interrupts_and_nmis_wake_from_hlt(void **state)
+{
+    (void)state;
+    core.vcpu->activity = VCPU_HALTED;
+    vcpu_note(core.vcpu, REQUEST_NMI);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.vcpu->activity, VCPU_RUNNABLE);
+    assert_int_equal(fake_cpu.injected.type, EVENT_NMI);
+
+    core.vcpu->activity = VCPU_HALTED;
+    allow_interrupts(true);
+    core.pending = core.vector = 0;
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(fake_cpu.injected.type, EVENT_INTERRUPT);
+    assert_int_equal(fake_cpu.injected.vector, 0);
+}
+
+static void stop_and_yield_leave_the_run_loop_and_lose_nothing(void **state)
+{
+    (void)state;
+    vcpu_note(core.vcpu, REQUEST_YIELD | REQUEST_NMI | REQUEST_FLUSH);
+    assert_false(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.vcpu->requests, REQUEST_NMI | REQUEST_FLUSH); /* a yield is over with it */
+    assert_int_equal(core.flushes, 0);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.flushes, 1);
+    assert_int_equal(core.vcpu->requests, 0);
+
+    vcpu_note(core.vcpu, REQUEST_STOP | REQUEST_YIELD);
+    assert_false(vcpu_serve_requests(core.vcpu));
+    assert_false(vcpu_serve_requests(core.vcpu)); /* a stop stays */
+    assert_int_equal(core.vcpu->requests, REQUEST_STOP);
+}
+
+static void init_resets_the_boot_processor_which_runs_on(void **state)
+{
+    (void)state;
+    core.vcpu->event.valid = true;
+    core.vcpu->nmis = 2;
+    core.vcpu->activity = VCPU_HALTED;
+    vcpu_note(core.vcpu, REQUEST_INIT);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.vcpu_resets, 1);
+    assert_int_equal(core.controller_resets, 1);
+    assert_true(core.init);
+    assert_int_equal(core.injections, 0);
+    assert_int_equal(core.vcpu->nmis, 0);
+}
+
+static void init_and_sipi_start_another_processor(void **state)
+{
+    struct vcpu *second = &core.vcpus[1];
+
+    (void)state;
+    vcpu_note(second, REQUEST_INIT);
+    assert_false(vcpu_serve_requests(second));
+    assert_int_equal(second->activity, VCPU_WAIT_FOR_SIPI);
+    vcpu_note(second, REQUEST_NMI); /* not a reason to run */
+    assert_false(vcpu_serve_requests(second));
+
+    second->sipi_vector = 0x9a;
+    vcpu_note(second, REQUEST_SIPI);
+    assert_true(vcpu_serve_requests(second));
+    assert_int_equal(second->activity, VCPU_RUNNABLE);
+    assert_int_equal(vcpu_get(second, REG_RIP), 0);
+    assert_int_equal(vcpu_get_segment(second, SEG_CS).selector, 0x9a00);
+    assert_int_equal(vcpu_get_segment(second, SEG_CS).base, 0x9a000);
+    assert_int_equal(vcpu_get_segment(second, SEG_CS).limit, 0xffff);
+}
+
+static void both_in_one_go_are_init_first(void **state)
+{
+    struct vcpu *second = &core.vcpus[1];
+
+    (void)state;
+    second->sipi_vector = 0x10;
+    vcpu_note(second, REQUEST_SIPI | REQUEST_INIT);
+    assert_true(vcpu_serve_requests(second));
+    assert_int_equal(vcpu_get_segment(second, SEG_CS).base, 0x10000);
+}
+
+static void sipi_does_nothing_to_a_processor_that_does_not_wait_for_it(void **state)
+{
+    (void)state;
+    vcpu_set(core.vcpu, REG_RIP, 0x7777);
+    core.vcpu->sipi_vector = 0x10;
+    vcpu_note(core.vcpu, REQUEST_SIPI);
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(vcpu_get(core.vcpu, REG_RIP), 0x7777);
+    core.vcpu->activity = VCPU_OFF;
+    vcpu_note(core.vcpu, REQUEST_SIPI);
+    assert_false(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(vcpu_get(core.vcpu, REG_RIP), 0x7777);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, core_setup, core_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(two_exceptions_become_a_double_fault_as_the_table_says),
+        TEST(only_exceptions_on_their_way_combine),
+        TEST(a_third_fault_ends_the_vm),
+        TEST(a_page_fault_sets_cr2_and_a_debug_exception_dr6),
+        TEST(gp_has_error_code_zero_and_ud_none),
+        TEST(an_nmi_goes_before_an_interrupt),
+        TEST(a_blocked_nmi_waits_for_its_window_while_interrupts_go),
+        TEST(at_most_two_nmis_wait),
+        TEST(an_interrupt_that_may_not_enter_asks_for_a_window),
+        TEST(an_interrupt_that_vanishes_before_its_acknowledge_is_none),
+        TEST(what_is_on_its_way_goes_first_and_once),
+        TEST(hlt_goes_on_only_if_something_waits),
+        TEST(interrupts_and_nmis_wake_from_hlt),
+        TEST(stop_and_yield_leave_the_run_loop_and_lose_nothing),
+        TEST(init_resets_the_boot_processor_which_runs_on),
+        TEST(init_and_sipi_start_another_processor),
+        TEST(both_in_one_go_are_init_first),
+        TEST(sipi_does_nothing_to_a_processor_that_does_not_wait_for_it),
+    };
+    return cmocka_run_group_tests_name("event", tests, NULL, NULL);
+}

@@ -15,6 +15,35 @@ uint64_t cr4_offered(const struct cpuid_limits *limits)
     return bits;
 }
 
+enum { EBX = 1, ECX, EDX };
+
+/* clang-format off */
+static const struct {
+    uint64_t cr4;
+    uint8_t leaf, reg, bit;
+} shown_by[] = {
+    {CR4_VME | CR4_PVI, 1, EDX, 1}, {CR4_TSD, 1, EDX, 4},          {CR4_DE, 1, EDX, 2},     {CR4_PSE, 1, EDX, 3},
+    {CR4_PAE, 1, EDX, 6},           {CR4_MCE, 1, EDX, 7},          {CR4_PGE, 1, EDX, 13},   {CR4_PCE, 1, EDX, 5},
+    {CR4_OSFXSR, 1, EDX, 24},       {CR4_OSXMMEXCPT, 1, EDX, 25},  {CR4_PCIDE, 1, ECX, 17}, {CR4_OSXSAVE, 1, ECX, 26},
+    {CR4_FSGSBASE, 7, EBX, 0},      {CR4_SMEP, 7, EBX, 7},         {CR4_SMAP, 7, EBX, 20},  {CR4_UMIP, 7, ECX, 2},
+    {CR4_PKE, 7, ECX, 3},           {CR4_LA57, 7, ECX, 16},
+};
+/* clang-format on */
+
+uint64_t cr4_shown(struct vcpu *vcpu)
+{
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(shown_by); i++) {
+        const struct cpuid_regs *regs = cpuid_lookup(vcpu, shown_by[i].leaf, 0);
+        const uint32_t all[] = {regs->eax, regs->ebx, regs->ecx, regs->edx};
+
+        if (all[shown_by[i].reg] >> shown_by[i].bit & 1)
+            bits |= shown_by[i].cr4;
+    }
+    return bits;
+}
+
 static bool in_64_bit_code(struct vcpu *vcpu)
 {
     return (vcpu_get(vcpu, REG_EFER) & EFER_LMA) && (vcpu_get_segment(vcpu, SEG_CS).attributes & SEG_L);

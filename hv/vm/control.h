@@ -8,6 +8,9 @@
  * add. */
 uint64_t cr4_offered(const struct cpuid_limits *limits);
 
+/* Likewise under what CPUID shows the vCPU: all others are reserved. */
+uint64_t cr4_shown(struct vcpu *vcpu);
+
 /* Whether MOV to CR0 or CR4 of this value is legal now; #GP otherwise. `allowed`: bits of CR4 that may be 1.
  */
 bool cr0_valid(struct vcpu *vcpu, uint64_t value);

@@ -148,14 +148,14 @@ static bool take_address_32(struct decoder *d)
     return d->mod == 0 || take(d, d->mod == 1 ? 1 : 4, &in->displacement);
 }
 
-static bool take_modrm(struct decoder *d)
+static bool take_modrm(struct decoder *d, bool registers)
 {
     uint8_t byte;
 
     if (!take_byte(d, &byte))
         return false;
     d->has_modrm = true;
-    d->mod = byte >> 6;
+    d->mod = registers ? 3 : byte >> 6;
     d->reg = (byte >> 3 & 7) | (d->rex & REX_R ? 8 : 0);
     d->rm = (byte & 7) | (d->rex & REX_B ? 8 : 0);
     if (d->mod == 3)
@@ -165,7 +165,7 @@ static bool take_modrm(struct decoder *d)
 
 static bool wants_modrm(unsigned form)
 {
-    return form >= E_b && form <= S_w;
+    return form >= E_b && form <= C_y;
 }
 
 static void set_address_size(struct decoder *d)
@@ -205,8 +205,9 @@ static struct operand rm_operand(const struct decoder *d, unsigned size)
 /* Size in bytes of what a form names. */
 static unsigned form_size(const struct decoder *d, unsigned form)
 {
-    static const uint8_t fixed[] = {[E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2,
-                                    [S_o] = 2, [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0};
+    static const uint8_t fixed[] = {
+        [E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2, [M_p] = 0,
+        [S_o] = 2, [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0, [I_p] = 0};
 
     if (form == E_s)
         return d->mod == 3 ? d->in->operand_size : 2;
@@ -214,6 +215,8 @@ static unsigned form_size(const struct decoder *d, unsigned form)
         return MIN(4, d->in->operand_size);
     if (form == M_y || form == G_y)
         return d->rex & REX_W ? 8 : 4;
+    if (form == R_y || form == C_y)
+        return d->bits == 64 ? 8 : 4;
     if (form == M_q)
         return d->rex & REX_W ? 16 : 8;
     return fixed[form] ? fixed[form] : d->in->operand_size;
@@ -247,6 +250,9 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case G_y:
         *operand = register_operand(d, d->reg, size);
         return true;
+    case C_y:
+        *operand = (struct operand){OPERAND_CONTROL, d->reg, size};
+        return true;
     case S_w:
         *operand = (struct operand){OPERAND_SEGMENT, d->reg & 7, 2};
         return true;
@@ -269,6 +275,8 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case O_v:
         *operand = (struct operand){OPERAND_MEMORY, 0, size};
         return take(d, d->in->address_size, &d->in->displacement);
+    case I_p:
+        return take(d, size, &d->in->displacement) && take(d, 2, &d->in->displacement);
     case I_b:
     case I_z:
     case I_v:
@@ -283,7 +291,7 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
 
 static bool memory_only(unsigned form)
 {
-    return form >= M_b && form <= M_q;
+    return form >= M_b && form <= M_p;
 }
 
 /* What the prefixes and the mode say against this row. */
@@ -291,7 +299,7 @@ static enum decode_result check_row(const struct decoder *d, const struct opcode
 {
     bool rep = d->in->rep || d->in->repne;
 
-    if (row->operation == OP_NONE)
+    if (row->operation == OP_NONE || (row->flags & ROW_GROUP_RM))
         return DECODE_UNKNOWN;
     if (d->has_modrm && d->mod == 3 && (memory_only(row->to) || memory_only(row->from)))
         return DECODE_UNKNOWN;
@@ -305,6 +313,11 @@ static enum decode_result check_row(const struct decoder *d, const struct opcode
     return DECODE_OK;
 }
 
+static bool is_control(const struct operand *operand)
+{
+    return operand->index <= 8 && (BIT(operand->index) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8)));
+}
+
 /* Encodings that the opcode maps allow and the instructions' descriptions forbid. */
 static bool is_valid(const struct decoder *d, const struct opcode_row *row)
 {
@@ -314,6 +327,8 @@ static bool is_valid(const struct decoder *d, const struct opcode_row *row)
         (in->from.kind == OPERAND_SEGMENT && in->from.index > SEG_GS))
         return false;
     if (in->operation == OP_LOAD_SEGMENT && in->to.index == SEG_CS)
+        return false;
+    if (in->operation == OP_MOV_CONTROL && !is_control(in->to.kind == OPERAND_CONTROL ? &in->to : &in->from))
         return false;
     return !in->lock || ((row->flags & ROW_LOCK) && in->to.kind == OPERAND_MEMORY);
 }
@@ -350,10 +365,12 @@ enum decode_result decode(const uint8_t *bytes, unsigned available, unsigned bit
     set_address_size(&d);
     row = decode_row(d.map, out->opcode);
     if (row->flags & ROW_GROUP || wants_modrm(row->to) || wants_modrm(row->from)) {
-        if (!take_modrm(&d))
+        if (!take_modrm(&d, row->flags & ROW_MOD_3))
             return DECODE_MORE;
         if (row->flags & ROW_GROUP)
             row = decode_group(row->operation, d.reg);
+        if (row->flags & ROW_GROUP_RM && d.mod == 3)
+            row = decode_group(row->operation, d.rm);
     }
     result = check_row(&d, row);
     if (result != DECODE_OK)

@@ -57,6 +57,8 @@ enum operation {
     OP_INS,
     OP_OUTS,
     OP_FLUSH, /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
+    OP_MOV_CONTROL,
+    OP_LEAVES, /* leaves the guest by itself, and is done when it does: only its length is of interest */
     OP_COUNT
 };
 
@@ -67,6 +69,7 @@ enum operand_kind {
     OPERAND_MEMORY,
     OPERAND_IMMEDIATE,
     OPERAND_SEGMENT, /* selector of segment register `index` */
+    OPERAND_CONTROL, /* control register `index` */
 };
 
 struct operand {
@@ -111,10 +114,13 @@ enum operand_form {
     M_v,
     M_y, /* 4 bytes, 8 with REX.W */
     M_q, /* 8 bytes, 16 with REX.W */
+    M_p, /* a far pointer: its selector is not counted in the operand */
     G_b, /* ModRM reg */
     G_v,
     G_y,
     S_w, /* ModRM reg: segment register */
+    R_y, /* ModRM rm: register of 4 bytes, 8 in 64-bit code */
+    C_y, /* ModRM reg: control register */
     S_o, /* segment register in the opcode */
     A_b, /* AL, rAX */
     A_v,
@@ -127,19 +133,22 @@ enum operand_form {
     I_z,
     I_v,
     I_1,
+    I_p, /* far pointer */
 };
 
-#define ROW_LOCK    BIT(0) /* takes LOCK when its destination is memory */
-#define ROW_BYTE    BIT(1) /* operand size is one byte though no operand says so */
-#define ROW_D64     BIT(2) /* operand size defaults to 64 bits in 64-bit code */
-#define ROW_NOT_64  BIT(3)
-#define ROW_ONLY_64 BIT(4)
-#define ROW_GROUP   BIT(5) /* `operation` numbers a group */
-#define ROW_PLAIN   BIT(6) /* with 66, F2 or F3 it is another instruction */
-#define ROW_IMM_B   BIT(7) /* an immediate byte or z besides both operands */
-#define ROW_IMM_Z   BIT(8)
-#define ROW_66      BIT(9)  /* wants 66 and neither F2 nor F3 */
-#define ROW_NO_REP  BIT(10) /* with F2 or F3 it is another instruction */
+#define ROW_LOCK     BIT(0) /* takes LOCK when its destination is memory */
+#define ROW_BYTE     BIT(1) /* operand size is one byte though no operand says so */
+#define ROW_D64      BIT(2) /* operand size defaults to 64 bits in 64-bit code */
+#define ROW_NOT_64   BIT(3)
+#define ROW_ONLY_64  BIT(4)
+#define ROW_GROUP    BIT(5) /* `operation` numbers a group, by ModRM reg */
+#define ROW_PLAIN    BIT(6) /* with 66, F2 or F3 it is another instruction */
+#define ROW_IMM_B    BIT(7) /* an immediate byte or z besides both operands */
+#define ROW_IMM_Z    BIT(8)
+#define ROW_66       BIT(9)  /* wants 66 and neither F2 nor F3 */
+#define ROW_NO_REP   BIT(10) /* with F2 or F3 it is another instruction */
+#define ROW_GROUP_RM BIT(11) /* `operation` numbers a group, by ModRM rm of registers */
+#define ROW_MOD_3    BIT(12) /* ModRM names registers, whatever its mod */
 
 struct opcode_row {
     uint8_t operation, to, from;

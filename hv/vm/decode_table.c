@@ -17,6 +17,9 @@ enum group {
     GROUP_3_EV,
     GROUP_4,
     GROUP_5,
+    GROUP_7,
+    GROUP_7_XSETBV,
+    GROUP_7_VMMCALL,
     GROUP_8,
     GROUP_9,
     GROUP_11_EB,
@@ -100,6 +103,14 @@ static const struct opcode_row one_byte[256] = {
     [0xad] = {OP_LODS, NONE, NONE, 0},
     [0xae] = {OP_SCAS, NONE, NONE, ROW_BYTE},
     [0xaf] = {OP_SCAS, NONE, NONE, 0},
+    [0x9a] = {OP_LEAVES, NONE, I_p, ROW_NOT_64}, /* far calls and jumps, INT and IRET: to other tasks */
+    [0xcc] = {OP_LEAVES, NONE, NONE, 0},
+    [0xcd] = {OP_LEAVES, NONE, I_b, 0},
+    [0xce] = {OP_LEAVES, NONE, NONE, ROW_NOT_64},
+    [0xcf] = {OP_LEAVES, NONE, NONE, 0},
+    [0xea] = {OP_LEAVES, NONE, I_p, ROW_NOT_64},
+    [0xf1] = {OP_LEAVES, NONE, NONE, 0},
+    [0xf4] = {OP_LEAVES, NONE, NONE, 0}, /* HLT */
     ROWS_8(0xb0, OP_MOV, Z_b, I_b, 0),
     ROWS_8(0xb8, OP_MOV, Z_v, I_v, 0),
     GROUP(0xc0, GROUP_2_EB_IB),
@@ -117,6 +128,15 @@ static const struct opcode_row one_byte[256] = {
 };
 
 static const struct opcode_row two_byte[256] = {
+    GROUP(0x01, GROUP_7),
+    [0x08] = {OP_LEAVES, NONE, NONE, 0}, /* INVD, WBINVD, WRMSR, RDMSR, RDPMC, CPUID */
+    [0x09] = {OP_LEAVES, NONE, NONE, 0},
+    [0x20] = {OP_MOV_CONTROL, R_y, C_y, ROW_MOD_3},
+    [0x22] = {OP_MOV_CONTROL, C_y, R_y, ROW_MOD_3},
+    [0x30] = {OP_LEAVES, NONE, NONE, 0},
+    [0x32] = {OP_LEAVES, NONE, NONE, 0},
+    [0x33] = {OP_LEAVES, NONE, NONE, 0},
+    [0xa2] = {OP_LEAVES, NONE, NONE, 0},
     ROWS_16(0x40, OP_CMOV, G_v, E_v, 0),
     ROWS_16(0x90, OP_SET, E_b, NONE, 0),
     [0xa0] = {OP_PUSH,        NONE, S_o,  ROW_D64},
@@ -178,7 +198,12 @@ static const struct opcode_row groups[][8] = {
     [GROUP_3_EV]           = GROUP_3(E_v, I_z),
     [GROUP_4]              = {{OP_INC, E_b, NONE, ROW_LOCK}, {OP_DEC, E_b, NONE, ROW_LOCK}},
     [GROUP_5]              = {{OP_INC, E_v, NONE, ROW_LOCK}, {OP_DEC, E_v, NONE, ROW_LOCK},
+                              [3] = {OP_LEAVES, NONE, M_p, 0}, [5] = {OP_LEAVES, NONE, M_p, 0},
                               [6] = {OP_PUSH, NONE, E_v, ROW_D64}},
+    [GROUP_7]              = {[2] = {GROUP_7_XSETBV, NONE, NONE, ROW_GROUP_RM},
+                              [3] = {GROUP_7_VMMCALL, NONE, NONE, ROW_GROUP_RM}},
+    [GROUP_7_XSETBV]       = {[1] = {OP_LEAVES, NONE, NONE, ROW_PLAIN}},
+    [GROUP_7_VMMCALL]      = {[1] = {OP_LEAVES, NONE, NONE, 0}},
     [GROUP_8]              = {[4] = {OP_BT, E_v, I_b, 0}, {OP_BTS, E_v, I_b, ROW_LOCK},
                               {OP_BTR, E_v, I_b, ROW_LOCK}, {OP_BTC, E_v, I_b, ROW_LOCK}},
     [GROUP_9]              = {[1] = {OP_CMPXCHG8B, M_q, NONE, ROW_LOCK}},

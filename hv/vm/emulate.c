@@ -332,6 +332,21 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     return EMULATE_DONE;
 }
 
+unsigned emulate_length(struct vcpu *vcpu)
+{
+    struct code_state state;
+    struct cached *entry;
+    struct fault fault;
+
+    get_state(vcpu, &state);
+    entry = entry_for(vcpu->decode_cache, state.rip);
+    if (likely(is_same(entry, &state)))
+        return entry->in.length;
+    if (fetch(vcpu, state.rip, &vcpu->decode_cache->scratch, &fault) != OUTCOME_NEXT)
+        return 0;
+    return remember(vcpu, &state)->in.length;
+}
+
 unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15])
 {
     memcpy(bytes, vcpu->decode_cache->failed, INSTRUCTION_MOST);

@@ -16,6 +16,12 @@ enum emulate_result {
 #define EMULATE_NO_GPA UINT64_MAX
 enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa);
 
+/*
+ * The length of the instruction at RIP, for a processor that does not say it; 0 if its bytes cannot be read
+ * (any more), or are no instruction: it then has to run again.
+ */
+unsigned emulate_length(struct vcpu *vcpu);
+
 /* The bytes of the instruction that emulate() last failed on, for the crash line. Returns how many (0 to 15).
  */
 unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15]);

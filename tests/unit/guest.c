@@ -167,6 +167,12 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
     guest.fault = *fault;
 }
 
+void vcpu_cpuid_changed(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    guest.cpuid_changes++;
+}
+
 uint32_t vcpu_pkru(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -180,7 +186,7 @@ const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, ui
     (void)vcpu, (void)subleaf;
     regs = (struct cpuid_regs){0};
     if (leaf == 1)
-        regs.edx = guest.pse36 ? BIT(17) : 0;
+        regs.edx = guest.cpuid1_edx | (guest.pse36 ? BIT(17) : 0);
     else if (leaf == 0x80000001)
         regs.edx = guest.pages_1g ? BIT(26) : 0;
     else if (leaf == 0x80000008)

@@ -28,6 +28,8 @@ struct guest {
     uint32_t pkru;
     unsigned physical_bits;
     bool pse36, pages_1g;
+    uint32_t cpuid1_edx; /* what CPUID leaf 1 shows besides */
+    unsigned cpuid_changes;
 };
 
 extern struct guest guest;

@@ -21,7 +21,7 @@ static uint64_t random_bits(void)
 }
 
 /* The mnemonics of each operation. */
-static const ZydisMnemonic mnemonics[OP_COUNT][17] = {
+static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_ADD] = {ZYDIS_MNEMONIC_ADD},
     [OP_OR] = {ZYDIS_MNEMONIC_OR},
     [OP_ADC] = {ZYDIS_MNEMONIC_ADC},
@@ -77,6 +77,12 @@ static const ZydisMnemonic mnemonics[OP_COUNT][17] = {
     [OP_INS] = {ZYDIS_MNEMONIC_INSB, ZYDIS_MNEMONIC_INSW, ZYDIS_MNEMONIC_INSD},
     [OP_OUTS] = {ZYDIS_MNEMONIC_OUTSB, ZYDIS_MNEMONIC_OUTSW, ZYDIS_MNEMONIC_OUTSD},
     [OP_FLUSH] = {ZYDIS_MNEMONIC_CLFLUSH, ZYDIS_MNEMONIC_CLFLUSHOPT, ZYDIS_MNEMONIC_CLWB},
+    [OP_MOV_CONTROL] = {ZYDIS_MNEMONIC_MOV},
+    [OP_LEAVES] = {ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_CPUID, ZYDIS_MNEMONIC_RDMSR, ZYDIS_MNEMONIC_WRMSR,
+                   ZYDIS_MNEMONIC_RDPMC, ZYDIS_MNEMONIC_INVD, ZYDIS_MNEMONIC_WBINVD, ZYDIS_MNEMONIC_IRETD,
+                   ZYDIS_MNEMONIC_IRETQ, ZYDIS_MNEMONIC_XSETBV, ZYDIS_MNEMONIC_VMMCALL, ZYDIS_MNEMONIC_INT,
+                   ZYDIS_MNEMONIC_INT1, ZYDIS_MNEMONIC_INT3, ZYDIS_MNEMONIC_INTO, ZYDIS_MNEMONIC_IRET,
+                   ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_JMP},
 };
 
 struct zydis {
@@ -111,7 +117,7 @@ static _Noreturn void disagree(const char *what, const uint8_t *bytes, unsigned 
 
 static bool has_mnemonic(unsigned operation, ZydisMnemonic mnemonic)
 {
-    for (unsigned i = 0; i < 16 && mnemonics[operation][i]; i++)
+    for (unsigned i = 0; i < 19 && mnemonics[operation][i]; i++)
         if (mnemonics[operation][i] == mnemonic)
             return true;
     return false;
@@ -215,6 +221,9 @@ static const char *compare_registers(const struct instruction *in, const struct 
         if (ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_SEGMENT) {
             if (ours->kind != OPERAND_SEGMENT || ours->index != id)
                 return "segment register operand";
+        } else if (ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_CONTROL) {
+            if (ours->kind != OPERAND_CONTROL || ours->index != id)
+                return "control register operand";
         } else if (ours->kind != (high ? OPERAND_HIGH_BYTE : OPERAND_REGISTER)) {
             return "kind of register operand";
         } else if (ours->index != (high ? (unsigned)(reg - ZYDIS_REGISTER_AH)
@@ -239,11 +248,13 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
         return "mnemonic";
     if (in->length != z->in.length)
         return "length";
+    if (in->operation == OP_LEAVES)
+        return NULL;
     if (8u * in->address_size != z->in.address_width)
         return "address size";
     if (in->operation != OP_CMPXCHG8B && in->operation != OP_LOAD_SEGMENT && in->operation != OP_FLUSH &&
-        in->operation != OP_MOV && in->operation != OP_INS && in->operation != OP_OUTS &&
-        8u * in->operand_size != z->in.operand_width)
+        in->operation != OP_MOV && in->operation != OP_MOV_CONTROL && in->operation != OP_INS &&
+        in->operation != OP_OUTS && 8u * in->operand_size != z->in.operand_width)
         return "operand size";
     if (in->lock != !!(z->in.attributes & ZYDIS_ATTRIB_HAS_LOCK))
         return "lock";
@@ -260,7 +271,8 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
 /* What Zydis decodes as one of our instructions must be claimed, these encodings apart. */
 static bool may_be_unknown(const struct zydis *z)
 {
-    if (z->in.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+    if (z->in.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || z->in.mnemonic == ZYDIS_MNEMONIC_CALL ||
+        z->in.mnemonic == ZYDIS_MNEMONIC_JMP) /* near ones */
         return true;
     for (unsigned i = 0; i < z->in.operand_count; i++)
         if (z->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&

@@ -146,7 +146,8 @@ static bool has_odd_prefixes(const uint8_t *bytes)
 static bool is_left_out(unsigned operation)
 {
     return operation == OP_LOAD_SEGMENT || operation == OP_POP_SEGMENT || operation == OP_INS ||
-           operation == OP_OUTS || operation == OP_MOVBE;
+           operation == OP_OUTS || operation == OP_MOVBE || operation == OP_MOV_CONTROL ||
+           operation == OP_LEAVES;
 }
 
 static bool is_comparable(const struct instruction *in)

@@ -1,0 +1,61 @@
+/* MOV of control registers that the vendor has no masks for: CR4 and CR8. */
+#include "hv/vm/control.h"
+#include "hv/vm/emulation.h"
+
+static bool read_control(struct vcpu *vcpu, unsigned number, uint64_t *value)
+{
+    switch (number) {
+    case 4:
+        *value = vcpu_get(vcpu, REG_CR4);
+        return true;
+    case 8:
+        *value = vcpu->interrupts.get_tpr(vcpu->interrupts.state);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* EXC_NONE, or what the write raises. */
+static uint8_t write_control(struct vcpu *vcpu, unsigned number, uint64_t value)
+{
+    if (number == 8) {
+        if (value > 15)
+            return EXC_GP;
+        vcpu->interrupts.set_tpr(vcpu->interrupts.state, (unsigned)value);
+        return EXC_NONE;
+    }
+    if (!cr4_valid(vcpu, value, cr4_shown(vcpu)))
+        return EXC_GP;
+    vcpu_set(vcpu, REG_CR4, value);
+    vcpu_cpuid_changed(vcpu);
+    decode_cache_flush(vcpu);
+    return EXC_NONE;
+}
+
+enum outcome execute_move_control(struct emulation *e)
+{
+    const struct instruction *in = e->in;
+    uint64_t value;
+
+    e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
+    if (vcpu_cpl(e->vcpu) != 0)
+        return OUTCOME_FAULT;
+    if (in->from.kind == OPERAND_CONTROL) {
+        if (!read_control(e->vcpu, in->from.index, &value))
+            return OUTCOME_UNKNOWN;
+        register_set(e->vcpu, in->to.index, in->to.size, value);
+        return OUTCOME_NEXT;
+    }
+    if (in->to.index != 4 && in->to.index != 8)
+        return OUTCOME_UNKNOWN;
+    value = register_get(e->vcpu, in->from.index, in->from.size);
+    return write_control(e->vcpu, in->to.index, value) == EXC_NONE ? OUTCOME_NEXT : OUTCOME_FAULT;
+}
+
+/* What leaves the guest by itself is not emulated: its own exit does it. */
+enum outcome execute_nothing(struct emulation *e)
+{
+    (void)e;
+    return OUTCOME_UNKNOWN;
+}

@@ -151,21 +151,28 @@ static bool handle_vmcall(struct vcpu *vcpu)
 #define IO_SIZE(qualification) (((qualification)&7) + 1)
 #define IO_IN                  BIT(3)
 #define IO_STRING              BIT(4)
+#define DR7_ENABLED            0xff
 #define IO_PORT(qualification) ((uint16_t)((qualification) >> 16))
 
 static bool handle_io(struct vcpu *vcpu)
 {
-    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION), dr7;
+    uint16_t port = IO_PORT(qualification);
+    unsigned size = IO_SIZE(qualification);
 
     if (unlikely(qualification & IO_STRING)) {
         exit_emulate(vcpu, EMULATE_NO_GPA);
         return true;
     }
     if (qualification & IO_IN)
-        exit_in(vcpu, IO_PORT(qualification), IO_SIZE(qualification));
+        exit_in(vcpu, port, size);
     else
-        exit_out(vcpu, IO_PORT(qualification), IO_SIZE(qualification));
-    return next_instruction(vcpu);
+        exit_out(vcpu, port, size);
+    next_instruction(vcpu);
+    dr7 = vmread(VMCS_GUEST_DR7);
+    if (unlikely(dr7 & DR7_ENABLED))
+        exit_io_breakpoints(vcpu, dr7, port, size);
+    return true;
 }
 
 static bool handle_rdmsr(struct vcpu *vcpu)

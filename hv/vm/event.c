@@ -149,8 +149,8 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
         take_sipi(vcpu);
     if (requests & REQUEST_FLUSH)
         virt->flush(vcpu);
-    if ((requests & REQUEST_NMI) && vcpu->nmis < 2)
-        vcpu->nmis++;
+    if (requests & REQUEST_NMI) /* one is taken now if it can be, and one is latched behind it */
+        vcpu->nmis = (uint8_t)MIN(vcpu->nmis + 1u, virt->nmi_allowed(vcpu) ? 2u : 1u);
     if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu))
         vcpu->activity = VCPU_RUNNABLE;
     if (vcpu->activity != VCPU_RUNNABLE)

@@ -5,6 +5,7 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
+#include "hv/vm/native.h"
 #include "hv/vm/task_switch.h"
 #include "hv/vm/vm.h"
 
@@ -43,6 +44,25 @@ void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
 void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
     bus_write(&vcpu->vm->ports, port, size, vcpu->gpr[REG_RAX] & size_mask(size));
+}
+
+/* SDM, "Debug Registers": R/W 10 with CR4.DE is I/O; LEN 10 is eight bytes, which no port access has. */
+void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigned size)
+{
+    static const uint8_t lengths[4] = {1, 2, 8, 4};
+    uint64_t hits = 0;
+
+    if (!(vcpu_get(vcpu, REG_CR4) & CR4_DE))
+        return;
+    for (unsigned n = 0; n < 4; n++) {
+        unsigned kind = dr7 >> (16 + 4 * n) & 15, length = lengths[kind >> 2];
+        uint64_t first = ALIGN_DOWN(native_dr(n), length);
+
+        if ((dr7 >> (2 * n) & 3) && (kind & 3) == 2 && port < first + length && first < port + size)
+            hits |= BIT(n);
+    }
+    if (hits)
+        vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = hits});
 }
 
 bool exit_rdmsr(struct vcpu *vcpu)

@@ -141,3 +141,17 @@ void reset_segments(struct vcpu *vcpu)
     vcpu_set_segment(vcpu, SEG_GDTR, &table);
     vcpu_set_segment(vcpu, SEG_IDTR, &table);
 }
+
+uint64_t native_dr(unsigned number)
+{
+    switch (number) {
+    case 0:
+        return read_dr0();
+    case 1:
+        return read_dr1();
+    case 2:
+        return read_dr2();
+    default:
+        return read_dr3();
+    }
+}

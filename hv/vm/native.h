@@ -25,5 +25,8 @@ void native_put(struct vcpu *vcpu, const struct native_policy *policy);
 struct cpuid_limits;
 void native_limits(struct cpuid_limits *limits);
 
+/* DR0 to DR3 of the vCPU that is loaded on this core. */
+uint64_t native_dr(unsigned number);
+
 /* The segments after RESET (SDM, "Processor State After Reset"), through the vendor's set_segment. */
 void reset_segments(struct vcpu *vcpu);

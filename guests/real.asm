@@ -158,6 +158,7 @@ begin:
     mov   eax, cr0
     test  al, 1
     check z
+    lidt  [vectors]
     sidt  [table]
     equal word [table], 0x3ff
 
@@ -258,6 +259,9 @@ table:  db 1, 2, 3, 0
 resume: dw 0
 steps:  dw 0
 came:   db 0
+vectors:
+        dw 0x3ff
+        dd 0
 align 8
 gdt:    dq 0
         dq 0x00009b000000ffff

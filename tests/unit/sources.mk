@@ -52,3 +52,5 @@ core := tests/unit/core_fixture.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/gues
 sources_event := $(core) hv/vm/event.c
 sources_msr := $(core) hv/vm/msr.c
 sources_control := $(core) hv/vm/control.c
+sources_vm := $(core)
+sources_exit := $(core) hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c

@@ -138,7 +138,7 @@ static void a_blocked_nmi_waits_for_its_window_while_interrupts_go(void **state)
     assert_int_equal(fake_cpu.windows, 2);
 }
 
-static void at_most_two_nmis_wait(void **state)
+static void one_nmi_is_latched_while_another_is_served(void **state)
 {
     (void)state;
     fake_cpu.block_nmi = true;
@@ -146,7 +146,14 @@ static void at_most_two_nmis_wait(void **state)
         vcpu_note(core.vcpu, REQUEST_NMI);
         vcpu_serve_requests(core.vcpu);
     }
-    assert_int_equal(core.vcpu->nmis, 2);
+    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.injections, 0);
+    fake_cpu.block_nmi = false;
+    vcpu_note(core.vcpu, REQUEST_NMI); /* one to take now, one behind it */
+    vcpu_serve_requests(core.vcpu);
+    assert_int_equal(core.injections, 1);
+    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(fake_cpu.windows, 2);
 }
 
 static void an_interrupt_that_may_not_enter_asks_for_a_window(void **state)
@@ -331,7 +338,7 @@ int main(void)
         TEST(gp_has_error_code_zero_and_ud_none),
         TEST(an_nmi_goes_before_an_interrupt),
         TEST(a_blocked_nmi_waits_for_its_window_while_interrupts_go),
-        TEST(at_most_two_nmis_wait),
+        TEST(one_nmi_is_latched_while_another_is_served),
         TEST(an_interrupt_that_may_not_enter_asks_for_a_window),
         TEST(an_interrupt_that_vanishes_before_its_acknowledge_is_none),
         TEST(what_is_on_its_way_goes_first_and_once),

@@ -46,14 +46,16 @@ class Machine:
     cpus   emulated processors; all of Bochs's run in one thread of the host, so its speed is divided by them
     model  the emulator's name for its CPU model
     megs   memory in MiB
+    debugger  Bochs: its debugger's input and output are process.stdin and process.stdout
     ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
     """
 
     def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, ignore_bad_msrs=False,
-                 options=()):
+                 debugger=False, options=()):
         self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
         self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
         self.ignore_bad_msrs = ignore_bad_msrs
+        self.debugger = debugger
         self.options = list(options)
         self.log = ""
         self.seen = 0
@@ -74,10 +76,10 @@ class Machine:
         listener.settimeout(30)
         port = listener.getsockname()[1]
         command = self.bochs_command(image, port) if self.kind == "bochs" else self.qemu_command(image, port)
-        output = open(self.folder / "output.txt", "wb")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                        cwd=self.folder, start_new_session=True)
-        output.close()
+        with open(self.folder / "output.txt", "wb") as output:
+            streams = (subprocess.PIPE, subprocess.PIPE) if self.debugger else (subprocess.DEVNULL, output)
+            self.process = subprocess.Popen(command, stdin=streams[0], stdout=streams[1], stderr=subprocess.STDOUT,
+                                            cwd=self.folder, start_new_session=True)
         try:
             self.serial, _ = listener.accept()
         except TimeoutError:
@@ -165,6 +167,10 @@ class Machine:
         self.serial.setblocking(True)
         self.serial.sendall(text.encode("latin-1"))
         self.serial.setblocking(False)
+
+    def debugger_ready(self, wait):
+        """Whether Bochs's debugger has said something, with debugger=True."""
+        return bool(select.select([self.process.stdout], [], [], wait)[0])
 
     # What happened
 

@@ -5,6 +5,9 @@ import sys
 
 import registry
 import test_guests  # noqa: F401
+import test_input  # noqa: F401
+import test_linux  # noqa: F401
+import test_machine  # noqa: F401
 
 
 def main():

@@ -153,7 +153,7 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
         vcpu->nmis = (uint8_t)MIN(vcpu->nmis + 1u, virt->nmi_allowed(vcpu) ? 2u : 1u);
     if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu))
         vcpu->activity = VCPU_RUNNABLE;
-    if (vcpu->activity != VCPU_RUNNABLE)
+    if (vcpu->activity != VCPU_RUNNABLE || vcpu->vm->end != VM_RUNS)
         return false;
     choose_event(vcpu);
     return true;

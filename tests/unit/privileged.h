@@ -21,7 +21,8 @@ struct privileged {
 
 extern struct privileged privileged;
 
-/* A new machine, with every callback NULL and every register 0. */
+/* A new machine, with every callback NULL and every register 0. In the test itself: cmocka takes the signal
+ * between a set-up and its test. */
 void privileged_begin(void);
 
 /* Privileged instructions are errors again. */

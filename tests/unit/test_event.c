@@ -231,6 +231,22 @@ static void hlt_goes_on_only_if_something_waits(void **state)
     assert_true(vcpu_wakes(core.vcpu));
 }
 
+static void a_halt_for_good_is_said_once(void **state)
+{
+    (void)state;
+    core.vm.vcpu_count = 1;
+    vcpu_set(core.vcpu, REG_RIP, 0x7c05);
+    allow_interrupts(true);
+    assert_false(vcpu_halt(core.vcpu));
+    assert_string_equal(fake_log, "");
+    allow_interrupts(false);
+    assert_false(vcpu_halt(core.vcpu));
+    assert_non_null(strstr(fake_log, "vm one: halted with interrupts off before rip 0x7c05"));
+    fake_log[0] = 0;
+    assert_false(vcpu_halt(core.vcpu));
+    assert_string_equal(fake_log, "");
+}
+
 static void interrupts_and_nmis_wake_from_hlt(void **state)
 {
     (void)state;
@@ -265,19 +281,36 @@ static void stop_and_yield_leave_the_run_loop_and_lose_nothing(void **state)
     assert_int_equal(core.vcpu->requests, REQUEST_STOP);
 }
 
-static void init_resets_the_boot_processor_which_runs_on(void **state)
+static void init_of_the_bootstrap_processor_starts_the_machine_anew(void **state)
 {
     (void)state;
     core.vcpu->event.valid = true;
-    core.vcpu->nmis = 2;
-    core.vcpu->activity = VCPU_HALTED;
+    core.vcpu->nmis = 1;
     vcpu_note(core.vcpu, REQUEST_INIT);
-    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_false(vcpu_serve_requests(core.vcpu)); /* it does not enter the guest once more */
+    assert_int_equal(core.vm.end, VM_RESET);
+    for (unsigned i = 0; i < CORE_VCPUS; i++)
+        assert_int_equal(core.requested[i], REQUEST_STOP);
+    assert_int_equal(core.injections, 0);
+    assert_int_equal(core.vcpu->nmis, 0);
+}
+
+static void init_forgets_what_waited(void **state)
+{
+    struct vcpu *second = &core.vcpus[1];
+
+    (void)state;
+    second->event.valid = true;
+    second->nmis = 2;
+    second->activity = VCPU_HALTED;
+    vcpu_note(second, REQUEST_INIT);
+    assert_false(vcpu_serve_requests(second));
     assert_int_equal(core.vcpu_resets, 1);
     assert_int_equal(core.controller_resets, 1);
     assert_true(core.init);
-    assert_int_equal(core.injections, 0);
-    assert_int_equal(core.vcpu->nmis, 0);
+    assert_false(second->event.valid);
+    assert_int_equal(second->nmis, 0);
+    assert_int_equal(core.vm.end, VM_RUNS);
 }
 
 static void init_and_sipi_start_another_processor(void **state)
@@ -343,9 +376,11 @@ int main(void)
         TEST(an_interrupt_that_vanishes_before_its_acknowledge_is_none),
         TEST(what_is_on_its_way_goes_first_and_once),
         TEST(hlt_goes_on_only_if_something_waits),
+        TEST(a_halt_for_good_is_said_once),
         TEST(interrupts_and_nmis_wake_from_hlt),
         TEST(stop_and_yield_leave_the_run_loop_and_lose_nothing),
-        TEST(init_resets_the_boot_processor_which_runs_on),
+        TEST(init_of_the_bootstrap_processor_starts_the_machine_anew),
+        TEST(init_forgets_what_waited),
         TEST(init_and_sipi_start_another_processor),
         TEST(both_in_one_go_are_init_first),
         TEST(sipi_does_nothing_to_a_processor_that_does_not_wait_for_it),

@@ -85,14 +85,7 @@ static int setup(void **state)
         core.vcpu->gpr[i] = UINT64_C(0x1111111111111111) * i;
     core.vcpu->gpr[REG_RAX] = 0xaaaaaaaabbbbbbbb;
     instruction_length = 0;
-    privileged_begin();
     return 0;
-}
-
-static int teardown(void **state)
-{
-    privileged_end();
-    return core_teardown(state);
 }
 
 static void in_replaces_al_ax_or_all_of_rax(void **state)
@@ -206,6 +199,7 @@ static void cpuid_fills_four_registers_and_clears_their_upper_halves(void **stat
 static void xsetbv_reaches_the_cpu_only_if_legal(void **state)
 {
     (void)state;
+    privileged_begin();
     core.cpuid.eax = 7;
     core.vcpu->gpr[REG_RCX] = 0xffffffff00000000;
     core.vcpu->gpr[REG_RDX] = 0xffffffff00000000;
@@ -233,6 +227,7 @@ static void xsetbv_reaches_the_cpu_only_if_legal(void **state)
     core_set_cpl(3);
     assert_false(exit_xsetbv(core.vcpu));
     core_expect_exception(EXC_GP);
+    privileged_end();
     assert_int_equal(privileged.xsetbvs, 1);
     assert_int_equal(core.vcpu->xcr0, 3);
 }
@@ -429,7 +424,7 @@ static void whole_handlers_do_what_their_names_say(void **state)
     assert_string_equal(core.vm.reason, "triple fault at rip 0x7c00");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, core_teardown)
 
 int main(void)
 {

@@ -19,6 +19,7 @@
 #include "hv/vm/config.h"
 #include "hv/vm/life.h"
 #include "hv/vm/sched.h"
+#include "svm/ops.h"
 #include "vmx/ops.h"
 
 const struct virt_ops *virt;
@@ -75,7 +76,6 @@ static void start_machine(void)
     else
         log_line("clock: nothing here to measure the TSC by: 1 GHz is assumed, guests' time will be wrong");
     interrupts_handle(VECTOR_TIMER, timer_interrupt);
-    interrupts_handle(VECTOR_SERIAL, console_poll);
     host_apic_timer_init();
     log_line("interrupts: %s; %u processors, %u I/O APICs", host_apic_description(),
              MAX(machine.apic_count, 1u), machine.ioapic_count);
@@ -83,16 +83,19 @@ static void start_machine(void)
 
 static void choose_vendor(void)
 {
-    static const struct virt_ops *const vendors[] = {&vmx_ops};
+    static const struct virt_ops *const vendors[] = {&vmx_ops, &svm_ops};
 
     for (unsigned i = 0; i < ARRAY_LENGTH(vendors) && !virt; i++)
         if (vendors[i]->present())
             virt = vendors[i];
     if (!virt)
         stop_in_words(
-            "this CPU shows no VMX (CPUID.1:ECX[5]). Turn on \"Intel Virtualization Technology\" (VT-x) in "
-            "the firmware's set-up; in an emulator choose a CPU model that has it (Bochs: cpu: "
-            "model=corei7_skylake_x; QEMU with KVM: -cpu host, nesting on).");
+            "this CPU shows neither VMX (CPUID.1:ECX[5]) nor SVM (CPUID.80000001:ECX[2]). Turn on \"Intel "
+            "Virtualization Technology\" (VT-x) or \"SVM Mode\" in the firmware's set-up; in an emulator "
+            "choose "
+            "a CPU model that has it (Bochs: cpu: model=corei7_skylake_x or ryzen; QEMU: -cpu max, or with "
+            "KVM "
+            "-cpu host, nesting on).");
     if (!virt->preflight())
         stop_in_words("the CPU lacks what is named above.");
 }
@@ -100,7 +103,8 @@ static void choose_vendor(void)
 static void start_other_core(void)
 {
     host_apic_timer_init();
-    if (!virt->enable())
+    this_cpu()->runs_guests = virt->enable();
+    if (!this_cpu()->runs_guests)
         for (;;)
             interrupts_wait();
     sched_loop(vm_vcpu_stopped);
@@ -149,13 +153,14 @@ static void open_console(void)
 {
     struct serial *serial = config.console.port ? &serial_ports[config.console.port - 1] : NULL;
 
-    if (serial && serial_init(serial, config.console.baud)) {
-        console_init(serial);
-        interrupts_handle(VECTOR_SERIAL, console_poll);
-        if (!ioapic_route_isa(serial->irq, VECTOR_SERIAL, this_cpu()->apic_id))
-            log_line("console: no I/O APIC brings its interrupt: typing will not work");
-        serial_interrupts_on(serial);
+    if (serial && !serial_init(serial, config.console.baud)) {
+        log_line("console: no UART answers at COM%u: the log stays where it is, and nothing can be typed",
+                 config.console.port);
+        return;
     }
+    console_init(serial);
+    if (serial)
+        console_listen(serial);
 }
 
 static void audit_paging(void)
@@ -183,7 +188,8 @@ static void run(void)
 {
     stage(0x24);
     choose_vendor();
-    if (!virt->enable())
+    this_cpu()->runs_guests = virt->enable();
+    if (!this_cpu()->runs_guests)
         stop_in_words("hardware virtualization cannot be turned on on the boot core.");
     stage(0x25);
     smp_start(&info, start_other_core);
@@ -195,10 +201,10 @@ static void run(void)
     say_memory();
     stage(0x27);
     vm_all_off = all_off;
+    vm_hold();
     if (!launch_vms())
         log_line("no VM was started. See the lines above for what each one lacked.");
-    if (!vm_running())
-        all_off();
+    vm_release();
     sched_loop(vm_vcpu_stopped);
 }
 

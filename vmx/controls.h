@@ -101,7 +101,7 @@ struct writer;
     X(EXIT, 19, LOAD_PAT, "load IA32_PAT", NEEDED(NEHALEM), "Keel's memory types come back") \
     X(EXIT, 20, SAVE_EFER, "save IA32_EFER", NEEDED(NEHALEM), "the guest's EFER switches with it") \
     X(EXIT, 21, LOAD_EFER, "load IA32_EFER", NEEDED(NEHALEM), "Keel's EFER, with NXE, comes back") \
-    X(EXIT, 22, SAVE_PREEMPTION_TIMER, "save VMX-preemption timer value", OFF, "the timer is set before each entry") \
+    X(EXIT, 22, SAVE_PREEMPTION_TIMER, "save VMX-preemption timer value", OFF, "each run has the same bound") \
     X(EXIT, 23, CLEAR_BNDCFGS, "clear IA32_BNDCFGS", OFF, "guests have no MPX") \
     X(EXIT, 24, CONCEAL_VMX_FROM_PT, "conceal VMX from PT", OFF, "guests have no Intel PT") \
     X(EXIT, 25, CLEAR_RTIT_CTL, "clear IA32_RTIT_CTL", OFF, "guests have no Intel PT") \

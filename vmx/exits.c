@@ -107,14 +107,6 @@ static bool handle_exception(struct vcpu *vcpu)
     }
 }
 
-/* The bound of a run: what an emulator kept from exiting is taken as after every exit. */
-static bool handle_preemption_timer(struct vcpu *vcpu)
-{
-    (void)vcpu;
-    vmx_restart_bound();
-    return true;
-}
-
 static bool handle_task_switch(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
@@ -296,7 +288,7 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_EPT_MISCONFIGURATION] = handle_ept_misconfiguration,
     [VMX_REASON_INVEPT] = exit_undefined,
     [VMX_REASON_RDTSCP] = handle_unexpected,
-    [VMX_REASON_PREEMPTION_TIMER] = handle_preemption_timer,
+    [VMX_REASON_PREEMPTION_TIMER] = exit_ignored,
     [VMX_REASON_INVVPID] = exit_undefined,
     [VMX_REASON_WBINVD] = next_instruction,
     [VMX_REASON_XSETBV] = handle_xsetbv,

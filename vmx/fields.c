@@ -65,8 +65,6 @@ bool vmcs_field_exists(const struct vmcs_field *field, const struct vmx_capabili
     return false;
 }
 
-#define LINE_LENGTH 100
-
 void vmcs_print(const struct vmcs_reader *vmcs, const struct vmx_capabilities *cpu, enum vmcs_shown shown,
                 struct writer *out)
 {
@@ -75,16 +73,12 @@ void vmcs_print(const struct vmcs_reader *vmcs, const struct vmx_capabilities *c
     for (unsigned i = 0; i < vmcs_field_count; i++) {
         const struct vmcs_field *field = &vmcs_fields[i];
         char text[96];
-        size_t length;
 
         if (field->shown > shown || !vmcs_field_exists(field, cpu))
             continue;
-        length = format_text(text, sizeof(text), "%s 0x%lx", field->name,
-                             (unsigned long)vmcs->read(vmcs->context, field->encoding));
-        if (column && column + length + 2 > LINE_LENGTH)
-            print_to(out, "\n"), column = 0;
-        print_to(out, "%s%s", column ? "; " : "", text);
-        column += length + 2;
+        format_text(text, sizeof(text), "%s 0x%lx", field->name,
+                    (unsigned long)vmcs->read(vmcs->context, field->encoding));
+        print_item(out, &column, text);
     }
     print_to(out, "\n");
 }

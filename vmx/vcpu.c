@@ -55,11 +55,6 @@ static uint32_t run_bound(void)
     return (uint32_t)MAX(clock_hz() / RUN_BOUND_HZ >> vmx_preemption_shift(&vmx_cpu), 1);
 }
 
-void vmx_restart_bound(void)
-{
-    vmwrite(VMCS_PREEMPTION_TIMER, run_bound());
-}
-
 static void vmclear(struct vmx_vcpu *vmx)
 {
     __asm__ volatile("vmclear %0" : : "m"(vmx->vmcs) : "cc", "memory");
@@ -200,7 +195,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
     vmptrld(vmx);
     if (vmx->core < 0) {
         write_constant_fields(vcpu);
-        vmx_restart_bound();
+        vmwrite(VMCS_PREEMPTION_TIMER, run_bound()); /* not saved at exits: each entry begins with it */
     }
     if (vmx->core != (int)cpu->index) {
         write_core_fields(cpu);

@@ -72,9 +72,6 @@ void vmx_vcpu_load(struct vcpu *vcpu);
 void vmx_vcpu_put(struct vcpu *vcpu);
 void vmx_run(struct vcpu *vcpu);
 
-/* vcpu.c: lets the guest run for another bound of time. */
-void vmx_restart_bound(void);
-
 /* registers.c */
 uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg);
 void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);

@@ -1,6 +1,10 @@
 #include "hv/debug/console.h"
 
+#include "hv/host/apic.h"
 #include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+#include "hv/host/interrupts.h"
+#include "hv/host/log.h"
 #include "hv/host/timer.h"
 #include "hv/host/x86.h"
 #include "hv/lib/spinlock.h"
@@ -72,7 +76,7 @@ void console_attach(struct console_client *client)
     for (unsigned i = 0; i < CLIENTS; i++)
         if (!clients[i]) {
             clients[i] = client;
-            if (!focus)
+            if (!focus && !client->own)
                 focus = client;
             break;
         }
@@ -88,7 +92,8 @@ void console_detach(struct console_client *client)
     if (focus == client) {
         focus = NULL;
         for (unsigned i = 0; i < CLIENTS && !focus; i++)
-            focus = clients[i];
+            if (clients[i] && !clients[i]->own)
+                focus = clients[i];
     }
     spin_unlock(&input_lock);
 }
@@ -108,6 +113,10 @@ void console_vm_put(void *owner, uint8_t byte)
 {
     struct console_client *client = owner;
 
+    if (client->own) {
+        serial_put(client->own, byte);
+        return;
+    }
     spin_lock(&output_lock);
     if (client == focus) {
         put((char)byte);
@@ -140,16 +149,44 @@ static void try_again(struct timer *timer)
 
 static struct timer retry = {.expired = try_again};
 
+/* A port of a VM's own: bytes that the VM cannot take yet wait in `held`. Returns whether some wait. */
+static bool poll_own(struct console_client *client)
+{
+    for (;;) {
+        if (client->held < 0)
+            client->held = serial_get(client->own);
+        if (client->held < 0)
+            return false;
+        if (!client->input(client->vm, (uint8_t)client->held))
+            return true;
+        client->held = -1;
+    }
+}
+
+void console_listen(const struct serial *serial)
+{
+    interrupts_handle(VECTOR_SERIAL, console_poll);
+    if (!ioapic_route_isa(serial->irq, VECTOR_SERIAL, cpus[0]->apic_id))
+        log_line("console: no I/O APIC brings interrupt %u: typing at port 0x%x will not work", serial->irq,
+                 serial->port);
+    serial_interrupts_on(serial);
+}
+
 void console_poll(void)
 {
+    bool waiting = false;
+
     spin_lock(&input_lock);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (clients[i] && clients[i]->own)
+            waiting |= poll_own(clients[i]);
     collect();
     while (typed_count && focus && focus->input(focus->vm, typed[typed_first])) {
         typed_first = (typed_first + 1) % sizeof(typed);
         typed_count--;
         collect();
     }
-    if (typed_count && focus)
+    if (waiting || (typed_count && focus))
         timer_arm(&retry, clock_now() + clock_hz() / TRIES_A_SECOND);
     spin_unlock(&input_lock);
 }

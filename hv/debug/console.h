@@ -27,6 +27,8 @@ struct console_client {
     const char *name;
     char line[160]; /* what it said since its last line end, while another VM has the focus */
     unsigned length;
+    int held;                 /* a byte from its own port that it could not take yet, or -1 */
+    const struct serial *own; /* a port of its own; NULL: it shares the console */
     bool (*input)(struct vm *vm, uint8_t byte); /* false: the VM cannot take it now */
 };
 
@@ -35,6 +37,9 @@ void console_detach(struct console_client *client);
 
 /* One byte of a VM's output. `owner` is its console_client. */
 void console_vm_put(void *owner, uint8_t byte);
+
+/* Lets the port's interrupt bring typed bytes; said in a log line if the machine has no way for it. */
+void console_listen(const struct serial *port);
 
 /* Hands typed bytes that wait to the focused VM: from the serial interrupt, and when a VM has room again. */
 void console_poll(void);

@@ -7,9 +7,11 @@
 
 struct writer *const crash_writer = &console_writer;
 
-void crash_begin(const struct vm *vm)
+void crash_begin(struct vm *vm)
 {
-    log_line("vm %s: cannot go on:", vm->name);
+    if (!vm->said_crash)
+        log_line("vm %s: cannot go on:", vm->name);
+    vm->said_crash = true;
 }
 
 static void print_general(struct vcpu *vcpu)

@@ -6,8 +6,8 @@
 struct vm;
 struct vcpu;
 
-/* Begins a report about the VM on the console; what follows is printed to crash_writer. */
-void crash_begin(const struct vm *vm);
+/* Begins a report about the VM on the console, if none has begun; what follows is printed to crash_writer. */
+void crash_begin(struct vm *vm);
 extern struct writer *const crash_writer;
 
 /* The vCPU's registers and its control structure, by name. It must be loaded. */

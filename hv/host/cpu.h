@@ -31,6 +31,7 @@ struct cpu {
     unsigned index;
     uint32_t apic_id;
     bool online;
+    bool runs_guests; /* hardware virtualization is on */
     struct timer_queue timers;
     struct vcpu *current; /* the vCPU whose state is loaded on this core, or NULL */
     struct tss tss;

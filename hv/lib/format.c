@@ -281,3 +281,15 @@ size_t format_text(char *text, size_t size, const char *format, ...)
     va_end(arguments);
     return counted.whole;
 }
+
+#define LINE_LENGTH 100
+
+void print_item(struct writer *out, size_t *column, const char *item)
+{
+    size_t length = strlen(item);
+
+    if (*column && *column + length + 2 > LINE_LENGTH)
+        print_to(out, "\n"), *column = 0;
+    print_to(out, "%s%s", *column ? "; " : "", item);
+    *column += length + 2;
+}

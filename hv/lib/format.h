@@ -15,6 +15,9 @@ struct writer {
 void print_to(struct writer *out, const char *format, ...) PRINTF_LIKE(2, 3);
 void vprint_to(struct writer *out, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
 
+/* Prints one of many items, several on a line; `column` begins at 0. The caller ends the last line. */
+void print_item(struct writer *out, size_t *column, const char *item);
+
 /* A writer into memory: what does not fit is dropped; the text is always terminated. */
 struct text_buffer {
     struct writer writer;

@@ -1,4 +1,5 @@
-/* What the core asks of the machine that a VM is: devices/board.c answers, boot/main.c brings the two together. */
+/* What the core asks of the machine that a VM is: devices/board.c answers, boot/main.c brings the two
+ * together. */
 #pragma once
 
 #include "hv/lib/base.h"

@@ -94,9 +94,13 @@ static void take_init(struct vcpu *vcpu)
 {
     vcpu->event.valid = false;
     vcpu->nmis = 0;
+    if (vcpu->id == 0) { /* the bootstrap processor would run the firmware, which starts the machine anew */
+        vm_stop(vcpu->vm, VM_RESET, 0);
+        return;
+    }
     vcpu->interrupts.reset(vcpu->interrupts.state, true);
     virt->vcpu_reset(vcpu);
-    vcpu->activity = vcpu->id == 0 ? VCPU_RUNNABLE : VCPU_WAIT_FOR_SIPI;
+    vcpu->activity = VCPU_WAIT_FOR_SIPI;
 }
 
 /* SDM, "Multiple-Processor Initialization": execution starts at vector * 4096 in real mode. */

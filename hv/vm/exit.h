@@ -18,8 +18,8 @@ void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size);
 void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size);
 
 /*
- * After an IN or OUT that Keel did in the CPU's place, with RIP moved on: the trap of a breakpoint on the port, if the
- * guest has set one. `dr7` is the guest's; nothing is looked at while it enables no breakpoint.
+ * After an IN or OUT that Keel did in the CPU's place, with RIP moved on: the trap of a breakpoint on the
+ * port, if the guest has set one. `dr7` is the guest's; nothing is looked at while it enables no breakpoint.
  */
 void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigned size);
 

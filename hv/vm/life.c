@@ -184,11 +184,34 @@ static void zero_memory(struct vm *vm)
         memset(vm->memory.regions[i].host, 0, vm->memory.regions[i].size);
 }
 
+/* `serial = com2` and the like: a physical port for this VM alone. */
+static bool open_port(struct life *life)
+{
+    struct serial *port = &serial_ports[life->config->serial - SERIAL_COM2 + 1];
+
+    if (!serial_init(port, 115200)) {
+        log_line("vm %s: not started: no UART answers at COM%u", life->vm.name,
+                 life->config->serial - SERIAL_COM2 + 2);
+        return false;
+    }
+    life->console.own = port;
+    life->console.held = -1;
+    console_listen(port);
+    return true;
+}
+
 static bool create_board(struct life *life)
 {
     const struct serial_backend console = {console_vm_put, &life->console}, none = {0};
     struct vm *vm = &life->vm;
     const struct serial_backend *backend = life->config->serial == SERIAL_NONE ? &none : &console;
+    struct paging_audit audit = paging_audit(&vm->space);
+
+    if (audit.writable_and_executable)
+        panic("vm %s: %lu of %lu pages mapped for it are writable and executable", vm->name,
+              audit.writable_and_executable, audit.pages);
+    if (life->config->serial >= SERIAL_COM2 && !open_port(life))
+        return false;
 
     life->devices_size = life->board->size(life->config->vcpus);
     life->devices = host_allocate(life->devices_size);
@@ -292,27 +315,32 @@ static bool load(struct life *life)
     return true;
 }
 
-static unsigned nth_core(const struct config_vm *config, unsigned n)
+/* The cores that the VM may run on: those it names, or all; never one that could not turn virtualization on.
+ */
+static unsigned list_cores(const struct config_vm *config, unsigned cores[CPUS_MOST])
 {
-    unsigned allowed[CPUS_MOST], count = 0;
+    unsigned count = 0;
+    bool any = true;
 
-    for (unsigned i = 0; i < cpu_count && i < CONFIG_CPUS; i++)
-        if (config->cpus[i / 64] >> (i % 64) & 1)
-            allowed[count++] = i;
-    if (!count)
-        return n % cpu_count;
-    return allowed[n % count];
+    for (unsigned i = 0; i < CONFIG_CPUS / 64; i++)
+        any = any && !config->cpus[i];
+    for (unsigned i = 0; i < cpu_count; i++)
+        if (cpus[i]->runs_guests && (any || (i < CONFIG_CPUS && config->cpus[i / 64] >> (i % 64) & 1)))
+            cores[count++] = i;
+    return count;
 }
 
 static void start(struct life *life)
 {
     static unsigned next_core;
+    unsigned cores[CPUS_MOST], count = list_cores(life->config, cores);
     struct vm *vm = &life->vm;
 
     vm->end = VM_RUNS;
+    vm->said_crash = vm->said_halted = false;
     life->live = vm->vcpu_count;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        vm->vcpus[i]->core = nth_core(life->config, next_core++);
+        vm->vcpus[i]->core = cores[next_core++ % count];
     log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s",
              life->config->memory / MIB(1));
     for (unsigned i = 0; i < vm->vcpu_count; i++)
@@ -363,8 +391,15 @@ static bool create(struct life *life)
 
 bool vm_launch(const struct config_vm *config, const struct board_ops *board, unsigned id)
 {
-    struct life *life = host_allocate(sizeof(*life));
+    struct life *life;
+    unsigned cores[CPUS_MOST];
 
+    if (!list_cores(config, cores)) {
+        log_line("vm %s: not started: none of the cores that `cpus` names is there; the machine has 0 to %u",
+                 config->name, cpu_count - 1);
+        return false;
+    }
+    life = host_allocate(sizeof(*life));
     if (!life) {
         log_line("vm %s: not started: Keel has no memory left for it", config->name);
         return false;
@@ -379,14 +414,20 @@ bool vm_launch(const struct config_vm *config, const struct board_ops *board, un
         destroy(life);
         return false;
     }
-    __atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
+    vm_hold();
     start(life);
     return true;
 }
 
-unsigned vm_running(void)
+void vm_hold(void)
 {
-    return __atomic_load_n(&running, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
+}
+
+void vm_release(void)
+{
+    if (__atomic_sub_fetch(&running, 1, __ATOMIC_ACQ_REL) == 0)
+        vm_all_off();
 }
 
 /* One line for each way a VM can end. */
@@ -429,6 +470,5 @@ void vm_vcpu_stopped(struct vcpu *vcpu)
         return;
     }
     destroy(life);
-    if (__atomic_sub_fetch(&running, 1, __ATOMIC_ACQ_REL) == 0)
-        vm_all_off();
+    vm_release();
 }

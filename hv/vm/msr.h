@@ -1,4 +1,5 @@
-/* The MSRs of a vCPU: one table row is one device on its MSR bus. What the guest may touch natively is not here. */
+/* The MSRs of a vCPU: one table row is one device on its MSR bus. What the guest may touch natively is not
+ * here. */
 #pragma once
 
 #include "hv/lib/base.h"
@@ -37,5 +38,6 @@ bool msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 /* XSETBV: false means #GP. On success vcpu->xcr0 is set. */
 bool xcr0_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
 
-/* MSRs that a guest reads and writes without an exit; the vendor switches them with the vCPU. 0 ends the list. */
+/* MSRs that a guest reads and writes without an exit; the vendor switches them with the vCPU. 0 ends the
+ * list. */
 extern const uint32_t msr_native[];

@@ -12,7 +12,7 @@ void sched_add(struct vcpu *vcpu);
 void sched_kick(unsigned core);
 
 /*
- * The life of a core: runs its vCPUs in turn, sleeps when none has anything to do. `stopped` is called, with the vCPU
- * still loaded, when its VM has ended; the vCPU is no longer the core's then.
+ * The life of a core: runs its vCPUs in turn, sleeps when none has anything to do. `stopped` is called, with
+ * the vCPU still loaded, when its VM has ended; the vCPU is no longer the core's then.
  */
 _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu));

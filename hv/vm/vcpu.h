@@ -211,6 +211,7 @@ enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
 struct vcpu {
     uint64_t gpr[16];    /* RSP's slot is not used: vcpu_get(REG_RSP) */
     uint64_t host_stack; /* Keel's own, while the guest runs: the vendor's world switch keeps it here */
+    void *vendor;        /* the vendor's own state */
     uint64_t requests;
     struct vm *vm;
     unsigned id; /* in its VM; also its initial APIC id */
@@ -220,7 +221,6 @@ struct vcpu {
     uint8_t sipi_vector;
     unsigned core; /* the machine's core that runs it */
     struct vcpu *next_on_core;
-    void *vendor;           /* the vendor's own state */
     struct bus_range local; /* the vCPU's own range of memory, before the VM's bus: the local APIC's page */
     struct bus msr_bus;
     struct bus hypercall_bus;

@@ -41,7 +41,8 @@ struct vm {
     enum vm_end end;
     unsigned status;
     char reason[192]; /* the longest names an address twice and an instruction of 15 bytes */
-    bool said_halted; /* that it halted for good was said once */
+    bool said_crash;      /* a report about its end has begun */
+    bool said_halted;     /* that it halted for good was said once */
     void *board;          /* the devices, as devices/board.c keeps them */
     struct table nested;  /* second-level paging */
     unsigned nested_type; /* memory type of RAM in it */

@@ -3,6 +3,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/images"), str(ROOT / "tests/emulated")]
@@ -18,6 +19,10 @@ IMAGES = BUILD / "images"
 
 # What Keel and its VMs may take: emulated seconds are long with many processors.
 PATIENCE = 120
+
+
+# Tests run side by side: what they share is made once.
+making = threading.Lock()
 
 
 def vm(name="linux", **keys):
@@ -53,15 +58,17 @@ class Booted(Machine):
 
 def kernel(flavour, form):
     """The path of Debian's kernel: flavour `debian` or `cloud`, form `vmlinuz` or `vmlinux`."""
-    linux.fetch(flavour, BUILD / "linux")
+    with making:
+        linux.fetch(flavour, BUILD / "linux")
     return BUILD / "linux" / f"{flavour}-{form}"
 
 
 def ramdisk():
     path = BUILD / "linux/initrd.gz"
     sources = [pathlib.Path(initramfs.__file__), pathlib.Path(initramfs.BUSYBOX)]
-    if not path.exists() or any(source.stat().st_mtime > path.stat().st_mtime for source in sources):
-        initramfs.build(path)
+    with making:
+        if not path.exists() or any(source.stat().st_mtime > path.stat().st_mtime for source in sources):
+            initramfs.build(path)
     return path
 
 

@@ -82,11 +82,28 @@ def vmlinux(bzimage):
 
 
 def current_package(name):
-    listing = subprocess.run(["apt-cache", "depends", name], stdout=subprocess.PIPE, text=True, check=True).stdout
-    found = re.search(r"Depends: (linux-image-[0-9]\S*)", listing)
-    if not found:
-        sys.exit(f"{name}: apt knows no such package; run apt-get update, or give KERNEL=file")
-    return found.group(1)
+    listing = subprocess.run(["apt-cache", "depends", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    found = re.search(r"Depends: (linux-image-[0-9]\S*)", listing.stdout)
+    return found and found.group(1)
+
+
+def download(name, folder):
+    """
+    Downloads the package that `name` depends on; returns its name and file. Lists of packages that are missing or too old
+    are fetched afresh, where this user may do that.
+    """
+    for last in (False, True):
+        package = current_package(name)
+        if package:
+            print(f"downloading {package}", file=sys.stderr)
+            done = subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, stderr=subprocess.PIPE, text=True)
+            if done.returncode == 0:
+                return package, next(folder.glob(f"{package}_*.deb"))
+        if not last:
+            as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+            subprocess.run([*as_root, "apt-get", "update", "-qq"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    reason = done.stderr.strip() if package else "apt does not know the package"
+    sys.exit(f"{name} could not be downloaded: {reason}. Run apt-get update as root, or give KERNEL=file")
 
 
 def fetch(flavour, folder):
@@ -94,11 +111,8 @@ def fetch(flavour, folder):
     folder = pathlib.Path(folder)
     packed, elf = folder / f"{flavour}-vmlinuz", folder / f"{flavour}-vmlinux"
     if not packed.exists():
-        package = current_package(FLAVOURS[flavour])
         folder.mkdir(parents=True, exist_ok=True)
-        print(f"downloading {package}", file=sys.stderr)
-        subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True, stderr=subprocess.DEVNULL)
-        (archive,) = folder.glob(f"{package}_*.deb")
+        package, archive = download(FLAVOURS[flavour], folder)
         contents = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
         member = f"./boot/vmlinuz-{package.removeprefix('linux-image-')}"
         image = subprocess.run(["tar", "-xO", member], stdin=contents.stdout, stdout=subprocess.PIPE, check=True).stdout

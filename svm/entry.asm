@@ -1,0 +1,100 @@
+; The world switch. VMRUN switches what the VMCB's save area begins with, and RAX and RSP; VMLOAD and VMSAVE the rest of
+; it, which is the machine's GS base and TR too. General registers change hands here, and what neither touches (x87 and
+; SSE state, DR0-3, TSC_AUX) stays the guest's until another vCPU is loaded.
+;
+; RSP points behind vcpu->gpr at VMRUN and comes back so: the guest's registers are pushed straight into their places.
+; Until STGI the global interrupt flag is off and nothing can use that stack.
+bits 64
+default rel
+
+; struct vcpu, struct svm_vcpu, union vmcb (checked by static assertions in svm/vcpu.c)
+%define VCPU_HOST_STACK 128
+%define VCPU_VENDOR     136
+%define SVM_VMCB        0
+%define SVM_PHYSICAL    8
+%define SVM_HOST_STATE  16
+%define VMCB_RAX        0x5f8
+
+extern svm_handle_exit
+global svm_enter
+
+section .text
+
+; void svm_enter(struct vcpu *vcpu)
+align 16
+svm_enter:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    sub rsp, 8                          ; the call below finds the stack aligned
+    mov [rdi + VCPU_HOST_STACK], rsp
+    mov rbx, rdi
+
+.enter:                                 ; RBX = vcpu
+    mov rsi, [rbx + VCPU_VENDOR]
+    mov rdi, [rsi + SVM_VMCB]
+    mov rcx, [rbx]
+    mov rax, [rsi + SVM_PHYSICAL]
+    mov [rdi + VMCB_RAX], rcx
+    clgi
+    sti                                 ; interrupts of the machine leave the guest whatever its own flag
+    lea rsp, [rbx + 8]
+    pop rcx
+    pop rdx
+    pop rbx
+    lea rsp, [rsp + 8]
+    pop rbp
+    pop rsi
+    pop rdi
+    pop r8
+    pop r9
+    pop r10
+    pop r11
+    pop r12
+    pop r13
+    pop r14
+    pop r15
+    vmload
+    vmrun
+    vmsave
+    push r15
+    push r14
+    push r13
+    push r12
+    push r11
+    push r10
+    push r9
+    push r8
+    push rdi
+    push rsi
+    push rbp
+    sub rsp, 8
+    push rbx
+    push rdx
+    push rcx
+    lea rbx, [rsp - 8]
+    mov rsi, [rbx + VCPU_VENDOR]
+    mov rsp, [rbx + VCPU_HOST_STACK]
+    mov rdi, [rsi + SVM_VMCB]
+    mov rax, [rsi + SVM_HOST_STATE]
+    mov rcx, [rdi + VMCB_RAX]
+    mov [rbx], rcx
+    vmload
+    mov rdi, rbx
+    cli
+    stgi
+    call svm_handle_exit
+    test al, al
+    jnz .enter
+
+    add rsp, 8
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret

@@ -1,0 +1,142 @@
+/* What goes into the guest with the next VMRUN, and when: EVENTINJ, EXITINTINFO, windows for interrupts and
+ * NMIs. */
+#include "hv/host/apic.h"
+#include "hv/host/interrupts.h"
+#include "svm/exit_codes.h"
+#include "svm/svm.h"
+
+#define DR6_STEP      BIT(14)
+#define DR6_CAUSES    (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(15))
+
+/* Types of events are numbered as VMX does, but for software exceptions, which are exceptions here. */
+#define TYPE_SOFTWARE 4
+
+bool svm_interrupt_allowed(struct vcpu *vcpu)
+{
+    const union vmcb *vmcb = vmcb_of(vcpu);
+
+    return (vmcb->rflags & RFLAGS_IF) && !(vmcb->interrupt_shadow & VMCB_SHADOW);
+}
+
+static bool iret_is_done(const struct svm_vcpu *svm)
+{
+    return svm->nmi == NMI_RETURNING && svm->vmcb->rip != svm->iret_rip;
+}
+
+bool svm_nmi_allowed(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+
+    if (iret_is_done(svm))
+        svm->nmi = NMI_OPEN;
+    return svm->nmi == NMI_OPEN && !(svm->vmcb->interrupt_shadow & VMCB_SHADOW);
+}
+
+static void intercept_iret(union vmcb *vmcb, bool on)
+{
+    uint32_t bit = BIT(SVM_EXIT_IRET % 32);
+
+    vmcb->intercepts1 = on ? vmcb->intercepts1 | bit : vmcb->intercepts1 & ~bit;
+    vmcb_changed(vmcb, VMCB_CLEAN_INTERCEPTS);
+}
+
+void svm_begin_iret(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+
+    svm->nmi = NMI_RETURNING;
+    svm->iret_rip = svm->vmcb->rip;
+    intercept_iret(svm->vmcb, false);
+    vcpu_note(vcpu, REQUEST_EVENT);
+}
+
+/* APM, "Event Injection". */
+void svm_inject(struct vcpu *vcpu, const struct event *event)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+    union vmcb *vmcb = svm->vmcb;
+    unsigned type = event->type > EVENT_SOFT_INTERRUPT ? EVENT_EXCEPTION : event->type;
+
+    vmcb->event = VMCB_EVENT_VALID | (uint64_t)type << 8 | event->vector;
+    if (event->has_error && (vmcb->cr0 & CR0_PE)) /* real mode pushes no error codes */
+        vmcb->event |= VMCB_EVENT_ERROR | (uint64_t)event->error << 32;
+    vmcb->interrupt_shadow &= ~VMCB_SHADOW;
+    if (event->type == EVENT_NMI) {
+        svm->nmi = NMI_BLOCKED;
+        intercept_iret(vmcb, true);
+    }
+}
+
+/* Lets the guest run one instruction: the #DB behind it comes to Keel. */
+static void step(struct svm_vcpu *svm)
+{
+    svm->stepping = true;
+    svm->guest_tf = svm->vmcb->rflags & RFLAGS_TF;
+    svm->vmcb->rflags |= RFLAGS_TF;
+}
+
+bool svm_stop_stepping(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+    union vmcb *vmcb = svm->vmcb;
+
+    svm->stepping = false;
+    vcpu_note(vcpu, REQUEST_EVENT);
+    if (svm->guest_tf)
+        return false;
+    if (!iret_is_done(svm)) /* IRET has taken the flag from the stack: it is the guest's */
+        vmcb->rflags &= ~RFLAGS_TF;
+    if (vmcb->exit_code != SVM_EXIT_DB)
+        return false;
+    vmcb->dr6 &= ~DR6_STEP;
+    vmcb_changed(vmcb, VMCB_CLEAN_DEBUG);
+    return !(vmcb->dr6 & DR6_CAUSES);
+}
+
+/*
+ * An interrupt's window is a virtual interrupt that is intercepted before it is taken. For an NMI that has to
+ * wait: while another is served, IRET is intercepted; behind IRET, or in a shadow, one instruction is stepped
+ * over; and what this VMRUN injects is followed by an interrupt of this core, which exits at once.
+ */
+void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+    union vmcb *vmcb = svm->vmcb;
+    uint64_t control =
+        interrupt ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
+
+    if (control != vmcb->interrupt_control) {
+        vmcb->interrupt_control = control;
+        vmcb_changed(vmcb, VMCB_CLEAN_INTERRUPT);
+    }
+    if (likely(!nmi) || svm->nmi == NMI_BLOCKED)
+        return;
+    if (vmcb->event & VMCB_EVENT_VALID) {
+        vcpu_note(vcpu, REQUEST_EVENT);
+        host_apic_send(this_cpu()->apic_id, VECTOR_KICK);
+    } else {
+        step(svm);
+    }
+}
+
+/*
+ * Software interrupts and exceptions are not injected again: RIP is still at their instruction, which runs
+ * once more.
+ */
+void svm_take_back_delivery(struct vcpu *vcpu)
+{
+    uint64_t interrupted = vmcb_of(vcpu)->exit_interrupt;
+    unsigned type = VMCB_EVENT_TYPE(interrupted), vector = interrupted & 0xff;
+
+    if (likely(!(interrupted & VMCB_EVENT_VALID)) || type == TYPE_SOFTWARE ||
+        (type == EVENT_EXCEPTION && (vector == EXC_BP || vector == EXC_OF)))
+        return;
+    vcpu->event = (struct event){
+        .valid = true,
+        .type = type,
+        .vector = vector,
+        .has_error = interrupted & VMCB_EVENT_ERROR,
+        .error = interrupted & VMCB_EVENT_ERROR ? (uint32_t)(interrupted >> 32) : 0,
+    };
+    vcpu_note(vcpu, REQUEST_EVENT);
+}

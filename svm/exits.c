@@ -1,0 +1,270 @@
+/* The exit table: every exit code of the APM that an intercept in use can cause, and who serves it. */
+#include "hv/debug/crash.h"
+#include "hv/host/x86.h"
+#include "hv/vm/emulate.h"
+#include "hv/vm/exit.h"
+#include "hv/vm/task_switch.h"
+#include "svm/checks.h"
+#include "svm/exit_codes.h"
+#include "svm/svm.h"
+
+/* The CPU says where the next instruction is, or its length is found by decoding it. */
+static uint64_t next_rip(struct vcpu *vcpu)
+{
+    const union vmcb *vmcb = vmcb_of(vcpu);
+
+    return likely(vmcb->next_rip) ? vmcb->next_rip : vmcb->rip + emulate_length(vcpu);
+}
+
+/*
+ * The whole handler of what has nothing to do: INVD and WBINVD. Caches are the machine's and coherent with
+ * memory, so nothing need be written back and nothing may be dropped.
+ */
+static bool next_instruction(struct vcpu *vcpu)
+{
+    svm_advance_to(vcpu, next_rip(vcpu));
+    return true;
+}
+
+static bool handle_move_control(struct vcpu *vcpu)
+{
+    exit_emulate(vcpu, EMULATE_NO_GPA);
+    return true;
+}
+
+/* APM, "#DB (Debug)": the VMCB's DR6 and DR7 are already as its handler is to find them. */
+static bool handle_debug(struct vcpu *vcpu)
+{
+    svm_take_back_delivery(vcpu);
+    vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB});
+    return true;
+}
+
+static bool handle_alignment(struct vcpu *vcpu)
+{
+    svm_take_back_delivery(vcpu);
+    vcpu_raise(vcpu, &(struct fault){.vector = EXC_AC, .has_error = true});
+    return true;
+}
+
+static bool handle_machine_check(struct vcpu *vcpu)
+{
+    svm_take_back_delivery(vcpu);
+    __asm__ volatile("int $18");
+    return true;
+}
+
+static bool handle_iret(struct vcpu *vcpu)
+{
+    svm_begin_iret(vcpu);
+    return true;
+}
+
+static bool handle_cpuid(struct vcpu *vcpu)
+{
+    exit_cpuid(vcpu);
+    return next_instruction(vcpu);
+}
+
+static bool handle_hlt(struct vcpu *vcpu)
+{
+    next_instruction(vcpu);
+    return vcpu_halt(vcpu);
+}
+
+static bool handle_vmmcall(struct vcpu *vcpu)
+{
+    exit_hypercall(vcpu);
+    return next_instruction(vcpu);
+}
+
+static bool handle_msr(struct vcpu *vcpu)
+{
+    bool done = vmcb_of(vcpu)->exit_info1 ? exit_wrmsr(vcpu) : exit_rdmsr(vcpu);
+
+    return done ? next_instruction(vcpu) : true;
+}
+
+static bool handle_xsetbv(struct vcpu *vcpu)
+{
+    return exit_xsetbv(vcpu) ? next_instruction(vcpu) : true;
+}
+
+/* APM, "IOIO Intercept Information". */
+#define IO_IN         BIT(0)
+#define IO_STRING     BIT(2)
+#define IO_SIZE(info) ((unsigned)(info) >> 4 & 7)
+#define IO_PORT(info) ((uint16_t)((info) >> 16))
+
+static bool handle_io(struct vcpu *vcpu)
+{
+    const union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t info = vmcb->exit_info1;
+
+    if (unlikely(info & IO_STRING)) {
+        exit_emulate(vcpu, EMULATE_NO_GPA);
+        return true;
+    }
+    if (info & IO_IN)
+        exit_in(vcpu, IO_PORT(info), IO_SIZE(info));
+    else
+        exit_out(vcpu, IO_PORT(info), IO_SIZE(info));
+    svm_advance_to(vcpu, vmcb->exit_info2);
+    return true;
+}
+
+/* APM, "Task Switch Intercept Information"; one by an event says so in EXITINTINFO. */
+#define TASK_BY_IRET   BIT(36)
+#define TASK_BY_JMP    BIT(38)
+#define TASK_HAS_ERROR BIT(44)
+
+static bool handle_task_switch(struct vcpu *vcpu)
+{
+    const union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t info = vmcb->exit_info2;
+    struct task_switch request = {
+        .selector = (uint16_t)vmcb->exit_info1,
+        .source = info & TASK_BY_IRET                       ? TASK_SWITCH_IRET
+                  : info & TASK_BY_JMP                      ? TASK_SWITCH_JMP
+                  : vmcb->exit_interrupt & VMCB_EVENT_VALID ? TASK_SWITCH_GATE
+                                                            : TASK_SWITCH_CALL,
+    };
+
+    svm_take_back_delivery(vcpu);
+    if (!vcpu->event.valid)
+        request.length = (uint8_t)(next_rip(vcpu) - vmcb->rip);
+    if (request.source == TASK_SWITCH_IRET)
+        svm_of(vcpu)->nmi = NMI_OPEN;
+    exit_task_switch(vcpu, &request);
+    return true;
+}
+
+/* APM, "Nested versus Guest Page Faults, Fault Ordering". */
+#define NESTED_RESERVED BIT(3)
+#define NESTED_FETCH    BIT(4)
+#define NESTED_FINAL    BIT(32) /* of the operand's own address, not of a paging structure on the way */
+
+static bool handle_nested_fault(struct vcpu *vcpu)
+{
+    const union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t error = vmcb->exit_info1;
+    gpa_t gpa = vmcb->exit_info2;
+    bool operand = (error & (NESTED_FINAL | NESTED_FETCH)) == NESTED_FINAL;
+
+    if (unlikely(error & NESTED_RESERVED)) {
+        vm_crash(vcpu->vm, "reserved bits are set in the nested page tables at 0x%lx: a fault of Keel", gpa);
+        return true;
+    }
+    svm_take_back_delivery(vcpu);
+    exit_memory(vcpu, operand ? gpa : EMULATE_NO_GPA, gpa);
+    return true;
+}
+
+static bool handle_invalid(struct vcpu *vcpu)
+{
+    crash_begin(vcpu->vm);
+    print_to(crash_writer, "VMRUN failed: the CPU finds the VMCB's state invalid\n");
+    svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, crash_writer);
+    vm_crash(vcpu->vm, "VMRUN failed: invalid state in the VMCB");
+    return true;
+}
+
+static bool handle_unexpected(struct vcpu *vcpu)
+{
+    const union vmcb *vmcb = vmcb_of(vcpu);
+
+    vm_crash(vcpu->vm, "unexpected exit 0x%lx (%s), information 0x%lx and 0x%lx, at rip 0x%lx",
+             vmcb->exit_code, svm_exit_name(vmcb->exit_code), vmcb->exit_info1, vmcb->exit_info2, vmcb->rip);
+    return true;
+}
+
+typedef bool exit_handler(struct vcpu *vcpu);
+
+/*
+ * Indexed by exit code, which is also the number of the intercept's bit: what has a handler is intercepted.
+ * The interrupts, NMIs and INITs of the machine are still pending then and reach it as soon as GIF is set. A
+ * handler returns whether the vCPU may go on; work that came up meanwhile is in vcpu->requests.
+ */
+static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
+    [SVM_EXIT_CR4_READ] = handle_move_control,
+    [SVM_EXIT_CR8_READ] = handle_move_control,
+    [SVM_EXIT_CR4_WRITE] = handle_move_control,
+    [SVM_EXIT_CR8_WRITE] = handle_move_control,
+    /* An endless #DB or #AC delivery would keep the core from ever leaving the guest; #MC is the machine's.
+     */
+    [SVM_EXIT_DB] = handle_debug,
+    [SVM_EXIT_AC] = handle_alignment,
+    [SVM_EXIT_MC] = handle_machine_check,
+    [SVM_EXIT_INTR] = exit_ignored,
+    [SVM_EXIT_NMI] = exit_ignored,
+    [SVM_EXIT_INIT] = exit_ignored,
+    [SVM_EXIT_VINTR] = exit_window,
+    [SVM_EXIT_RDPMC] = exit_protection,
+    [SVM_EXIT_CPUID] = handle_cpuid,
+    [SVM_EXIT_RSM] = exit_undefined,
+    [SVM_EXIT_IRET] = handle_iret,
+    [SVM_EXIT_INVD] = next_instruction,
+    [SVM_EXIT_HLT] = handle_hlt,
+    [SVM_EXIT_INVLPGA] = exit_undefined,
+    [SVM_EXIT_IOIO] = handle_io,
+    [SVM_EXIT_MSR] = handle_msr,
+    [SVM_EXIT_TASK_SWITCH] = handle_task_switch,
+    [SVM_EXIT_SHUTDOWN] = exit_triple_fault,
+    [SVM_EXIT_VMRUN] = exit_undefined,
+    [SVM_EXIT_VMMCALL] = handle_vmmcall,
+    [SVM_EXIT_VMLOAD] = exit_undefined,
+    [SVM_EXIT_VMSAVE] = exit_undefined,
+    [SVM_EXIT_STGI] = exit_undefined,
+    [SVM_EXIT_CLGI] = exit_undefined,
+    [SVM_EXIT_SKINIT] = exit_undefined,
+    [SVM_EXIT_WBINVD] = next_instruction,
+    [SVM_EXIT_MONITOR] = exit_undefined,
+    [SVM_EXIT_MWAIT] = exit_undefined,
+    [SVM_EXIT_MWAIT_ARMED] = exit_undefined,
+    [SVM_EXIT_XSETBV] = handle_xsetbv,
+    [SVM_EXIT_RDPRU] = exit_undefined,
+    [SVM_EXIT_INVLPGB] = exit_undefined,
+    [SVM_EXIT_INVLPGB_ILLEGAL] = exit_undefined,
+    [SVM_EXIT_MCOMMIT] = exit_undefined,
+    [SVM_EXIT_TLBSYNC] = exit_undefined,
+};
+
+/* The few codes that are no intercept's. */
+static bool handle_other(struct vcpu *vcpu)
+{
+    switch ((int64_t)vmcb_of(vcpu)->exit_code) {
+    case SVM_EXIT_NPF:
+        return handle_nested_fault(vcpu);
+    case SVM_EXIT_INVALID:
+        return handle_invalid(vcpu);
+    default:
+        return handle_unexpected(vcpu);
+    }
+}
+
+void svm_set_intercepts(union vmcb *vmcb)
+{
+    for (unsigned code = 0; code < SVM_EXIT_COUNT; code++)
+        if (exit_handlers[code] && code != SVM_EXIT_IRET) /* that one only while the guest serves an NMI */
+            vmcb->bytes[code / 8] |= (uint8_t)(1 << code % 8);
+}
+
+bool svm_handle_exit(struct vcpu *vcpu)
+{
+    union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t code = vmcb->exit_code;
+    bool goes_on;
+
+    vmcb->clean = UINT32_MAX;
+    vmcb->tlb_control = 0;
+    vmcb->event = 0;
+    if (unlikely(svm_of(vcpu)->stepping) && svm_stop_stepping(vcpu))
+        goes_on = true;
+    else if (likely(code < SVM_EXIT_COUNT && exit_handlers[code]))
+        goes_on = exit_handlers[code](vcpu);
+    else
+        goes_on = handle_other(vcpu);
+    interrupts_poll(); /* the machine's interrupts that came meanwhile: an entry that exits at once costs more
+                        */
+    return goes_on && (likely(!vcpu->requests) || vcpu_serve_requests(vcpu));
+}

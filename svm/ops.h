@@ -1,0 +1,6 @@
+/* All that the rest of Keel knows of SVM. */
+#pragma once
+
+#include "hv/vm/virt.h"
+
+extern const struct virt_ops svm_ops;

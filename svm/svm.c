@@ -1,0 +1,173 @@
+/* SVM on and off: the vendor's table of operations. */
+#include "svm/svm.h"
+
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/lib/format.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/native.h"
+#include "hv/vm/nested.h"
+
+struct svm_capabilities svm_cpu;
+
+#define CPUID_SVM_LEAF 0x8000000a
+#define CPUID_SVM      2  /* Fn8000_0001 ECX */
+#define CPUID_PAGES_1G 26 /* and EDX */
+#define MSR_VM_CR      0xc0010114
+#define VM_CR_SVMDIS   BIT(4)
+#define MSR_HSAVE_PA   0xc0010117
+#define EFER_SVME_HOST BIT(12)
+
+static const struct {
+    uint8_t bit;
+    bool used;
+    const char *name;
+} features[] = {
+    {SVM_NESTED_PAGING, true, "nested paging"},
+    {SVM_LBR, true, "LBR virtualization"},
+    {SVM_NEXT_RIP, true, "next-RIP save"},
+    {SVM_VMCB_CLEAN, true, "VMCB clean bits"},
+    {SVM_FLUSH_ASID, true, "flush by ASID"},
+    {4, false, "TSC rate"},
+    {7, false, "decode assists"},
+    {10, false, "PAUSE filter"},
+    {13, false, "AVIC"},
+    {15, false, "virtual VMLOAD and VMSAVE"},
+    {16, false, "virtual GIF"},
+    {25, false, "virtual NMI"},
+};
+
+static bool present(void)
+{
+    return cpu_has(0x80000001, 0, 2, CPUID_SVM);
+}
+
+static void say_features(const char *what, bool used, uint32_t bits)
+{
+    struct text_buffer buffer;
+    char text[200];
+    size_t column = 0;
+
+    text_buffer_init(&buffer, text, sizeof(text));
+    for (unsigned i = 0; i < ARRAY_LENGTH(features); i++)
+        if (features[i].used == used && (bits >> features[i].bit & 1))
+            print_item(&buffer.writer, &column, features[i].name);
+    if (column)
+        log_line("SVM: %s: %s", what, text);
+}
+
+static bool preflight(void)
+{
+    uint32_t a, b, c, d, unused;
+
+    cpuid(CPUID_SVM_LEAF, 0, &a, &b, &c, &d);
+    svm_cpu = (struct svm_capabilities){.asids = b, .features = d, .revision = (uint8_t)a};
+    cpuid(0x80000008, 0, &a, &unused, &unused, &unused);
+    svm_cpu.physical_bits = (uint8_t)a;
+    svm_cpu.pages_1g = cpu_has(0x80000001, 0, 3, CPUID_PAGES_1G);
+    say_features("used", true, d);
+    say_features("not there, done without", true, ~d);
+    say_features("there, not used", false, d);
+    if (!svm_has(SVM_NESTED_PAGING))
+        log_line("SVM: this CPU has no nested paging (CPUID Fn8000_000A EDX bit 0): Keel needs one that has, "
+                 "as all "
+                 "have from AMD's family 10h on; in QEMU: -cpu EPYC,+svm,+npt");
+    if (b < 2)
+        log_line("SVM: this CPU has %u address-space identifiers (CPUID Fn8000_000A EBX), 2 are needed", b);
+    return svm_has(SVM_NESTED_PAGING) && b >= 2;
+}
+
+/* APM, "Enabling SVM". */
+static bool allow_svm(void)
+{
+    uint64_t vm_cr;
+
+    if (!rdmsr_safe(MSR_VM_CR, &vm_cr) || !(vm_cr & VM_CR_SVMDIS))
+        return true;
+    if (wrmsr_safe(MSR_VM_CR, vm_cr & ~VM_CR_SVMDIS) && !(rdmsr(MSR_VM_CR) & VM_CR_SVMDIS))
+        return true;
+    log_line("cpu %u: SVM is locked off: VM_CR is 0x%lx, bit 4 must be 0. Turn on \"SVM Mode\" (AMD-V, "
+             "virtualization) "
+             "in the firmware's set-up and switch the power off and on.",
+             this_cpu()->index, vm_cr);
+    return false;
+}
+
+/* A core's pages: where VMRUN keeps the host's state, and what VMLOAD brings back after it. */
+static bool enable(void)
+{
+    struct cpu *cpu = this_cpu();
+
+    if (!allow_svm())
+        return false;
+    if (!cpu->vendor)
+        cpu->vendor = host_allocate(2 * PAGE_SIZE);
+    if (!cpu->vendor) {
+        log_line("cpu %u: no memory for the host's state", cpu->index);
+        return false;
+    }
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME_HOST);
+    wrmsr(MSR_HSAVE_PA, virt_to_phys(cpu->vendor));
+    __asm__ volatile("vmsave %%rax" : : "a"(virt_to_phys(cpu->vendor) + PAGE_SIZE) : "memory");
+    log_line("cpu %u: SVM on, revision %u, %u ASIDs", cpu->index, svm_cpu.revision, svm_cpu.asids);
+    return true;
+}
+
+static void disable(void)
+{
+    __asm__ volatile("stgi" : : : "memory");
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME_HOST);
+}
+
+static bool vm_create(struct vm *vm)
+{
+    return nested_create(vm, &table_format_npt, svm_cpu.pages_1g ? 3 : 2, PAT_WB);
+}
+
+static void limits(struct cpuid_limits *out)
+{
+    native_limits(out);
+    out->rdtscp = true;
+    out->invpcid = true;
+    out->xsaves = cpu_has(0xd, 1, 0, 3);
+    out->waitpkg = false;
+    out->physical_bits = (uint8_t)MIN(svm_cpu.physical_bits, 48); /* what a 4-level walk reaches */
+}
+
+static void dump(struct vcpu *vcpu, struct writer *out)
+{
+    vmcb_print(vmcb_of(vcpu), VMCB_SHOWN_CRASH, out);
+}
+
+const struct virt_ops svm_ops = {
+    .name = "SVM",
+    .present = present,
+    .preflight = preflight,
+    .enable = enable,
+    .disable = disable,
+    .vm_create = vm_create,
+    .vm_destroy = nested_destroy,
+    .vcpu_create = svm_vcpu_create,
+    .vcpu_destroy = svm_vcpu_destroy,
+    .vcpu_reset = svm_vcpu_reset,
+    .vcpu_load = svm_vcpu_load,
+    .vcpu_put = svm_vcpu_put,
+    .run = svm_run,
+    .get = svm_get,
+    .set = svm_set,
+    .get_segment = svm_get_segment,
+    .set_segment = svm_set_segment,
+    .get_code = svm_get_code,
+    .get_msr = svm_get_msr,
+    .set_msr = svm_set_msr,
+    .advance = svm_advance,
+    .interrupt_allowed = svm_interrupt_allowed,
+    .nmi_allowed = svm_nmi_allowed,
+    .inject = svm_inject,
+    .set_windows = svm_set_windows,
+    .flush = svm_flush,
+    .page_set_present = nested_set_present,
+    .limits = limits,
+    .dump = dump,
+};

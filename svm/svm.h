@@ -1,0 +1,109 @@
+/* The hardware half of SVM: what its files share. */
+#pragma once
+
+#include "hv/host/cpu.h"
+#include "hv/vm/virt.h"
+#include "hv/vm/vm.h"
+#include "svm/vmcb.h"
+
+/* Whether the guest serves an NMI: SVM leaves it to software to know (APM, "NMI Support"). */
+enum svm_nmi {
+    NMI_OPEN,
+    NMI_BLOCKED,   /* one was injected: IRET is intercepted */
+    NMI_RETURNING, /* its IRET, at iret_rip, is about to run */
+};
+
+/* A vCPU's SVM state. */
+struct svm_vcpu {
+    union vmcb *vmcb; /* entry.asm knows these three */
+    hpa_t vmcb_physical;
+    hpa_t host_state; /* what VMLOAD brings back on the core that runs the vCPU */
+    uint64_t cr4;     /* as the guest sees it */
+    int core;         /* that the VMCB ran on last; -1: none yet */
+    enum svm_nmi nmi;
+    uint64_t iret_rip;
+    bool stepping; /* RFLAGS.TF is set for Keel */
+    bool guest_tf; /* and this is the guest's own */
+};
+
+/* What CPUID Fn8000_000A says. */
+struct svm_capabilities {
+    uint32_t asids, features;
+    uint8_t revision, physical_bits;
+    bool pages_1g;
+};
+extern struct svm_capabilities svm_cpu;
+
+#define SVM_NESTED_PAGING 0 /* bits of `features` */
+#define SVM_LBR           1
+#define SVM_LOCK          2
+#define SVM_NEXT_RIP      3
+#define SVM_VMCB_CLEAN    5
+#define SVM_FLUSH_ASID    6
+
+static inline bool svm_has(unsigned feature)
+{
+    return svm_cpu.features >> feature & 1;
+}
+
+static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
+{
+    return vcpu->vendor;
+}
+
+static inline union vmcb *vmcb_of(const struct vcpu *vcpu)
+{
+    return svm_of(vcpu)->vmcb;
+}
+
+/* Makes the CPU read these parts of the VMCB again: VMCB_CLEAN_*. */
+static inline void vmcb_changed(union vmcb *vmcb, uint32_t parts)
+{
+    vmcb->clean &= ~parts;
+}
+
+/* exits.c: handles the exit that has just happened. Returns whether the vCPU goes on. Called from entry.asm.
+ */
+bool svm_handle_exit(struct vcpu *vcpu);
+
+/* exits.c: sets the intercepts of everything that the exit table serves. */
+void svm_set_intercepts(union vmcb *vmcb);
+
+/* entry.asm: enters the guest until svm_handle_exit returns false. */
+void svm_enter(struct vcpu *vcpu);
+
+/* vcpu.c: the vendor table's rows about one vCPU. */
+bool svm_vcpu_create(struct vcpu *vcpu);
+void svm_vcpu_destroy(struct vcpu *vcpu);
+void svm_vcpu_reset(struct vcpu *vcpu);
+void svm_vcpu_load(struct vcpu *vcpu);
+void svm_vcpu_put(struct vcpu *vcpu);
+void svm_run(struct vcpu *vcpu);
+void svm_flush(struct vcpu *vcpu);
+
+/* registers.c */
+uint64_t svm_get(struct vcpu *vcpu, enum vcpu_reg reg);
+void svm_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
+void svm_get_segment(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
+void svm_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
+void svm_get_code(struct vcpu *vcpu, struct code_state *code);
+bool svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+void svm_advance(struct vcpu *vcpu, unsigned length);
+void svm_advance_to(struct vcpu *vcpu, uint64_t rip);
+
+/* events.c */
+bool svm_interrupt_allowed(struct vcpu *vcpu);
+bool svm_nmi_allowed(struct vcpu *vcpu);
+void svm_inject(struct vcpu *vcpu, const struct event *event);
+void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi);
+
+/* events.c: an event whose delivery this exit cut short goes in again with the next VMRUN. */
+void svm_take_back_delivery(struct vcpu *vcpu);
+
+/* events.c: takes back the single step that svm_set_windows asked for. Returns whether this exit is its end
+ * only. */
+bool svm_stop_stepping(struct vcpu *vcpu);
+
+/* events.c: IRET is about to run: the NMI is served when it has. */
+void svm_begin_iret(struct vcpu *vcpu);

@@ -1,0 +1,155 @@
+/* A vCPU's VMCB: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/lib/string.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/msr.h"
+#include "hv/vm/native.h"
+#include "svm/svm.h"
+
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr) == 128, "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, vendor) == 136, "as in entry.asm");
+_Static_assert(offsetof(struct svm_vcpu, vmcb) == 0, "as in entry.asm");
+_Static_assert(offsetof(struct svm_vcpu, vmcb_physical) == 8, "as in entry.asm");
+_Static_assert(offsetof(struct svm_vcpu, host_state) == 16, "as in entry.asm");
+_Static_assert(offsetof(union vmcb, rax) == 0x5f8, "as in entry.asm");
+
+#define IOPM_SIZE  KIB(12)
+#define MSRPM_SIZE KIB(8)
+
+/* One for all: every guest may touch the same MSRs natively, and no ports. */
+static uint8_t *msrpm, *iopm;
+static struct native_policy native = {.msrs = {MSR_TSC_AUX}};
+
+/* Whether two vCPUs may have the same ASID: then each begins on a core with a flush. */
+static bool asids_shared;
+
+/* APM, "MSR Intercepts": two bits for each MSR, the lower for reads, in a vector for each of three ranges. */
+static void allow_msr(uint32_t msr)
+{
+    unsigned vector = msr >= 0xc0010000 ? 2 : msr >= 0xc0000000 ? 1 : 0, bit = 2 * (msr & 0x1fff);
+
+    msrpm[KIB(2) * vector + bit / 8] &= (uint8_t) ~(3 << bit % 8);
+}
+
+static bool make_maps(void)
+{
+    if (msrpm)
+        return true;
+    msrpm = host_allocate(MSRPM_SIZE);
+    iopm = host_allocate(IOPM_SIZE);
+    if (!msrpm || !iopm)
+        return false;
+    memset(msrpm, 0xff, MSRPM_SIZE);
+    memset(iopm, 0xff, IOPM_SIZE);
+    for (const uint32_t *msr = msr_native; *msr; msr++)
+        allow_msr(*msr);
+    return true;
+}
+
+static uint32_t next_asid(void)
+{
+    static uint32_t given;
+    uint32_t number = __atomic_fetch_add(&given, 1, __ATOMIC_RELAXED);
+
+    if (number >= svm_cpu.asids - 1)
+        asids_shared = true;
+    return number % (svm_cpu.asids - 1) + 1;
+}
+
+bool svm_vcpu_create(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = host_allocate(sizeof(*svm));
+    union vmcb *vmcb = host_allocate(sizeof(*vmcb));
+
+    vcpu->vendor = svm;
+    native.xsaves = cpu_has(0xd, 1, 0, 3);
+    if (!svm || !vmcb || !make_maps() || !native_create(vcpu))
+        return false;
+    svm->vmcb = vmcb;
+    svm->vmcb_physical = virt_to_phys(vmcb);
+    svm->core = -1;
+    svm_set_intercepts(vmcb);
+    vmcb->msrpm = virt_to_phys(msrpm);
+    vmcb->iopm = virt_to_phys(iopm);
+    vmcb->asid = next_asid();
+    vmcb->nested = VMCB_NESTED_PAGING;
+    vmcb->nested_cr3 = vcpu->vm->nested.root;
+    vmcb->lbr_control = svm_has(SVM_LBR) ? VMCB_LBR_VIRTUALIZED : 0;
+    return true;
+}
+
+void svm_vcpu_destroy(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = vcpu->vendor;
+
+    if (!svm)
+        return;
+    if (svm->vmcb)
+        host_free(svm->vmcb, sizeof(*svm->vmcb));
+    native_destroy(vcpu);
+    host_free(svm, sizeof(*svm));
+    vcpu->vendor = NULL;
+}
+
+void svm_vcpu_reset(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+    union vmcb *vmcb = svm->vmcb;
+
+    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+    vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
+    memset(vmcb->bytes + offsetof(union vmcb, es), 0, sizeof(*vmcb) - offsetof(union vmcb, es));
+    vmcb->interrupt_control = VMCB_V_INTR_MASKING | VMCB_V_IGN_TPR | VMCB_V_INTR_PRIORITY;
+    vmcb->interrupt_shadow = 0;
+    vmcb->event = 0;
+    vmcb->pat = 0x0007040600070406;
+    vmcb->tsc_offset = vcpu->tsc_offset;
+    svm->nmi = NMI_OPEN;
+    svm->stepping = false;
+    svm_set(vcpu, REG_DR7, 0x400);
+    svm_set(vcpu, REG_DR6, 0xffff0ff0);
+    svm_set(vcpu, REG_EFER, 0);
+    svm_set(vcpu, REG_CR0, CR0_CD | CR0_NW | CR0_ET);
+    svm_set(vcpu, REG_CR4, 0);
+    svm_set(vcpu, REG_RFLAGS, RFLAGS_1);
+    svm_set(vcpu, REG_RIP, 0xfff0);
+    reset_segments(vcpu);
+    vmcb->clean = 0;
+}
+
+void svm_flush(struct vcpu *vcpu)
+{
+    vmcb_of(vcpu)->tlb_control = svm_has(SVM_FLUSH_ASID) ? VMCB_FLUSH_ASID : VMCB_FLUSH_ALL;
+}
+
+void svm_vcpu_load(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+    struct cpu *cpu = this_cpu();
+
+    if (svm->core != (int)cpu->index || asids_shared) {
+        svm->core = (int)cpu->index;
+        svm->host_state = virt_to_phys(cpu->vendor) + PAGE_SIZE;
+        svm->vmcb->clean = 0;
+        svm_flush(vcpu);
+    }
+    write_cr3(vcpu->vm->host_cr3);
+    native_load(vcpu, &native);
+    cpu->current = vcpu;
+}
+
+void svm_vcpu_put(struct vcpu *vcpu)
+{
+    native_put(vcpu, &native);
+    write_cr3(paging_root());
+    this_cpu()->current = NULL;
+}
+
+void svm_run(struct vcpu *vcpu)
+{
+    if (vcpu->requests && !vcpu_serve_requests(vcpu))
+        return;
+    svm_enter(vcpu);
+}

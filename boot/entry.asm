@@ -1,11 +1,18 @@
 ; The front door: multiboot2 header, the way from 32-bit protected mode to 64-bit C, and the same way for the other cores.
+; On UEFI too Keel is entered here, in 32-bit mode and after ExitBootServices (no tag asks for anything else): GRUB's
+; relocator and boot/efi/ both leave the firmware and switch the mode, so there is one entry and one state to begin from.
+; The image may lie at any border of 2 MiB below 4 GiB: firmware often uses what is at 2 MiB. EBP holds, until long mode is
+; on, how far it lies above its link address.
 ; POST codes on port 0x80 say how far it got: 10 entered, 11 boot loader checked, 12 long mode there, 13 paging on,
 ; 14 in 64-bit code; C goes on from 20.
 
 %define PHYS(symbol) ((symbol) + 0x80000000)    ; link address minus 0xffffffff80000000, modulo 2^64
+%define HERE(symbol) ebp + PHYS(symbol)         ; where it really lies
 
 MULTIBOOT2_MAGIC    equ 0xe85250d6              ; Multiboot2 specification, "Header layout"
 MULTIBOOT2_LOADED   equ 0x36d76289              ; "Machine state": what EAX holds
+
+IMAGE_PAGES         equ 4                       ; more pages of 2 MiB than the image has
 
 CR0_PE equ 1 << 0
 CR0_WP equ 1 << 16
@@ -29,6 +36,11 @@ align 8
     dw 6, 1                                     ; modules on page borders
     dd 8
 align 8
+    dw 10, 1                                    ; relocatable; a loader that knows no such thing loads it at 2 MiB
+    dd 24
+    dd 0x200000, 0xffffffff, 0x200000           ; from, to, alignment
+    dd 1                                        ; as low as possible
+align 8
     dw 0, 0
     dd 8
 header_end:
@@ -40,13 +52,21 @@ entry32:
     mov edx, eax
     post 0x10
     cld
-    mov esp, PHYS(boot_stack_top)
-    mov edi, ebx                                ; the information structure
-    mov esi, PHYS(text_loader)
+    xor ebp, ebp
+    mov esi, PHYS(text_loader)                  ; from an unknown loader only at the link address
     cmp edx, MULTIBOOT2_LOADED
     jne stop32
+    lea esp, [ebx + 8]                          ; the reserved word of the information is stack enough for one call
+    call .here
+.here:
+    pop ebp
+    sub ebp, PHYS(.here)
+    lea esp, [HERE(boot_stack_top)]
+    mov edi, ebx                                ; the information structure
+    sub [HERE(image_base)], ebp
+    sbb dword [HERE(image_base) + 4], 0
     post 0x11
-    mov esi, PHYS(text_long_mode)
+    lea esi, [HERE(text_long_mode)]
     mov eax, 0x80000000
     cpuid
     cmp eax, 0x80000001
@@ -55,40 +75,52 @@ entry32:
     cpuid
     bt edx, 29
     jnc stop32
-    mov esi, PHYS(text_nx)
+    lea esi, [HERE(text_nx)]
     bt edx, 20
     jnc stop32
     post 0x12
 
-    ; Boot page tables: the low 4 GiB where they are, the first GiB once more at the link address, in 2 MiB pages.
-    mov eax, PHYS(boot_directories) + 3
-    mov [PHYS(boot_pdpt_low)], eax
+    ; Boot page tables in 2 MiB pages: the low 4 GiB where they are, and the image at its link address.
+    lea eax, [HERE(boot_directories) + 3]
+    lea ebx, [HERE(boot_pdpt_low)]
+    mov ecx, 4
+.directory:
+    mov [ebx], eax
     add eax, 0x1000
-    mov [PHYS(boot_pdpt_low) + 8], eax
-    add eax, 0x1000
-    mov [PHYS(boot_pdpt_low) + 16], eax
-    add eax, 0x1000
-    mov [PHYS(boot_pdpt_low) + 24], eax
-    mov dword [PHYS(boot_pdpt_high) + 510 * 8], PHYS(boot_directories) + 3
-    mov dword [PHYS(boot_pml4)], PHYS(boot_pdpt_low) + 3
-    mov dword [PHYS(boot_pml4) + 511 * 8], PHYS(boot_pdpt_high) + 3
-    xor ecx, ecx
+    add ebx, 8
+    loop .directory
+    mov [HERE(boot_pdpt_high) + 510 * 8], eax   ; the directory behind those four
+    lea eax, [HERE(boot_pdpt_low) + 3]
+    mov [HERE(boot_pml4)], eax
+    lea eax, [HERE(boot_pdpt_high) + 3]
+    mov [HERE(boot_pml4) + 511 * 8], eax
     mov eax, 0x83                               ; present, writable, 2 MiB
 .fill:
-    mov [PHYS(boot_directories) + ecx * 8], eax
+    mov [HERE(boot_directories) + ecx * 8], eax
     add eax, 0x200000
     inc ecx
     cmp ecx, 4 * 512
     jb .fill
+    lea eax, [ebp + 0x200083]
+    lea ebx, [HERE(boot_directories) + (4 * 512 + 1) * 8]
+    mov ecx, IMAGE_PAGES
+.image:
+    mov [ebx], eax
+    add eax, 0x200000
+    add ebx, 8
+    loop .image
 
     call paging_on
     post 0x13
-    lgdt [PHYS(boot_gdt_pointer)]
-    jmp 0x08:PHYS(entry64_low)
+    call load_gdt
+    push 0x08
+    lea eax, [HERE(entry64_low)]
+    push eax
+    retf
 
-; Turns on long mode with the boot page tables. Shared with the trampoline by copying what it does, not by calling it.
+; Turns on long mode with the boot page tables.
 paging_on:
-    mov eax, PHYS(boot_pml4)
+    lea eax, [HERE(boot_pml4)]
     mov cr3, eax
     mov eax, cr4
     or eax, CR4_PAE
@@ -100,6 +132,14 @@ paging_on:
     mov eax, cr0
     or eax, CR0_PG | CR0_WP
     mov cr0, eax
+    ret
+
+load_gdt:
+    lea eax, [HERE(boot_gdt)]
+    push eax
+    push (5 * 8 - 1) << 16
+    lgdt [esp + 2]
+    add esp, 8
     ret
 
 ; Prints the text at ESI where anybody may look, and stops: COM1, debug port 0xE9, and the top line of a text screen.
@@ -163,9 +203,10 @@ entry64:
     call keel_main
     ud2
 
-; The other cores start here in real mode (SIPI): copied to a page below 1 MiB, position independent until long mode.
+; The other cores start here in real mode (SIPI): copied to a page below 1 MiB, position independent until long mode. The
+; copy is told how far the image lies above its link address.
 bits 16
-global trampoline_start, trampoline_end
+global trampoline_start, trampoline_displacement, trampoline_end
 trampoline_start:
     cli
     cld
@@ -173,30 +214,37 @@ trampoline_start:
     mov ds, ax
     movzx ebx, ax
     shl ebx, 4                                  ; where this page lies
+    mov ebp, [trampoline_displacement - trampoline_start]
     lea eax, [ebx + trampoline32 - trampoline_start]
     mov [trampoline_far - trampoline_start], eax
+    lea eax, [HERE(boot_gdt)]
+    mov [trampoline_gdt_pointer + 2 - trampoline_start], eax
     o32 lgdt [trampoline_gdt_pointer - trampoline_start]
     mov eax, cr0
     or al, CR0_PE
     mov cr0, eax
     o32 jmp far [trampoline_far - trampoline_start]
 align 8
+trampoline_displacement:
+    dd 0
 trampoline_far:
     dd 0
     dw 0x18
-    dw 0
 trampoline_gdt_pointer:
     dw 5 * 8 - 1
-    dd PHYS(boot_gdt)
+    dd 0
 bits 32
 trampoline32:
     mov ax, 0x10
     mov ds, ax
     mov ss, ax
-    mov eax, PHYS(paging_on)
-    mov esp, PHYS(boot_stack_top)               ; one core starts at a time, the boot core has left this stack
+    lea esp, [HERE(boot_stack_top)]             ; one core starts at a time, the boot core has left this stack
+    lea eax, [HERE(paging_on)]
     call eax
-    jmp 0x08:PHYS(trampoline64)
+    push 0x08
+    lea eax, [HERE(trampoline64)]
+    push eax
+    retf
 trampoline_end:
 
 bits 64
@@ -246,13 +294,11 @@ boot_gdt:
     dq 0x00cf93000000ffff                       ; 10: data
     dq 0x00cf9b000000ffff                       ; 18: 32-bit code
     dq 0
-boot_gdt_pointer:
-    dw 5 * 8 - 1
-    dq PHYS(boot_gdt)
 
 section .data
 align 8
-global ap_cr3, ap_stack, ap_cpu
+global image_base, ap_cr3, ap_stack, ap_cpu
+image_base: dq 0xffffffff80000000               ; link address minus load address
 ap_cr3:     dq 0
 ap_stack:   dq 0
 ap_cpu:     dq 0
@@ -262,6 +308,6 @@ alignb 4096
 boot_pml4:          resb 4096
 boot_pdpt_low:      resb 4096
 boot_pdpt_high:     resb 4096
-boot_directories:   resb 4 * 4096
+boot_directories:   resb 5 * 4096
 boot_stack:         resb 16384
 boot_stack_top:

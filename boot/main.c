@@ -192,7 +192,7 @@ static void run(void)
     if (!this_cpu()->runs_guests)
         stop_in_words("hardware virtualization cannot be turned on on the boot core.");
     stage(0x25);
-    smp_start(&info, start_other_core);
+    smp_start(start_other_core);
     log_line("smp: %u core%s", cpu_count, cpu_count == 1 ? "" : "s");
     stage(0x26);
     read_config(map_modules());

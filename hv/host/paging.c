@@ -16,6 +16,7 @@ static struct spinlock mapping_lock;
 #define POOL_SHARE     32       /* of all memory, one part */
 #define ROOT_SPAN      GIB(512) /* what an entry of the root spans */
 #define LOW_MEMORY     MIB(1)
+#define CONVENTIONAL   KIB(640)
 #define SLOTS_BORROWED 4 /* root entries of the physical window that guests' spaces share: 2 TiB */
 
 /* The boot page tables map the low 4 GiB where they are: until the final tables are on, the pool is seen
@@ -46,27 +47,44 @@ static uint64_t *see_page(void *context, uint64_t physical)
 
 const struct page_source host_pages = {take_page, give_page, see_page, NULL};
 
-/* What is not for use: everything but RAM, the first MiB, Keel's image, the modules. */
-static size_t list_reserved(const struct boot_info *info, struct memory_range *out, size_t most)
-{
-    size_t count = 0;
+#define ROOM(array) ARRAY_LENGTH(((struct boot_info *)0)->array)
+#define RANGES_MOST (ROOM(memory) + ROOM(efi_memory) + ROOM(modules) + 2)
 
-    out[count++] = (struct memory_range){0, LOW_MEMORY};
-    out[count++] =
-        (struct memory_range){(uint64_t)image_start - IMAGE_BASE, (uint64_t)(image_end - image_start)};
-    for (unsigned i = 0; i < info->module_count && count < most; i++)
-        out[count++] = (struct memory_range){info->modules[i].first, info->modules[i].size};
-    for (unsigned i = 0; i < info->memory_count && count < most; i++)
+static struct memory_range usable[ROOM(memory)], reserved[RANGES_MOST];
+static struct memory_map map = {.usable = usable, .reserved = reserved};
+
+static void reserve(hpa_t first, uint64_t size)
+{
+    reserved[map.reserved_count++] = (struct memory_range){first, size};
+}
+
+/*
+ * UEFI, "Memory Type Usage after ExitBootServices": the loader's, the boot services' and free memory are the
+ * operating system's. All else, and what is marked for the run-time services, stays as it is.
+ */
+static bool efi_leaves(const struct efi_range *range)
+{
+    return range->type < 64 && (BIT(range->type) & EFI_TYPES_LEFT) &&
+           !(range->attributes & EFI_MEMORY_RUNTIME);
+}
+
+/* What is not for use: the first MiB, Keel's image, the modules, and what either memory map keeps. */
+static void list_reserved(const struct boot_info *info)
+{
+    reserve(0, LOW_MEMORY);
+    reserve(virt_to_phys(image_start), (uint64_t)(image_end - image_start));
+    for (unsigned i = 0; i < info->module_count; i++)
+        reserve(info->modules[i].first, info->modules[i].size);
+    for (unsigned i = 0; i < info->memory_count; i++)
         if (info->memory[i].type != MEMORY_RAM)
-            out[count++] = (struct memory_range){info->memory[i].first, info->memory[i].size};
-    return count;
+            reserve(info->memory[i].first, info->memory[i].size);
+    for (unsigned i = 0; i < info->efi_memory_count; i++)
+        if (!efi_leaves(&info->efi_memory[i]))
+            reserve(info->efi_memory[i].first, info->efi_memory[i].size);
 }
 
 static void take_stock(const struct boot_info *info)
 {
-    static struct memory_range usable[ARRAY_LENGTH(info->memory)];
-    static struct memory_range reserved[ARRAY_LENGTH(info->memory) + ARRAY_LENGTH(info->modules) + 2];
-    struct memory_map map = {.usable = usable, .reserved = reserved};
     uint64_t total = 0, wanted;
 
     for (unsigned i = 0; i < info->memory_count; i++)
@@ -74,7 +92,7 @@ static void take_stock(const struct boot_info *info)
             usable[map.usable_count++] = (struct memory_range){info->memory[i].first, info->memory[i].size};
             total += info->memory[i].size;
         }
-    map.reserved_count = list_reserved(info, reserved, ARRAY_LENGTH(reserved));
+    list_reserved(info);
     wanted = ALIGN_UP(MIN(MAX(total / POOL_SHARE, POOL_LEAST), POOL_MOST), MIB(2));
     if (!frames_init(&frames, &map, wanted, BOOT_REACH, 0) &&
         !frames_init(&frames, &map, POOL_LEAST, BOOT_REACH, 0))
@@ -82,6 +100,19 @@ static void take_stock(const struct boot_info *info)
               "piece has %lu "
               "KiB of %lu MiB in all. Give the machine more memory.",
               POOL_LEAST / MIB(1), frames.pool.size / KIB(1), total / MIB(1));
+}
+
+hpa_t paging_low_page(void)
+{
+    struct memory_map low = map;
+    struct memory_range range = {0};
+    hpa_t best = 0;
+
+    low.reserved++; /* all but the first MiB itself */
+    low.reserved_count--;
+    while (memory_map_next(&low, range.first + range.size, &range) && range.first < CONVENTIONAL)
+        best = MIN(range.first + range.size, CONVENTIONAL) - PAGE_SIZE;
+    return best;
 }
 
 static void map_or_stop(uint64_t from, hpa_t to, uint64_t size, unsigned access)
@@ -92,7 +123,7 @@ static void map_or_stop(uint64_t from, hpa_t to, uint64_t size, unsigned access)
 
 static void map_image(const char *from, const char *to, unsigned access)
 {
-    map_or_stop((uint64_t)from, (uint64_t)from - IMAGE_BASE, (uint64_t)(to - from), access);
+    map_or_stop((uint64_t)from, virt_to_phys(from), (uint64_t)(to - from), access);
 }
 
 void paging_init(const struct boot_info *info)

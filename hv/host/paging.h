@@ -8,12 +8,15 @@
 #include "hv/host/boot_info.h"
 #include "hv/lib/base.h"
 
-#define IMAGE_BASE    0xffffffff80000000 /* the image: link address minus load address */
+#define IMAGE_BASE    0xffffffff80000000 /* the image; all windows lie below */
 #define PHYS_WINDOW   0xffff800000000000 /* physical memory that Keel itself uses, at its address plus this */
 #define GUEST_WINDOW  0xffffc00000000000 /* the served VM's RAM, at its guest-physical address plus this */
 #define STACKS_WINDOW 0xffffe00000000000 /* the cores' stacks */
 
 struct frames;
+
+/* A link address of the image minus the physical address: IMAGE_BASE if it lies where it was linked for. */
+extern uint64_t image_base;
 
 static inline void *phys_to_virt(hpa_t physical)
 {
@@ -25,7 +28,7 @@ static inline hpa_t virt_to_phys(const void *address)
 {
     uint64_t at = (uint64_t)address;
 
-    return at >= IMAGE_BASE ? at - IMAGE_BASE : at - PHYS_WINDOW;
+    return at >= IMAGE_BASE ? at - image_base : at - PHYS_WINDOW;
 }
 
 enum host_mapping { HOST_READ, HOST_WRITE, HOST_DEVICE };
@@ -35,6 +38,9 @@ enum host_mapping { HOST_READ, HOST_WRITE, HOST_DEVICE };
  * switches to them. Stops in words if memory does not suffice.
  */
 void paging_init(const struct boot_info *info);
+
+/* The highest free page that a start-up IPI reaches: below 640 KiB. 0: there is none. */
+hpa_t paging_low_page(void);
 
 /* Loads the final page tables on another core. */
 hpa_t paging_root(void);

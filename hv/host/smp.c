@@ -9,7 +9,7 @@
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
 
-extern const char trampoline_start[], trampoline_end[];
+extern const char trampoline_start[], trampoline_displacement[], trampoline_end[];
 extern uint64_t ap_cr3, ap_stack;
 extern struct cpu *ap_cpu;
 
@@ -21,21 +21,6 @@ static void wait_microseconds(uint64_t microseconds)
 
     while (clock_now() < end)
         cpu_pause();
-}
-
-/* The highest page of RAM below 640 KiB: the start-up IPI reaches only the first MiB. 0: there is none. */
-static hpa_t trampoline_page(const struct boot_info *info)
-{
-    hpa_t best = 0;
-
-    for (unsigned i = 0; i < info->memory_count; i++) {
-        uint64_t end = MIN(info->memory[i].first + info->memory[i].size, 0xa0000);
-        hpa_t page = end >= PAGE_SIZE ? ALIGN_DOWN(end - PAGE_SIZE, PAGE_SIZE) : 0;
-
-        if (info->memory[i].type == MEMORY_RAM && info->memory[i].first <= page && page > best)
-            best = page;
-    }
-    return best;
 }
 
 /* Called from the trampoline on the new core's own stack and the final page tables. */
@@ -77,9 +62,17 @@ static bool start_one(struct cpu *cpu, uint8_t page)
     return wait_until_online(cpu);
 }
 
-void smp_start(const struct boot_info *info, void (*begin)(void))
+static void write_trampoline(uint8_t *page)
 {
-    hpa_t page = trampoline_page(info);
+    uint32_t displacement = (uint32_t)(IMAGE_BASE - image_base);
+
+    memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    memcpy(page + (trampoline_displacement - trampoline_start), &displacement, sizeof(displacement));
+}
+
+void smp_start(void (*begin)(void))
+{
+    hpa_t page = paging_low_page();
     void *code = page ? host_map(page, PAGE_SIZE, HOST_WRITE) : NULL;
 
     begin_here = begin;
@@ -97,7 +90,7 @@ void smp_start(const struct boot_info *info, void (*begin)(void))
             log_line("smp: no memory for more than %u cores", cpu_count);
             return;
         }
-        memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+        write_trampoline(code);
         if (!start_one(cpu, (uint8_t)(page >> PAGE_SHIFT))) {
             ap_cpu = NULL;
             log_line("smp: the core with APIC id %u did not start within 100 ms: it is left alone",

@@ -1,7 +1,6 @@
 /* The other cores of the machine. */
 #pragma once
 
-#include "hv/host/boot_info.h"
 #include "hv/lib/base.h"
 
 /*
@@ -9,4 +8,4 @@
  * stack and never returns from it. One that does not come up within a tenth of a second is named in a log
  * line and left alone.
  */
-void smp_start(const struct boot_info *info, void (*begin)(void));
+void smp_start(void (*begin)(void));

@@ -40,6 +40,12 @@ static void put_text(const char *text, size_t length)
     }
 }
 
+static void begin_line(void)
+{
+    if (line_open)
+        put_text("\n", 1);
+}
+
 void console_init(const struct serial *serial)
 {
     port = serial;
@@ -54,8 +60,7 @@ const struct serial *console_port(void)
 void console_write(const char *text, size_t length)
 {
     spin_lock(&output_lock);
-    if (line_open)
-        put_text("\n", 1);
+    begin_line();
     put_text(text, length);
     spin_unlock(&output_lock);
 }
@@ -83,30 +88,43 @@ void console_attach(struct console_client *client)
     spin_unlock(&input_lock);
 }
 
-void console_detach(struct console_client *client)
-{
-    spin_lock(&input_lock);
-    for (unsigned i = 0; i < CLIENTS; i++)
-        if (clients[i] == client)
-            clients[i] = NULL;
-    if (focus == client) {
-        focus = NULL;
-        for (unsigned i = 0; i < CLIENTS && !focus; i++)
-            if (clients[i] && !clients[i]->own)
-                focus = clients[i];
-    }
-    spin_unlock(&input_lock);
-}
-
 static void flush_line(struct console_client *client)
 {
-    if (line_open)
-        put_text("\n", 1);
+    begin_line();
     put_text(client->name, strlen(client->name));
     put_text("| ", 2);
     put_text(client->line, client->length);
     put_text("\n", 1);
     client->length = 0;
+}
+
+/* The next VM has the focus, and what it has said of its line so far, a prompt perhaps, is seen. */
+static void move_focus(void)
+{
+    focus = NULL;
+    for (unsigned i = 0; i < CLIENTS && !focus; i++)
+        if (clients[i] && !clients[i]->own)
+            focus = clients[i];
+    if (!focus || !focus->length)
+        return;
+    begin_line();
+    put_text(focus->line, focus->length);
+    focus->length = 0;
+}
+
+void console_detach(struct console_client *client)
+{
+    spin_lock(&input_lock);
+    spin_lock(&output_lock);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (clients[i] == client)
+            clients[i] = NULL;
+    if (client->length) /* last words without a line end */
+        flush_line(client);
+    if (focus == client)
+        move_focus();
+    spin_unlock(&output_lock);
+    spin_unlock(&input_lock);
 }
 
 void console_vm_put(void *owner, uint8_t byte)

@@ -54,3 +54,5 @@ sources_msr := $(core) hv/vm/msr.c
 sources_control := $(core) hv/vm/control.c
 sources_vm := $(core)
 sources_exit := $(core) hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
+sources_serial := hv/host/serial.c tests/unit/privileged.c
+sources_console := hv/debug/console.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c

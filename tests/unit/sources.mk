@@ -56,3 +56,6 @@ sources_vm := $(core)
 sources_exit := $(core) hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
+sources_log := $(core) hv/debug/log.c hv/debug/crash.c tests/unit/privileged.c
+sources_symbols := hv/debug/symbols.c
+sources_sched := $(core) hv/vm/sched.c tests/unit/privileged.c

@@ -3,6 +3,7 @@
 #include "hv/host/x86.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
+#include "hv/vm/native.h"
 #include "hv/vm/task_switch.h"
 #include "svm/checks.h"
 #include "svm/exit_codes.h"
@@ -12,8 +13,11 @@
 static uint64_t next_rip(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t rip = vmcb->rip;
 
-    return likely(vmcb->next_rip) ? vmcb->next_rip : vmcb->rip + emulate_length(vcpu);
+    if (likely(vmcb->next_rip))
+        return vmcb->next_rip;
+    return rip + emulate_length(vcpu, rip, vmcb->cr3, vmcb->cs.base, vmcb->cs.attributes);
 }
 
 /*
@@ -22,7 +26,7 @@ static uint64_t next_rip(struct vcpu *vcpu)
  */
 static bool next_instruction(struct vcpu *vcpu)
 {
-    svm_advance_to(vcpu, next_rip(vcpu));
+    svm_advance_to(vcpu, vmcb_of(vcpu), next_rip(vcpu));
     return true;
 }
 
@@ -60,8 +64,11 @@ static bool handle_iret(struct vcpu *vcpu)
     return true;
 }
 
+/* QEMU's TCG lets XSETBV pass: leaf 0xd is where it shows. */
 static bool handle_cpuid(struct vcpu *vcpu)
 {
+    if (unlikely((uint32_t)vcpu->gpr[REG_RAX] == 0xd))
+        native_take_xcr0(vcpu);
     exit_cpuid(vcpu);
     return next_instruction(vcpu);
 }
@@ -98,7 +105,7 @@ static bool handle_xsetbv(struct vcpu *vcpu)
 
 static bool handle_io(struct vcpu *vcpu)
 {
-    const union vmcb *vmcb = vmcb_of(vcpu);
+    union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t info = vmcb->exit_info1;
 
     if (unlikely(info & IO_STRING)) {
@@ -109,7 +116,7 @@ static bool handle_io(struct vcpu *vcpu)
         exit_in(vcpu, IO_PORT(info), IO_SIZE(info));
     else
         exit_out(vcpu, IO_PORT(info), IO_SIZE(info));
-    svm_advance_to(vcpu, vmcb->exit_info2);
+    svm_advance_to(vcpu, vmcb, vmcb->exit_info2);
     return true;
 }
 
@@ -230,7 +237,7 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
 };
 
 /* The few codes that are no intercept's. */
-static bool handle_other(struct vcpu *vcpu)
+static __attribute__((noinline)) bool handle_other(struct vcpu *vcpu)
 {
     switch ((int64_t)vmcb_of(vcpu)->exit_code) {
     case SVM_EXIT_NPF:

@@ -1,6 +1,5 @@
 /* Registers that the VMCB holds, by the names that the core gives them. */
 #include "hv/host/x86.h"
-#include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
 #include "svm/svm.h"
 
@@ -154,22 +153,13 @@ bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
 }
 
-#define VMCB_LONG_CODE BIT(9) /* L, as the VMCB packs attributes */
-
-/* The trap of RFLAGS.TF behind an instruction that Keel completes is Keel's to raise. */
-void svm_advance_to(struct vcpu *vcpu, uint64_t rip)
+void svm_raise_step(struct vcpu *vcpu)
 {
-    union vmcb *vmcb = vmcb_of(vcpu);
-
-    if (unlikely((vmcb->rip ^ rip) >> 32) && !(vmcb->cs.attributes & VMCB_LONG_CODE))
-        rip = (uint32_t)rip;
-    vmcb->rip = rip;
-    vmcb->interrupt_shadow = 0;
-    if (unlikely(vmcb->rflags & RFLAGS_TF) && !(vmcb->debugctl & DEBUGCTL_BTF))
+    if (!(vmcb_of(vcpu)->debugctl & DEBUGCTL_BTF))
         vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = BIT(14)});
 }
 
 void svm_advance(struct vcpu *vcpu, unsigned length)
 {
-    svm_advance_to(vcpu, vmcb_of(vcpu)->rip + length);
+    svm_advance_to(vcpu, vmcb_of(vcpu), vmcb_of(vcpu)->rip + length);
 }

@@ -90,7 +90,20 @@ void svm_get_code(struct vcpu *vcpu, struct code_state *code);
 bool svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 void svm_advance(struct vcpu *vcpu, unsigned length);
-void svm_advance_to(struct vcpu *vcpu, uint64_t rip);
+void svm_raise_step(struct vcpu *vcpu);
+
+#define VMCB_LONG_CODE BIT(9) /* CS.L, as the VMCB packs attributes */
+
+/* The instruction is done: goes on at `rip`. The trap of RFLAGS.TF behind it is Keel's to raise. */
+static inline void svm_advance_to(struct vcpu *vcpu, union vmcb *vmcb, uint64_t rip)
+{
+    if (unlikely((vmcb->rip ^ rip) >> 32) && !(vmcb->cs.attributes & VMCB_LONG_CODE))
+        rip = (uint32_t)rip;
+    vmcb->rip = rip;
+    vmcb->interrupt_shadow = 0;
+    if (unlikely(vmcb->rflags & RFLAGS_TF))
+        svm_raise_step(vcpu);
+}
 
 /* events.c */
 bool svm_interrupt_allowed(struct vcpu *vcpu);

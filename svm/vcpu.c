@@ -142,6 +142,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
 
 void svm_vcpu_put(struct vcpu *vcpu)
 {
+    native_take_xcr0(vcpu);
     native_put(vcpu, &native);
     write_cr3(paging_root());
     this_cpu()->current = NULL;

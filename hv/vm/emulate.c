@@ -267,11 +267,16 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
                                                              uint64_t rip, gpa_t gpa)
 {
     const struct operation_row *row = &operation_rows[entry->in.operation];
+    /* The exit may have been for the read of a read-modify-write, which says nothing of the right to write.
+     */
+    bool rewrites =
+        entry->in.to.kind == OPERAND_MEMORY && (row->compute || entry->in.operation == OP_CMPXCHG8B);
     struct emulation e = {.vcpu = vcpu,
                           .in = &entry->in,
                           .mode = vcpu_code_mode(vcpu),
                           .rip = rip,
-                          .gpa = entry->trusted && row->one_operand_in_memory ? gpa : EMULATE_NO_GPA};
+                          .gpa = entry->trusted && row->one_operand_in_memory && !rewrites ? gpa
+                                                                                           : EMULATE_NO_GPA};
     enum outcome outcome = row->execute(&e);
 
     switch (outcome) {
@@ -332,19 +337,22 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     return EMULATE_DONE;
 }
 
-unsigned emulate_length(struct vcpu *vcpu)
+static __attribute__((noinline)) unsigned length_afresh(struct vcpu *vcpu, const struct code_state *state)
 {
-    struct code_state state;
-    struct cached *entry;
     struct fault fault;
 
-    get_state(vcpu, &state);
-    entry = entry_for(vcpu->decode_cache, state.rip);
-    if (likely(is_same(entry, &state)))
-        return entry->in.length;
-    if (fetch(vcpu, state.rip, &vcpu->decode_cache->scratch, &fault) != OUTCOME_NEXT)
+    if (fetch(vcpu, state->rip, &vcpu->decode_cache->scratch, &fault) != OUTCOME_NEXT)
         return 0;
-    return remember(vcpu, &state)->in.length;
+    return remember(vcpu, state)->in.length;
+}
+
+unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base,
+                        uint32_t cs_attributes)
+{
+    const struct code_state state = {rip, cr3, cs_base, cs_attributes};
+    const struct cached *entry = entry_for(vcpu->decode_cache, rip);
+
+    return likely(is_same(entry, &state)) ? entry->in.length : length_afresh(vcpu, &state);
 }
 
 unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15])

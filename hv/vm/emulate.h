@@ -17,10 +17,11 @@ enum emulate_result {
 enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa);
 
 /*
- * The length of the instruction at RIP, for a processor that does not say it; 0 if its bytes cannot be read
- * (any more), or are no instruction: it then has to run again.
+ * The length of the instruction at RIP, with what struct code_state has, for a processor that does not say
+ * it; 0 if its bytes cannot be read (any more), or are no instruction: it then has to run again.
  */
-unsigned emulate_length(struct vcpu *vcpu);
+unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base,
+                        uint32_t cs_attributes);
 
 /* The bytes of the instruction that emulate() last failed on, for the crash line. Returns how many (0 to 15).
  */

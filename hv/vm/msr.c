@@ -31,7 +31,7 @@ enum {
     IA32_PAT = 0x277,
     IA32_MTRR_DEF_TYPE = 0x2ff,
     IA32_XSS = 0xda0,
-    IA32_EFER = 0xc0000080,
+    IA32_EFER = 0xc0000080, /* below: those of the APM too */
     IA32_STAR = 0xc0000081,
     IA32_LSTAR = 0xc0000082,
     IA32_CSTAR = 0xc0000083,
@@ -40,6 +40,15 @@ enum {
     IA32_GS_BASE = 0xc0000101,
     IA32_KERNEL_GS_BASE = 0xc0000102,
     IA32_TSC_AUX = 0xc0000103,
+    SYSCFG = 0xc0010010,
+    HWCR = 0xc0010015,
+    NB_CFG = 0xc001001f,
+    PATCH_LOADER = 0xc0010020,
+    INT_PENDING = 0xc0010055,
+    MMIO_CONF_BASE = 0xc0010058,
+    SMM_ADDR = 0xc0010112,
+    LS_CFG = 0xc0011020,
+    DE_CFG = 0xc0011029,
 };
 
 const uint32_t msr_native[] = {
@@ -341,6 +350,43 @@ static bool efer_write(struct device *device, uint64_t offset, unsigned size, ui
     return true;
 }
 
+/* What AMD's processors have besides: read and written unasked by systems that find one. On others #GP. */
+static bool is_amd(struct device *device)
+{
+    uint32_t name = cpuid_lookup(vcpu_of(device), 0, 0)->ecx;
+
+    return name == 0x444d4163 || name == 0x656e6975; /* AuthenticAMD, HygonGenuine */
+}
+
+static bool amd_read_zero(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)offset, (void)size;
+    *value = 0;
+    return is_amd(device);
+}
+
+static bool amd_write_ignored(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    (void)offset, (void)size, (void)value;
+    return is_amd(device);
+}
+
+/* TscFreqSel: the TSC counts at the frequency of P0. */
+static bool hwcr_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)offset, (void)size;
+    *value = BIT(24);
+    return is_amd(device);
+}
+
+/* LS_CFG to DE_CFG and on: LFENCE serializes, all else as it may be. */
+static bool core_config_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)size;
+    *value = offset == DE_CFG - LS_CFG ? BIT(1) : 0;
+    return is_amd(device);
+}
+
 /* clang-format off */
 static const struct row {
     uint32_t first, last;
@@ -367,6 +413,14 @@ static const struct row {
     {IA32_MTRR_DEF_TYPE, IA32_MTRR_DEF_TYPE, "IA32_MTRR_DEF_TYPE", {.read = mtrr_default_read, .write = mtrr_default_write, .width = 8}},
     {IA32_XSS, IA32_XSS, "IA32_XSS", {.read = xss_read, .write = xss_write, .width = 8}},
     {IA32_EFER, IA32_EFER, "IA32_EFER", {.read = efer_read, .write = efer_write, .width = 8}},
+    {SYSCFG, SYSCFG, "SYSCFG", {.read = amd_read_zero, .write = amd_write_ignored, .width = 8}},
+    {HWCR, HWCR, "HWCR", {.read = hwcr_read, .write = amd_write_ignored, .width = 8}},
+    {NB_CFG, NB_CFG, "NB_CFG", {.read = amd_read_zero, .write = amd_write_ignored, .width = 8}},
+    {PATCH_LOADER, PATCH_LOADER, "PATCH_LOADER", {.write = amd_write_ignored, .width = 8}},
+    {INT_PENDING, INT_PENDING, "INT_PENDING", {.read = amd_read_zero, .write = amd_write_ignored, .width = 8}},
+    {MMIO_CONF_BASE, MMIO_CONF_BASE, "MMIO_CONF_BASE", {.read = amd_read_zero, .write = amd_write_ignored, .width = 8}},
+    {SMM_ADDR, SMM_ADDR + 1, "SMM_ADDR, SMM_MASK", {.read = amd_read_zero, .write = amd_write_ignored, .width = 8}},
+    {LS_CFG, LS_CFG + 15, "LS_CFG and the like", {.read = core_config_read, .write = amd_write_ignored, .width = 8}},
 };
 /* clang-format on */
 

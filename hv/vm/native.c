@@ -72,6 +72,19 @@ static void load_extended(struct vcpu *vcpu)
     xsetbv(0, vcpu->xcr0);
 }
 
+void native_take_xcr0(struct vcpu *vcpu)
+{
+    uint64_t xcr0;
+
+    if (!vcpu->msrs->xcr0_allowed)
+        return;
+    xcr0 = xgetbv(0);
+    if (likely(xcr0 == vcpu->xcr0))
+        return;
+    vcpu->xcr0 = xcr0;
+    vcpu_cpuid_changed(vcpu);
+}
+
 static void save_extended(struct vcpu *vcpu)
 {
     uint8_t *area = vcpu->native.xsave;

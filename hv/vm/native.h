@@ -21,6 +21,9 @@ void native_reset(struct vcpu *vcpu);
 void native_load(struct vcpu *vcpu, const struct native_policy *policy);
 void native_put(struct vcpu *vcpu, const struct native_policy *policy);
 
+/* XCR0 as the guest has it now, into vcpu->xcr0: for emulators that let XSETBV pass. */
+void native_take_xcr0(struct vcpu *vcpu);
+
 /* The state components that a guest may enable, in `limits`: those of them that move with the vCPU. */
 struct cpuid_limits;
 void native_limits(struct cpuid_limits *limits);

@@ -7,9 +7,12 @@
 struct vm;
 struct cpuid_limits;
 
-/* What decides how the code at RIP is read: what the emulator asks at each of its exits. */
+/*
+ * What decides how the code at RIP is read: what the emulator asks at each of its exits. Base and attributes
+ * are those of CS; of the attributes only bits 0-7 need be where struct segment has them.
+ */
 struct code_state {
-    uint64_t rip, cr3, base; /* base and attributes of CS */
+    uint64_t rip, cr3, base;
     uint32_t attributes;
 };
 

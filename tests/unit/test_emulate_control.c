@@ -35,6 +35,12 @@ static enum emulate_result run(void)
     return emulate(&guest.vcpu, EMULATE_NO_GPA);
 }
 
+static unsigned length(void)
+{
+    return emulate_length(&guest.vcpu, fake_cpu.regs[REG_RIP], fake_cpu.regs[REG_CR3],
+                          fake_cpu.segments[SEG_CS].base, fake_cpu.segments[SEG_CS].attributes);
+}
+
 static void assert_gp(void)
 {
     assert_int_equal(run(), EMULATE_FAULT);
@@ -167,8 +173,8 @@ static void what_leaves_the_guest_has_a_length(void **state)
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
         begin(64);
         guest_code(CODE, rows[i].code, sizeof(rows[i].code));
-        assert_int_equal(emulate_length(&guest.vcpu), rows[i].length);
-        assert_int_equal(emulate_length(&guest.vcpu), rows[i].length); /* as remembered */
+        assert_int_equal(length(), rows[i].length);
+        assert_int_equal(length(), rows[i].length); /* as remembered */
         assert_int_equal(fake_cpu.regs[REG_RIP], CODE);
     }
 }
@@ -178,10 +184,10 @@ static void far_pointers_count(void **state)
     (void)state;
     begin(32);
     GUEST_CODE(CODE, 0x9a, 1, 2, 3, 4, 5, 6);
-    assert_int_equal(emulate_length(&guest.vcpu), 7);
+    assert_int_equal(length(), 7);
     begin(16);
     GUEST_CODE(CODE, 0xea, 1, 2, 3, 4);
-    assert_int_equal(emulate_length(&guest.vcpu), 5);
+    assert_int_equal(length(), 5);
 }
 
 static void changed_code_has_its_new_length(void **state)
@@ -189,9 +195,9 @@ static void changed_code_has_its_new_length(void **state)
     (void)state;
     begin(64);
     GUEST_CODE(CODE, 0x0f, 0xa2);
-    assert_int_equal(emulate_length(&guest.vcpu), 2);
+    assert_int_equal(length(), 2);
     GUEST_CODE(CODE, 0x66, 0x0f, 0xa2);
-    assert_int_equal(emulate_length(&guest.vcpu), 3);
+    assert_int_equal(length(), 3);
 }
 
 static void what_cannot_be_read_or_is_no_instruction_has_none(void **state)
@@ -200,10 +206,10 @@ static void what_cannot_be_read_or_is_no_instruction_has_none(void **state)
     begin(32);
     fake_cpu.segments[SEG_CS].limit = CODE;
     GUEST_CODE(CODE, 0x0f, 0xa2);
-    assert_int_equal(emulate_length(&guest.vcpu), 0);
+    assert_int_equal(length(), 0);
     begin(64);
     GUEST_CODE(CODE, 0x0f, 0x0b); /* ud2 */
-    assert_int_equal(emulate_length(&guest.vcpu), 0);
+    assert_int_equal(length(), 0);
     assert_false(guest.raised);
 }
 

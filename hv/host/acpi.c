@@ -50,10 +50,11 @@ static const struct header *map_table(hpa_t physical)
 
 static const struct header *find_table(const struct rsdp *rsdp, const char *signature)
 {
-    bool wide = rsdp->revision >= 2 && rsdp->xsdt;
-    const struct header *root = map_table(wide ? rsdp->xsdt : rsdp->rsdt);
-    unsigned size = wide ? 8 : 4;
+    const struct header *root = rsdp->revision >= 2 ? map_table(rsdp->xsdt) : NULL;
+    unsigned size = root ? 8 : 4;
 
+    if (!root)
+        root = map_table(rsdp->rsdt);
     if (!root)
         return NULL;
     for (uint32_t at = sizeof(*root); at + size <= root->length; at += size) {
@@ -151,31 +152,45 @@ static void read_madt(const struct header *madt)
     }
 }
 
+/* The low byte of the integer at *next (ACPI, "Computational Data"), and past it; false: something else. */
+static bool read_integer(const uint8_t **next, const uint8_t *end, uint8_t *value)
+{
+    static const uint8_t lengths[] = {1, 2, 4, 0, 8}; /* behind Byte-, Word-, DWord-, no, and QWordPrefix */
+    const uint8_t *at = *next;
+    unsigned kind, length = 0;
+
+    if (at >= end)
+        return false;
+    if (*at != 0x00 && *at != 0x01 && *at != 0xff) { /* ZeroOp, OneOp, OnesOp */
+        kind = *at - 0x0au;
+        length = kind < sizeof(lengths) ? lengths[kind] : 0;
+        if (!length || (size_t)(end - at) <= length)
+            return false;
+    }
+    *value = at[length ? 1 : 0];
+    *next = at + 1 + length;
+    return true;
+}
+
 /*
- * SLP_TYPa and SLP_TYPb of the package \_S5: NameOp "_S5_" PackageOp length count, then integers: BytePrefix
- * n, ZeroOp or OneOp (ACPI, "AML Byte Stream"). Looked for, not interpreted: no firmware hides it behind
- * code.
+ * SLP_TYPa and SLP_TYPb of the package \_S5: NameOp "_S5_" PackageOp length count, then integers (ACPI, "AML
+ * Byte Stream"). Looked for, not interpreted: no firmware hides it behind code.
  */
 static void read_s5(const struct header *dsdt)
 {
-    const uint8_t *bytes = (const uint8_t *)dsdt;
+    const uint8_t *bytes = (const uint8_t *)dsdt, *end = bytes + dsdt->length;
 
     for (uint32_t at = sizeof(*dsdt); at + 8 <= dsdt->length; at++) {
         const uint8_t *next = bytes + at + 6;
-        uint8_t values[2];
+        uint8_t a, b;
 
         if (memcmp(bytes + at, "_S5_\x12", 5) != 0)
             continue;
         next += (bytes[at + 5] >> 6) + 1; /* package length, then the element count */
-        for (unsigned i = 0; i < 2; i++) {
-            if (next + 2 > bytes + dsdt->length)
-                return;
-            if (*next == 0x0a)
-                next++;
-            values[i] = *next++;
-        }
-        machine.s5_type_a = values[0] & 7;
-        machine.s5_type_b = values[1] & 7;
+        if (!read_integer(&next, end, &a) || !read_integer(&next, end, &b))
+            continue;
+        machine.s5_type_a = a & 7;
+        machine.s5_type_b = b & 7;
         machine.s5_known = true;
         return;
     }

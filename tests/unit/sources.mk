@@ -59,3 +59,4 @@ sources_console := hv/debug/console.c hv/host/serial.c hv/lib/format.c tests/uni
 sources_log := $(core) hv/debug/log.c hv/debug/crash.c tests/unit/privileged.c
 sources_symbols := hv/debug/symbols.c
 sources_sched := $(core) hv/vm/sched.c tests/unit/privileged.c
+sources_host_acpi := hv/host/acpi.c

@@ -60,3 +60,8 @@ sources_log := $(core) hv/debug/log.c hv/debug/crash.c tests/unit/privileged.c
 sources_symbols := hv/debug/symbols.c
 sources_sched := $(core) hv/vm/sched.c tests/unit/privileged.c
 sources_host_acpi := hv/host/acpi.c
+sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c tests/unit/privileged.c
+# The image's symbols are addresses near the top, which only a table of addresses can hold here.
+$(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC
+sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
+sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c

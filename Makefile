@@ -41,6 +41,7 @@ include tests/tools.mk
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk
 include hv/load/load.mk
+include boot/efi/efi.mk
 -include guests/guests.mk
 -include tests/tests.mk
 

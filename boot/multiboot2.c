@@ -241,11 +241,6 @@ static void read_load_base(struct boot_info *out, const struct tag *tag)
     out->load_base = read_pointer(tag, 4);
 }
 
-struct efi_descriptor {
-    uint32_t type, padding;
-    uint64_t physical, virtual, pages, attributes;
-};
-
 static void read_efi_mmap(struct boot_info *out, const struct tag *tag)
 {
     struct mb2_tag_efi_mmap head;

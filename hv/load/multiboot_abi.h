@@ -159,3 +159,9 @@ struct mb2_tag_efi_mmap {
     struct mb2_tag tag;
     uint32_t entry_size, entry_version; /* then the descriptors */
 };
+
+/* An entry of the EFI memory map (UEFI, "GetMemoryMap"). */
+struct efi_descriptor {
+    uint32_t type, padding;
+    uint64_t physical, virtual, pages, attributes;
+};

@@ -51,7 +51,7 @@ const struct page_source host_pages = {take_page, give_page, see_page, NULL};
 #define RANGES_MOST (ROOM(memory) + ROOM(efi_memory) + ROOM(modules) + 2)
 
 static struct memory_range usable[ROOM(memory)], reserved[RANGES_MOST];
-static struct memory_map map = {.usable = usable, .reserved = reserved};
+static struct memory_map map;
 
 static void reserve(hpa_t first, uint64_t size)
 {
@@ -87,6 +87,7 @@ static void take_stock(const struct boot_info *info)
 {
     uint64_t total = 0, wanted;
 
+    map = (struct memory_map){.usable = usable, .reserved = reserved};
     for (unsigned i = 0; i < info->memory_count; i++)
         if (info->memory[i].type == MEMORY_RAM) {
             usable[map.usable_count++] = (struct memory_range){info->memory[i].first, info->memory[i].size};
@@ -159,9 +160,10 @@ void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping)
 {
     unsigned access = TABLE_READ | TABLE_GLOBAL | (mapping == HOST_READ ? 0 : TABLE_WRITE);
     hpa_t first = ALIGN_DOWN(physical, PAGE_SIZE), end = ALIGN_UP(physical + size, PAGE_SIZE);
+    const uint64_t reach = SLOTS_BORROWED * ROOT_SPAN;
     bool mapped = true;
 
-    if (size == 0 || end < physical || end > SLOTS_BORROWED * ROOT_SPAN)
+    if (size == 0 || size > reach || physical > reach - size)
         return NULL;
     spin_lock(&mapping_lock);
     for (hpa_t page = first; page < end && mapped;) {

@@ -122,6 +122,203 @@ static void clashes_are_named(void **state)
     assert_non_null(strstr(fake_log, "before it begins"));
 }
 
+/* A bus whose addresses 0x20, 0x02 and 0x64 share a place among the remembered ranges: (a ^ a >> 4) % 32. */
+static void colliding_addresses_do_not_lose_each_other(void **state)
+{
+    static struct bus_range near[3];
+    uint64_t value;
+
+    (void)state;
+    near[0] = (struct bus_range){0x02, 0x02, &c};
+    near[1] = (struct bus_range){0x20, 0x23, &a};
+    near[2] = (struct bus_range){0x62, 0x67, &b};
+    assert_true(bus_init(&bus, "port", near, 3));
+    assert_int_equal((0x20 ^ 0x20 >> 4) % BUS_REMEMBERED, (0x02 ^ 0x02 >> 4) % BUS_REMEMBERED);
+    assert_int_equal((0x20 ^ 0x20 >> 4) % BUS_REMEMBERED, (0x64 ^ 0x64 >> 4) % BUS_REMEMBERED);
+    for (unsigned round = 0; round < 3; round++) {
+        assert_true(bus_read(&bus, 0x20, 1, &value));
+        assert_int_equal(value, 0x10);
+        assert_true(bus_read(&bus, 0x64, 1, &value));
+        assert_int_equal(value, 0x12);
+        assert_true(bus_write(&bus, 0x02, 1, round));
+        assert_int_equal(c_state.value, round);
+    }
+    assert_int_equal(a_state.reads + b_state.reads + c_state.writes, 9);
+}
+
+static void a_neighbour_of_what_is_remembered_is_still_nobody(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    for (uint64_t address = 0; address < 0x100; address++) /* every place is taken, if by anybody */
+        bus_read(&bus, address, 1, &value);
+    for (uint64_t address = 0; address < 0x1000; address++)
+        assert_int_equal(bus_read(&bus, address, 1, &value), address >= 0x20 && address <= 0x2b);
+    assert_false(bus_read(&bus, UINT64_MAX, 1, &value));
+    assert_false(bus_read(&bus, 0x20 + BIT(32), 1, &value));
+}
+
+static void a_read_that_runs_over_the_end_of_addresses_is_nobodys(void **state)
+{
+    uint64_t value = 0;
+
+    (void)state;
+    assert_false(bus_read(&bus, UINT64_MAX - 2, 8, &value));
+    assert_int_equal(value, UINT64_MAX);
+    assert_false(bus_write(&bus, UINT64_MAX - 2, 8, 0));
+}
+
+static bool refuse_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)device, (void)offset, (void)size;
+    *value = 0x1234;
+    return false;
+}
+
+static bool refuse_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    (void)device, (void)offset, (void)size, (void)value;
+    return false;
+}
+
+static const struct device_ops refusing = {.read = refuse_read, .write = refuse_write, .width = 8};
+static struct device refuser = {"refuser", &refusing, NULL, NULL};
+
+static void a_device_that_refuses_is_nobody(void **state)
+{
+    static struct bus_range range;
+    uint64_t value = 0;
+
+    (void)state;
+    range = (struct bus_range){0x10, 0x1f, &refuser};
+    assert_true(bus_init(&bus, "port", &range, 1));
+    assert_false(bus_read(&bus, 0x10, 2, &value));
+    assert_int_equal(value, 0xffff);
+    assert_false(bus_read(&bus, 0x1e, 4, &value)); /* in parts */
+    assert_int_equal(value, 0xffffffff);
+    assert_false(bus_write(&bus, 0x10, 1, 0));
+    assert_int_equal(bus.misses.count, 3);
+}
+
+static void the_latest_misses_are_kept(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    for (uint64_t i = 0; i < 11; i++)
+        bus_read(&bus, 0x400 + i, 1, &value);
+    assert_int_equal(bus.misses.count, 11);
+    assert_int_equal(bus.misses.latest[2], 0x40a);
+    assert_int_equal(bus.misses.latest[3], 0x403);
+}
+
+static void a_number_is_eight_bytes_of_one_address(void **state)
+{
+    uint64_t value = 0x5555;
+
+    (void)state;
+    assert_true(bus_read_number(&bus, 0x21, &value)); /* `width` 1 does not split it */
+    assert_int_equal(a_state.reads, 1);
+    assert_int_equal(a_state.offset, 1);
+    assert_int_equal(a_state.size, 8);
+    assert_true(bus_write_number(&bus, 0x2b, UINT64_MAX)); /* nor does the range's end */
+    assert_int_equal(b_state.writes, 1);
+    assert_int_equal(b_state.offset, 7);
+    assert_int_equal(b_state.value, UINT64_MAX);
+    value = 0x5555;
+    assert_false(bus_read_number(&bus, 0x2c, &value));
+    assert_false(bus_read_number(&bus, 0x80, &value)); /* write-only */
+    assert_int_equal(value, 0x5555);
+    assert_false(bus_write_number(&bus, 0x2c, 0));
+    assert_int_equal(bus.misses.count, 3);
+}
+
+static void a_range_alone_splits_as_a_bus_does(void **state)
+{
+    const struct bus_range page = {0xfee00000, 0xfee00fff, &b}, narrow = {0x20, 0x23, &a}, deaf = {8, 15, &c};
+    uint64_t value = 0x5555;
+
+    (void)state;
+    assert_true(bus_range_read(&page, 0xfee00004, 4, &value));
+    assert_int_equal(value, 0x17161514);
+    assert_int_equal(b_state.reads, 1);
+    assert_true(bus_range_read(&page, 0xfee00000, 8, &value)); /* two of four bytes */
+    assert_int_equal(value, 0x1716151413121110);
+    assert_int_equal(b_state.reads, 3);
+    assert_true(bus_range_write(&narrow, 0x20, 4, 0x44332211));
+    assert_int_equal(a_state.writes, 4);
+    assert_int_equal(a_state.value, 0x44);
+    assert_true(bus_range_read(&narrow, 0x22, 4, &value)); /* runs over its end */
+    assert_int_equal(value, 0xffff1312);
+    value = 0x5555;
+    assert_false(bus_range_read(&deaf, 8, 1, &value));
+    assert_int_equal(value, 0x5555);
+}
+
+static struct spinlock lock;
+static bool was_held;
+
+static bool look_at_lock(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)device, (void)offset, (void)size;
+    was_held = !spin_try_lock(&lock);
+    *value = 0;
+    return true;
+}
+
+static bool look_at_lock_too(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    (void)device, (void)offset, (void)size, (void)value;
+    was_held = !spin_try_lock(&lock);
+    return false;
+}
+
+static unsigned resets;
+
+static void count_reset(struct device *device)
+{
+    (void)device;
+    resets++;
+}
+
+static const struct device_ops locked_ops = {
+    .read = look_at_lock, .write = look_at_lock_too, .reset = count_reset, .width = 4};
+static struct device locked = {"locked", &locked_ops, NULL, &lock};
+
+static void a_devices_lock_is_held_around_each_access(void **state)
+{
+    static struct bus_range range;
+    uint64_t value;
+
+    (void)state;
+    range = (struct bus_range){0x10, 0x1f, &locked};
+    assert_true(bus_init(&bus, "port", &range, 1));
+    assert_true(bus_read(&bus, 0x10, 4, &value));
+    assert_true(was_held);
+    was_held = false;
+    assert_false(bus_write(&bus, 0x10, 4, 0)); /* also where it refuses */
+    assert_true(was_held);
+    was_held = false;
+    assert_true(bus_range_read(&range, 0x10, 4, &value));
+    assert_true(was_held);
+    assert_true(spin_try_lock(&lock)); /* free again */
+    spin_unlock(&lock);
+}
+
+static void reset_reaches_each_device_that_has_one(void **state)
+{
+    static struct bus_range some[2];
+
+    (void)state;
+    some[0] = (struct bus_range){0x10, 0x1f, &locked};
+    some[1] = (struct bus_range){0x20, 0x2f, &a};
+    assert_true(bus_init(&bus, "port", some, 2));
+    resets = 0;
+    bus_reset(&bus);
+    assert_int_equal(resets, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +327,15 @@ int main(void)
         cmocka_unit_test_setup(wide_accesses_are_split, setup),
         cmocka_unit_test_setup(nobody_reads_as_ones_and_is_counted, setup),
         cmocka_unit_test_setup(clashes_are_named, setup),
+        cmocka_unit_test_setup(colliding_addresses_do_not_lose_each_other, setup),
+        cmocka_unit_test_setup(a_neighbour_of_what_is_remembered_is_still_nobody, setup),
+        cmocka_unit_test_setup(a_read_that_runs_over_the_end_of_addresses_is_nobodys, setup),
+        cmocka_unit_test_setup(a_device_that_refuses_is_nobody, setup),
+        cmocka_unit_test_setup(the_latest_misses_are_kept, setup),
+        cmocka_unit_test_setup(a_number_is_eight_bytes_of_one_address, setup),
+        cmocka_unit_test_setup(a_range_alone_splits_as_a_bus_does, setup),
+        cmocka_unit_test_setup(a_devices_lock_is_held_around_each_access, setup),
+        cmocka_unit_test_setup(reset_reaches_each_device_that_has_one, setup),
     };
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);
 }

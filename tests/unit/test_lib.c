@@ -1,12 +1,14 @@
 /* The small containers and the wide arithmetic of hv/lib. */
 #include "tests/unit/fake.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hv/lib/arith.h"
 #include "hv/lib/bitmap.h"
 #include "hv/lib/list.h"
+#include "hv/lib/spinlock.h"
 
 struct item {
     int value;
@@ -146,6 +148,76 @@ static void mul_div_keeps_128_bits_in_between_and_saturates(void **state)
     assert_int_equal(mul_div(0, UINT64_MAX, 1), 0);
 }
 
+/* Bit by bit. */
+static uint64_t slow_mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t quotient = 0, rest = 0;
+
+    for (int bit = 127; bit >= 0; bit--) {
+        uint64_t high = (uint64_t)((unsigned __int128)a * b >> 64), low = a * b;
+        uint64_t next = bit > 63 ? high >> (bit - 64) & 1 : low >> bit & 1;
+        bool carry = rest >> 63;
+
+        rest = rest << 1 | next;
+        if (quotient >> 63)
+            return UINT64_MAX;
+        quotient <<= 1;
+        if (carry || rest >= c)
+            rest -= c, quotient |= 1;
+    }
+    return quotient;
+}
+
+static void mul_div_agrees_with_long_division(void **state)
+{
+    uint64_t seed = 88172645463325252, n[3];
+
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        for (unsigned i = 0; i < 3; i++) { /* numbers of every width */
+            seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+            n[i] = seed >> (seed & 63);
+        }
+        n[2] += n[2] == 0;
+        assert_int_equal(mul_div(n[0], n[1], n[2]), slow_mul_div(n[0], n[1], n[2]));
+    }
+}
+
+#define ROUNDS 20000
+
+static struct spinlock lock;
+static unsigned counter;
+
+static void *count(void *unused)
+{
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned seen;
+
+        spin_lock(&lock);
+        seen = counter;
+        counter = seen + 1;
+        spin_unlock(&lock);
+    }
+    return unused;
+}
+
+static void a_spinlock_lets_one_in_at_a_time(void **state)
+{
+    pthread_t other;
+
+    (void)state;
+    counter = 0;
+    assert_int_equal(pthread_create(&other, NULL, count, NULL), 0);
+    count(NULL);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(counter, 2 * ROUNDS);
+    assert_true(spin_try_lock(&lock));
+    assert_false(spin_try_lock(&lock));
+    spin_unlock(&lock);
+    assert_true(spin_try_lock(&lock));
+    spin_unlock(&lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +226,8 @@ int main(void)
         cmocka_unit_test(bitmaps_agree_with_arrays_of_booleans),
         cmocka_unit_test(the_end_of_a_bitmap_is_respected),
         cmocka_unit_test(mul_div_keeps_128_bits_in_between_and_saturates),
+        cmocka_unit_test(mul_div_agrees_with_long_division),
+        cmocka_unit_test(a_spinlock_lets_one_in_at_a_time),
     };
     return cmocka_run_group_tests_name("lib", tests, NULL, NULL);
 }

@@ -43,6 +43,8 @@ def unit_tests():
     broken = len(re.findall(r"^make.*\*\*\*", output, re.MULTILINE))
     if failed or broken or not passed:
         print(tail(output))
+    else:
+        subprocess.run([ROOT / "tests/unit/coverage.py"], env=os.environ | {"BUILD": BUILD}, check=False)
     return passed, max(failed, broken, not passed)
 
 

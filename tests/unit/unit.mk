@@ -16,6 +16,9 @@ $(UNIT_RUN): unit-%: $(BUILD)/unit/test_%
 	@$< > $(BUILD)/unit/log/$*.txt 2>&1 || { cat $(BUILD)/unit/log/$*.txt; echo "unit test $* FAILED"; exit 1; }
 	@grep -E '^\[  PASSED  \]' $(BUILD)/unit/log/$*.txt | sed 's/^/$*: /'
 
+coverage: test-unit  ## how much of each folder the unit tests run
+	@BUILD=$(BUILD) python3 tests/unit/coverage.py
+
 # One program a test: its own file, the fakes, and the sources that sources.mk names for it.
 define unit_program
 $(BUILD)/unit/test_$(1): $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/test_$(1).c tests/unit/fake.c $(sources_$(1)))

@@ -66,6 +66,8 @@ static bool preflight(void)
     struct line_logger logger = {.writer = {log_lines}};
 
     vmx_read_capabilities(&vmx_cpu, read_msr, read_cpuid);
+    if (!native_compaction())
+        vmx_cpu.may_be_1[VMX_SECONDARY] &= ~(uint64_t)VMX_SECONDARY_ENABLE_XSAVES;
     if (!vmx_compute_controls(&vmx_cpu, &vmx_words)) {
         vmx_print_needed(&vmx_cpu, &logger.writer);
         return false;

@@ -83,11 +83,6 @@ void vcpu_cpuid_changed(struct vcpu *vcpu)
                   vcpu->msrs->xss);
 }
 
-static void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
-{
-    cpuid(leaf, subleaf, &out->eax, &out->ebx, &out->ecx, &out->edx);
-}
-
 static bool create_vcpu(struct life *life, unsigned id)
 {
     void *memory = host_allocate(vcpu_size());

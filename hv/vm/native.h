@@ -24,6 +24,14 @@ void native_put(struct vcpu *vcpu, const struct native_policy *policy);
 /* XCR0 as the guest has it now, into vcpu->xcr0: for emulators that let XSETBV pass. */
 void native_take_xcr0(struct vcpu *vcpu);
 
+/* false: an emulator whose XSAVEC and XSAVES lose registers. First called before a vCPU is loaded: it uses
+ * them. */
+bool native_compaction(void);
+
+/* The machine's CPUID, less what it shows and gets wrong. */
+struct cpuid_regs;
+void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
+
 /* The state components that a guest may enable, in `limits`: those of them that move with the vCPU. */
 struct cpuid_limits;
 void native_limits(struct cpuid_limits *limits);

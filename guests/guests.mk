@@ -1,14 +1,16 @@
 # The small guests: flat images, each with its listing; and what runs one natively.
-GUESTS := $(patsubst guests/%.asm,%,$(sort $(filter-out guests/native.asm guests/elf%,$(wildcard guests/*.asm))))
+GUESTS := $(patsubst guests/%.asm,%,$(sort $(filter-out guests/native.asm,$(wildcard guests/*.asm))))
 
 .PHONY: guests
 guests: $(GUESTS:%=$(BUILD)/guests/%.bin) $(BUILD)/guests/native.elf  ## build the small guests of guests/
 
 $(BUILD)/guests/%.bin: guests/%.asm $(wildcard guests/*.inc)
 	@mkdir -p $(@D)
-	$(NASM) -f bin -Werror -I. -l $(@:.bin=.lst) -o $@ $<
+	@echo '  NASM $<'
+	@$(NASM) -f bin -Werror -I. -l $(@:.bin=.lst) -o $@ $<
 
 $(BUILD)/guests/%.elf: guests/%.asm
 	@mkdir -p $(@D)
-	$(NASM) -f elf32 -Werror -I. -o $(@:.elf=.o) $<
-	ld -m elf_i386 -n -e start -Ttext=0x200000 --no-warn-rwx-segments -o $@ $(@:.elf=.o)
+	@echo '  NASM $<'
+	@$(NASM) -f elf32 -Werror -I. -o $(@:.elf=.o) $<
+	@ld -m elf_i386 -n -e start -Ttext=0x200000 --no-warn-rwx-segments -o $@ $(@:.elf=.o)

@@ -27,7 +27,7 @@ def mode(guest):
 
 def guests():
     sources = sorted(path.stem for path in (keel.ROOT / "guests").glob("*.asm"))
-    return [name for name in sources if name not in ("native", "bench") and not name.startswith("elf")]
+    return [name for name in sources if name not in ("native", "bench")]
 
 
 def binary(guest):
@@ -64,3 +64,14 @@ def runs_in_keel(guest):
         judge(machine, guest)
         ending = ENDINGS.get(guest, rf"vm {guest}: exited with status 1\b")
         keel.require(re.search(ending, machine.log), machine.report(f"Keel did not say: {ending}"))
+
+
+@each("multiboot", [(name, name) for name in ("real", "protected", "long")])
+def starts_by_multiboot(guest):
+    """guests/native.asm is a multiboot kernel itself: it finds its command line and module, and starts the flat guest."""
+    section = keel.vm(guest, memory="64M", kernel="native", ramdisk=guest, cmdline=mode(guest))
+    files = {"native": keel.BUILD / "guests/native.elf", guest: binary(guest)}
+    with keel.Booted(section, files, megs=192, ips=20_000_000) as machine:
+        machine.finish(90)
+        judge(machine, guest)
+        keel.require(f"vm {guest}: exited with status 1" in machine.log, machine.report("Keel did not say how it ended"))

@@ -2,8 +2,10 @@
 """
 A disk image that GRUB boots, on a BIOS machine: an ISO file system that is a hard disk, a USB stick and a CD at once.
 
-boot_image() makes the small and quick one for emulators: a GRUB of few modules whose commands are built in, no menu, no
-file system besides. As a hard disk it reads its modules ten times as fast as a CD.
+boot_image() makes the small and quick one for emulators: a GRUB of few modules whose commands are built in, and no menu.
+Measured in Bochs, one CPU: BIOS and GRUB take 120 million instructions at ips=20M and 360 million at ips=100M (waits are
+emulated time: a low ips is quick). From the hard disk, by the BIOS, a module costs 10.7 instructions a byte (31 MB: 330
+million, 5 s); from a CD 90. GRUB's own ATA driver finds no disk there.
 """
 import pathlib
 import shutil

@@ -40,7 +40,7 @@ struct vm {
     unsigned vcpu_count;
     enum vm_end end;
     unsigned status;
-    char reason[192]; /* the longest names an address twice and an instruction of 15 bytes */
+    char reason[192];     /* the longest names an address twice and an instruction of 15 bytes */
     bool said_crash;      /* a report about its end has begun */
     bool said_halted;     /* that it halted for good was said once */
     void *board;          /* the devices, as devices/board.c keeps them */

@@ -140,6 +140,23 @@ static void what_is_offered_follows_the_limits(void **state)
                      CR4_PKE);
 }
 
+static void bits_that_cpuid_does_not_show_are_reserved(void **state)
+{
+    const struct cpuid_limits all = {.xcr0 = 7, .pku = true};
+
+    (void)state;
+    assert_int_equal(cr4_shown(core.vcpu), 0);
+    core.cpuid = (struct cpuid_regs){UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    assert_int_equal(cr4_shown(core.vcpu),
+                     cr4_offered(&all)); /* no bit that is offered lacks its place in CPUID */
+    core.cpuid = (struct cpuid_regs){.edx = BIT(1) | BIT(6)}; /* VME and PAE */
+    assert_int_equal(cr4_shown(core.vcpu), CR4_VME | CR4_PVI | CR4_PAE);
+    core.cpuid = (struct cpuid_regs){.ebx = BIT(0) | BIT(7) | BIT(20)};
+    assert_int_equal(cr4_shown(core.vcpu), CR4_FSGSBASE | CR4_SMEP | CR4_SMAP);
+    core.cpuid = (struct cpuid_regs){.ecx = BIT(2) | BIT(3) | BIT(16) | BIT(17)};
+    assert_int_equal(cr4_shown(core.vcpu), CR4_UMIP | CR4_PKE | CR4_LA57 | CR4_PCIDE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, core_setup, core_teardown)
 
 int main(void)
@@ -154,6 +171,7 @@ int main(void)
         TEST(long_mode_keeps_pae_and_its_number_of_levels),
         TEST(pcid_is_turned_on_in_long_mode_with_pcid_0),
         TEST(what_is_offered_follows_the_limits),
+        TEST(bits_that_cpuid_does_not_show_are_reserved),
     };
     return cmocka_run_group_tests_name("control", tests, NULL, NULL);
 }

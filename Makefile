@@ -17,19 +17,21 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
             -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
             -fno-strict-aliasing -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -MMD -MP
 # What runs between an exit and the next entry is compiled for speed, all else for size.
-HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/svm svm/registers devices/acpi_pm devices/apic_% \
-            devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
+HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/apic_% \
+            devices/board devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
             hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
             hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/linear hv/vm/msr hv/vm/sched hv/vm/vcpu hv/vm/vm hv/vm/walk \
             hv/host/apic hv/host/interrupts hv/host/timer hv/lib/string
 HOT_OBJECTS := $(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS))
 $(OBJECTS): OPTIMIZE := -Oz
 $(HOT_OBJECTS): OPTIMIZE := -O2
-# Padding before functions and loops would be a twentieth of the image.
+# 256 KiB by gcc, which builds what is released; clang, which checks, makes larger code.
+IMAGE_MOST := $(if $(findstring clang,$(CC)),327680,262144)
+# Padding before functions and loops would be a twentieth of the image; nothing on the stack needs more than 8 bytes.
 ifeq ($(findstring clang,$(CC)),)
-CFLAGS   += -falign-functions=1 -falign-loops=1 -falign-jumps=1 -falign-labels=1
+CFLAGS   += -falign-functions=1 -falign-loops=1 -falign-jumps=1 -falign-labels=1 -mpreferred-stack-boundary=3
 endif
-LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+LDFLAGS  := -nostdlib -static $(if $(findstring clang,$(CC)),,-no-pie) -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
             -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 
 .DEFAULT_GOAL := all
@@ -52,7 +54,7 @@ $(BUILD)/keel.elf: $(BUILD)/keel.first.elf boot/symbols.awk linker.ld
 	@$(NASM) -f elf64 -o $(BUILD)/symbols.o $(BUILD)/symbols.asm
 	@$(CC) $(LDFLAGS) -T linker.ld -o $@.debug $(OBJECTS) $(BUILD)/symbols.o
 	@$(OBJCOPY) --strip-all $@.debug $@
-	@size=$$(stat -c %s $@); [ $$size -le 262144 ] || { echo "$@ has $$size bytes, 262144 are allowed"; rm $@; exit 1; }
+	@size=$$(stat -c %s $@); [ $$size -le $(IMAGE_MOST) ] || { echo "$@ has $$size bytes, $(IMAGE_MOST) are allowed"; rm $@; exit 1; }
 
 $(BUILD)/keel.first.elf: $(OBJECTS) linker.ld
 	@$(CC) $(LDFLAGS) -T linker.ld -o $@ $(OBJECTS)

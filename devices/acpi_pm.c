@@ -8,8 +8,8 @@
 #define PM1_TIMER              BIT(0)
 #define PM1_GLOBAL             BIT(5)
 #define PM1_POWER_BUTTON       BIT(8)
-#define PM1_RTC                BIT(10) /* the alarm as a wake-up event: may be enabled, but there is no sleep to wake from \
-                                        */
+/* The alarm as a wake-up event: it may be enabled, but there is no sleep to wake from. */
+#define PM1_RTC                BIT(10)
 #define PM1_WAKE               BIT(15) /* in status only */
 
 /* What this PC has: no sleep button, no RTC wake, no bus master status. */

@@ -1,6 +1,7 @@
 """Keel's own bring-up: any number of cores, other CPU models, and its page tables as the machine has them."""
 import re
 
+import bench
 import keel
 import pagewalk
 from keel import Failure
@@ -25,6 +26,12 @@ def starts_on_model(model):
     with keel.Booted(conf("mmio"), {"mmio": binary("mmio")}, model=model, megs=192, ips=20_000_000) as machine:
         machine.finish(keel.PATIENCE)
         keel.require(re.search(r"vm mmio: exited with status 1\b", machine.log), machine.report("the guest did not pass"))
+
+
+@test("machine/no exit costs too much")
+def exits_are_short():
+    text, problems = bench.table(bench.measure())
+    keel.require(not problems, text)
 
 
 # In real mode: cpuid; jmp back to it. The machine is in Keel most of the time.

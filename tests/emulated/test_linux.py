@@ -1,1 +1,115 @@
-"""Debian's Linux as Keel's guest: to the shell and off again, by every road, and its log beside the native one."""
+"""Debian's Linux as Keel's guest: to the shell and off again, by every road."""
+import re
+
+import keel
+from keel import require
+from registry import each, test
+
+# The kernel's own tests of its ciphers are two fifths of its boot, and say nothing about Keel.
+CMDLINE = "console=ttyS0,115200 quiet cryptomgr.notests"
+IPS = 50_000_000
+MEGS = 400
+PROMPT = r"keel# "
+
+
+class Shell:
+    """The busybox shell behind a machine's serial port."""
+
+    def __init__(self, machine):
+        self.machine, self.count = machine, 0
+
+    def wait(self, timeout=240):
+        self.machine.expect(r"^Linux \S+ is up, ", timeout)
+        self.machine.expect(PROMPT, 30)
+        return self
+
+    def run(self, command, timeout=60):
+        """What the command says. Typed, the marks are no numbers yet: their echo is not taken for them."""
+        self.count += 1
+        number = f"{self.count}-$((6*7))"
+        self.machine.send(f"echo begin-{number}; {command}; echo end-{number}\n")
+        pattern = rf"^begin-{self.count}-42\r?\n([\s\S]*?)^end-{self.count}-42\r?$"
+        output = self.machine.expect(pattern, timeout)[1].replace("\r", "")
+        self.machine.expect(PROMPT, 30)
+        return output
+
+    def last(self, command):
+        """A command that does not come back."""
+        self.machine.send(f"{command}\n")
+
+
+def without_config(kernel, cmdline=CMDLINE, **machine):
+    """Keel and two modules, nothing else."""
+    return keel.Booted(None, {f"kernel {cmdline}": kernel, "ramdisk": keel.ramdisk()}, megs=MEGS, ips=IPS, **machine)
+
+
+def power_off(machine, shell, name="vm"):
+    shell.last("poweroff -f")
+    machine.expect(rf"^\[ *\d+\.\d+ cpu\d+\] vm {name}: powered off\r?$", 60)
+    machine.expect(r"all VMs are off: powering the machine off", 10)
+    machine.finish(30)
+
+
+def says(machine, output, text):
+    require(text in output, machine.report(f"the shell did not say {text!r} but:\n{output}"))
+
+
+@test("linux/vmlinux")
+def boots_an_elf_kernel_to_a_shell_twice():
+    package = (keel.BUILD / "linux/debian-package").read_text().strip()
+    with without_config(keel.kernel("debian", "vmlinux")) as machine:
+        machine.expect(r"there is no module named keel\.conf")
+        shell = Shell(machine).wait()
+        says(machine, shell.run("uname -r"), package.removeprefix("linux-image-"))
+        says(machine, shell.run("cat /proc/cmdline"), CMDLINE)
+        says(machine, shell.run("grep -c ^processor /proc/cpuinfo"), "1\n")
+        says(machine, shell.run("grep -ow hypervisor /proc/cpuinfo"), "hypervisor\n")
+        says(machine, shell.run("seq 1 1000 | awk '{ sum += $1 } END { print sum }'"), "500500")
+        says(machine, shell.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource"), "tsc\n")
+        slept = shell.run("cut -d. -f1 /proc/uptime; sleep 3; cut -d. -f1 /proc/uptime").split()
+        require(3 <= int(slept[1]) - int(slept[0]) <= 4, machine.report(f"sleep 3 took from {slept[0]} to {slept[1]}"))
+
+        shell.last("reboot -f")
+        machine.expect(r"vm vm: reset\r?$", 60)
+        machine.expect(r"vm vm: started", 30)
+        again = Shell(machine).wait()
+        says(machine, again.run("cut -d. -f1 /proc/uptime | awk '$1 < 60 { print \"young\" }'"), "young")
+        power_off(machine, again)
+
+
+@test("linux/bzimage")
+def boots_the_stock_bzimage_to_a_shell():
+    conf = keel.vm("linux", memory="256M", kernel="vmlinuz", ramdisk="initrd.gz", cmdline=CMDLINE)
+    files = {"vmlinuz": keel.kernel("debian", "vmlinuz"), "initrd.gz": keel.ramdisk()}
+    with keel.Booted(conf, files, megs=MEGS, ips=IPS) as machine:
+        machine.expect(r"vm linux: started, 1 vcpu, 256 MiB", 90)
+        shell = Shell(machine).wait(500)
+        says(machine, shell.run("echo $((6*7))"), "42\n")
+        power_off(machine, shell, "linux")
+
+
+# What /proc/interrupts shows: who brings the timer's or the serial port's interrupt, and whether the local APIC's timer ticks.
+BY_PIC, BY_IOAPIC = r"^ *4: +[1-9]\d* +XT-PIC", r"^ *4: +[1-9]\d* +IO-APIC"
+PIT_TICKS, APIC_TICKS, NO_APIC_TICKS = r"^ *0: +\d{3,} +XT-PIC +timer", r"^LOC: +\d{3,} ", r"^LOC: +0 "
+
+# Option of Linux, what must be found, what must not, how the VM is ended. nosmp is noapic too: Linux's documentation has it so.
+OPTIONS = [
+    ("nosmp", "nosmp", [BY_PIC, APIC_TICKS], "IO-APIC", "poweroff -f"),
+    ("noapic", "noapic", [BY_PIC, APIC_TICKS, "Skipping IOAPIC probe due to 'noapic'"], "IO-APIC", "poweroff -f"),
+    ("nox2apic", "nox2apic", [BY_IOAPIC, APIC_TICKS, r"^flags\t"], r"^flags.* x2apic", "poweroff -f"),
+    ("acpi-off", "acpi=off", [BY_PIC, PIT_TICKS, NO_APIC_TICKS, "ACPI: Interpreter disabled"], "IO-APIC", "reboot -f"),
+    ("nolapic", "nolapic", [BY_PIC, PIT_TICKS, NO_APIC_TICKS], "IO-APIC", "poweroff -f"),
+]
+ENDINGS = {"poweroff -f": r"vm vm: powered off", "reboot -f": r"vm vm: reset"}
+
+
+@each("linux", OPTIONS)
+def boots_with_an_option(option, found, not_found, end):
+    with without_config(keel.kernel("cloud", "vmlinuz"), f"{CMDLINE} {option}") as machine:
+        shell = Shell(machine).wait()
+        output = shell.run("dmesg | grep -E 'ACPI:.*(apic|disabled)'; cat /proc/interrupts; grep flags /proc/cpuinfo")
+        for pattern in found:
+            require(re.search(pattern, output, re.MULTILINE), machine.report(f"{pattern!r} is not in:\n{output}"))
+        require(not re.search(not_found, output, re.MULTILINE), machine.report(f"{not_found!r} is in:\n{output}"))
+        shell.last(end)
+        machine.expect(ENDINGS[end], 60)

@@ -349,10 +349,15 @@ static __attribute__((noinline)) unsigned length_afresh(struct vcpu *vcpu, const
 unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base,
                         uint32_t cs_attributes)
 {
-    const struct code_state state = {rip, cr3, cs_base, cs_attributes};
     const struct cached *entry = entry_for(vcpu->decode_cache, rip);
+    struct code_state state;
 
-    return likely(is_same(entry, &state)) ? entry->in.length : length_afresh(vcpu, &state);
+    if (likely(entry->state.rip == rip && entry->state.cr3 == cr3 && entry->state.base == cs_base &&
+               entry->state.attributes == (cs_attributes | ENTRY_VALID) && same_path(entry) &&
+               same_code(entry)))
+        return entry->in.length;
+    state = (struct code_state){rip, cr3, cs_base, cs_attributes};
+    return length_afresh(vcpu, &state);
 }
 
 unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15])

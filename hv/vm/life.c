@@ -332,6 +332,7 @@ static void start(struct life *life)
     struct vm *vm = &life->vm;
 
     vm->end = VM_RUNS;
+    vm->ending = false;
     vm->said_crash = vm->said_halted = false;
     life->live = vm->vcpu_count;
     for (unsigned i = 0; i < vm->vcpu_count; i++)

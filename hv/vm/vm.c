@@ -47,25 +47,25 @@ void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value
         memcpy(ram, &value, size);
 }
 
-static bool first_to_end(struct vm *vm, enum vm_end end)
+/* Whoever comes first says why; nobody sees `end` before the words behind it are there. */
+static bool first_to_end(struct vm *vm)
 {
-    enum vm_end runs = VM_RUNS;
-
-    return __atomic_compare_exchange_n(&vm->end, &runs, end, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return !__atomic_exchange_n(&vm->ending, true, __ATOMIC_ACQ_REL);
 }
 
-static void stop_vcpus(struct vm *vm)
+static void end_with(struct vm *vm, enum vm_end end)
 {
+    __atomic_store_n(&vm->end, end, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_request(vm->vcpus[i], REQUEST_STOP);
 }
 
 void vm_stop(struct vm *vm, enum vm_end end, unsigned status)
 {
-    if (!first_to_end(vm, end))
+    if (!first_to_end(vm))
         return;
     vm->status = status;
-    stop_vcpus(vm);
+    end_with(vm, end);
 }
 
 void vm_crash(struct vm *vm, const char *format, ...)
@@ -73,11 +73,11 @@ void vm_crash(struct vm *vm, const char *format, ...)
     struct text_buffer buffer;
     va_list arguments;
 
-    if (!first_to_end(vm, VM_CRASHED))
+    if (!first_to_end(vm))
         return;
     text_buffer_init(&buffer, vm->reason, sizeof(vm->reason));
     va_start(arguments, format);
     vprint_to(&buffer.writer, format, arguments);
     va_end(arguments);
-    stop_vcpus(vm);
+    end_with(vm, VM_CRASHED);
 }

@@ -38,6 +38,7 @@ struct vm {
     struct spinlock lock; /* the board's: held around every device that the vCPUs share */
     struct vcpu *vcpus[VM_VCPUS_MOST];
     unsigned vcpu_count;
+    bool ending; /* somebody is about to set `end` */
     enum vm_end end;
     unsigned status;
     char reason[192];     /* the longest names an address twice and an instruction of 15 bytes */

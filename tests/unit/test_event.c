@@ -54,6 +54,7 @@ static void a_third_fault_ends_the_vm(void **state)
     vcpu_set(core.vcpu, REG_RIP, 0x1234);
     for (unsigned i = 0; i < ARRAY_LENGTH(kinds); i++) {
         core.vm.end = VM_RUNS;
+        core.vm.ending = false;
         core.vm.reason[0] = 0;
         raise_after(EVENT_EXCEPTION, EXC_DF, kinds[i].vector);
         if (kinds[i].kind == 'b') {

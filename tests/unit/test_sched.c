@@ -201,6 +201,7 @@ static void a_vcpu_of_an_ended_vm_leaves_the_core_loaded(void **state)
     assert_string_equal(live(3), "L0R0S0z");
     assert_ptr_equal(machine_cpus[0].current, &core.vcpus[0]);
     core.vm.end = VM_RUNS;
+    core.vm.ending = false;
     sched_add(&core.vcpus[0]); /* started again */
     assert_string_equal(live(3), "R0S0z");
 }

@@ -7,7 +7,6 @@ import registry
 import test_guests  # noqa: F401
 import test_input  # noqa: F401
 import test_linux  # noqa: F401
-import test_log  # noqa: F401
 import test_machine  # noqa: F401
 import test_native  # noqa: F401
 

@@ -217,7 +217,9 @@ static void load_registers(struct vcpu *vcpu, const struct plan *plan, const str
 static bool load_descriptors(struct vcpu *vcpu, const struct task *task, const struct task_switch *request,
                              struct fault *fault)
 {
-    static const enum vcpu_segment order[] = {SEG_CS, SEG_SS, SEG_DS, SEG_ES, SEG_FS, SEG_GS};
+    /* SS before CS: a fault over CS is delivered on the new stack ("Exception Conditions Checked During a
+     * Task Switch"). */
+    static const enum vcpu_segment order[] = {SEG_SS, SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS};
     struct segment_rules rules = {
         .cpl = task->segments[SEG_CS] & SELECTOR_RPL, .bad = EXC_TS, .external = request->external};
     struct segment value;

@@ -7,13 +7,12 @@
 bits 64
 default rel
 
-; struct vcpu, struct svm_vcpu, union vmcb (checked by static assertions in svm/vcpu.c)
+; struct vcpu, struct svm_vcpu (checked by static assertions in svm/vcpu.c)
 %define VCPU_HOST_STACK 128
 %define VCPU_VENDOR     136
-%define SVM_VMCB        0
-%define SVM_PHYSICAL    8
-%define SVM_HOST_STATE  16
 %define VMCB_RAX        0x5f8
+%define SVM_PHYSICAL    4096
+%define SVM_HOST_STATE  4104
 
 extern svm_handle_exit
 global svm_enter
@@ -35,10 +34,9 @@ svm_enter:
 
 .enter:                                 ; RBX = vcpu
     mov rsi, [rbx + VCPU_VENDOR]
-    mov rdi, [rsi + SVM_VMCB]
     mov rcx, [rbx]
     mov rax, [rsi + SVM_PHYSICAL]
-    mov [rdi + VMCB_RAX], rcx
+    mov [rsi + VMCB_RAX], rcx
     clgi
     sti                                 ; interrupts of the machine leave the guest whatever its own flag
     lea rsp, [rbx + 8]
@@ -78,9 +76,8 @@ svm_enter:
     lea rbx, [rsp - 8]
     mov rsi, [rbx + VCPU_VENDOR]
     mov rsp, [rbx + VCPU_HOST_STACK]
-    mov rdi, [rsi + SVM_VMCB]
     mov rax, [rsi + SVM_HOST_STATE]
-    mov rcx, [rdi + VMCB_RAX]
+    mov rcx, [rsi + VMCB_RAX]
     mov [rbx], rcx
     vmload
     mov rdi, rbx

@@ -20,7 +20,7 @@ bool svm_interrupt_allowed(struct vcpu *vcpu)
 
 static bool iret_is_done(const struct svm_vcpu *svm)
 {
-    return svm->nmi == NMI_RETURNING && svm->vmcb->rip != svm->iret_rip;
+    return svm->nmi == NMI_RETURNING && svm->vmcb.rip != svm->iret_rip;
 }
 
 bool svm_nmi_allowed(struct vcpu *vcpu)
@@ -29,7 +29,7 @@ bool svm_nmi_allowed(struct vcpu *vcpu)
 
     if (iret_is_done(svm))
         svm->nmi = NMI_OPEN;
-    return svm->nmi == NMI_OPEN && !(svm->vmcb->interrupt_shadow & VMCB_SHADOW);
+    return svm->nmi == NMI_OPEN && !(svm->vmcb.interrupt_shadow & VMCB_SHADOW);
 }
 
 static void intercept_iret(union vmcb *vmcb, bool on)
@@ -45,8 +45,8 @@ void svm_begin_iret(struct vcpu *vcpu)
     struct svm_vcpu *svm = svm_of(vcpu);
 
     svm->nmi = NMI_RETURNING;
-    svm->iret_rip = svm->vmcb->rip;
-    intercept_iret(svm->vmcb, false);
+    svm->iret_rip = svm->vmcb.rip;
+    intercept_iret(&svm->vmcb, false);
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
@@ -54,7 +54,7 @@ void svm_begin_iret(struct vcpu *vcpu)
 void svm_inject(struct vcpu *vcpu, const struct event *event)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
-    union vmcb *vmcb = svm->vmcb;
+    union vmcb *vmcb = &svm->vmcb;
     unsigned type = event->type > EVENT_SOFT_INTERRUPT ? EVENT_EXCEPTION : event->type;
 
     vmcb->event = VMCB_EVENT_VALID | (uint64_t)type << 8 | event->vector;
@@ -71,14 +71,14 @@ void svm_inject(struct vcpu *vcpu, const struct event *event)
 static void step(struct svm_vcpu *svm)
 {
     svm->stepping = true;
-    svm->guest_tf = svm->vmcb->rflags & RFLAGS_TF;
-    svm->vmcb->rflags |= RFLAGS_TF;
+    svm->guest_tf = svm->vmcb.rflags & RFLAGS_TF;
+    svm->vmcb.rflags |= RFLAGS_TF;
 }
 
 bool svm_stop_stepping(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
-    union vmcb *vmcb = svm->vmcb;
+    union vmcb *vmcb = &svm->vmcb;
 
     svm->stepping = false;
     vcpu_note(vcpu, REQUEST_EVENT);
@@ -101,7 +101,7 @@ bool svm_stop_stepping(struct vcpu *vcpu)
 void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
-    union vmcb *vmcb = svm->vmcb;
+    union vmcb *vmcb = &svm->vmcb;
     uint64_t control =
         interrupt ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
 

@@ -44,6 +44,8 @@ void svm_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
         value |= EFER_SVME;
     }
     *field(vcpu, reg) = value;
+    if (reg == REG_CR2 && this_cpu()->current == vcpu)
+        write_cr2(value); /* VMRUN loads it, but in Bochs */
     if (parts[reg] & VMCB_CLEAN_CONTROL)
         svm_flush(vcpu);
     vmcb_changed(vmcb_of(vcpu), parts[reg]);

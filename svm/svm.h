@@ -15,8 +15,8 @@ enum svm_nmi {
 
 /* A vCPU's SVM state. */
 struct svm_vcpu {
-    union vmcb *vmcb; /* entry.asm knows these three */
-    hpa_t vmcb_physical;
+    union vmcb vmcb;  /* entry.asm knows these three */
+    hpa_t physical;   /* of the VMCB */
     hpa_t host_state; /* what VMLOAD brings back on the core that runs the vCPU */
     uint64_t cr4;     /* as the guest sees it */
     int core;         /* that the VMCB ran on last; -1: none yet */
@@ -53,7 +53,7 @@ static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
 
 static inline union vmcb *vmcb_of(const struct vcpu *vcpu)
 {
-    return svm_of(vcpu)->vmcb;
+    return &svm_of(vcpu)->vmcb;
 }
 
 /* Makes the CPU read these parts of the VMCB again: VMCB_CLEAN_*. */
@@ -94,13 +94,19 @@ void svm_raise_step(struct vcpu *vcpu);
 
 #define VMCB_LONG_CODE BIT(9) /* CS.L, as the VMCB packs attributes */
 
-/* The instruction is done: goes on at `rip`. The trap of RFLAGS.TF behind it is Keel's to raise. */
+/*
+ * The instruction is done: goes on at `rip`. The trap of RFLAGS.TF behind it is Keel's to raise, and what
+ * waited for the end of a shadow goes in at once.
+ */
 static inline void svm_advance_to(struct vcpu *vcpu, union vmcb *vmcb, uint64_t rip)
 {
     if (unlikely((vmcb->rip ^ rip) >> 32) && !(vmcb->cs.attributes & VMCB_LONG_CODE))
         rip = (uint32_t)rip;
     vmcb->rip = rip;
-    vmcb->interrupt_shadow = 0;
+    if (unlikely(vmcb->interrupt_shadow)) {
+        vmcb->interrupt_shadow = 0;
+        vcpu_note(vcpu, REQUEST_EVENT);
+    }
     if (unlikely(vmcb->rflags & RFLAGS_TF))
         svm_raise_step(vcpu);
 }

@@ -11,8 +11,8 @@ _Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr
 _Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
 _Static_assert(offsetof(struct vcpu, vendor) == 136, "as in entry.asm");
 _Static_assert(offsetof(struct svm_vcpu, vmcb) == 0, "as in entry.asm");
-_Static_assert(offsetof(struct svm_vcpu, vmcb_physical) == 8, "as in entry.asm");
-_Static_assert(offsetof(struct svm_vcpu, host_state) == 16, "as in entry.asm");
+_Static_assert(offsetof(struct svm_vcpu, physical) == 4096, "as in entry.asm");
+_Static_assert(offsetof(struct svm_vcpu, host_state) == 4104, "as in entry.asm");
 _Static_assert(offsetof(union vmcb, rax) == 0x5f8, "as in entry.asm");
 
 #define IOPM_SIZE  KIB(12)
@@ -60,15 +60,14 @@ static uint32_t next_asid(void)
 
 bool svm_vcpu_create(struct vcpu *vcpu)
 {
-    struct svm_vcpu *svm = host_allocate(sizeof(*svm));
-    union vmcb *vmcb = host_allocate(sizeof(*vmcb));
+    struct svm_vcpu *svm = host_allocate(sizeof(*svm)); /* page-aligned, so the VMCB is too */
+    union vmcb *vmcb = &svm->vmcb;
 
     vcpu->vendor = svm;
     native.xsaves = cpu_has(0xd, 1, 0, 3);
-    if (!svm || !vmcb || !make_maps() || !native_create(vcpu))
+    if (!svm || !make_maps() || !native_create(vcpu))
         return false;
-    svm->vmcb = vmcb;
-    svm->vmcb_physical = virt_to_phys(vmcb);
+    svm->physical = virt_to_phys(vmcb);
     svm->core = -1;
     svm_set_intercepts(vmcb);
     vmcb->msrpm = virt_to_phys(msrpm);
@@ -86,8 +85,6 @@ void svm_vcpu_destroy(struct vcpu *vcpu)
 
     if (!svm)
         return;
-    if (svm->vmcb)
-        host_free(svm->vmcb, sizeof(*svm->vmcb));
     native_destroy(vcpu);
     host_free(svm, sizeof(*svm));
     vcpu->vendor = NULL;
@@ -96,7 +93,7 @@ void svm_vcpu_destroy(struct vcpu *vcpu)
 void svm_vcpu_reset(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
-    union vmcb *vmcb = svm->vmcb;
+    union vmcb *vmcb = &svm->vmcb;
 
     memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
     vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
@@ -132,7 +129,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
     if (svm->core != (int)cpu->index || asids_shared) {
         svm->core = (int)cpu->index;
         svm->host_state = virt_to_phys(cpu->vendor) + PAGE_SIZE;
-        svm->vmcb->clean = 0;
+        svm->vmcb.clean = 0;
         svm_flush(vcpu);
     }
     write_cr3(vcpu->vm->host_cr3);

@@ -9,10 +9,10 @@ run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
 	    --cpus=$(or $(CPUS),1) --memory=$(or $(MEMORY),256M)
 
-iso: all  ## build/keel.iso: GRUB, Keel and Debian's Linux for a CD or a USB stick
+iso: all efi  ## build/keel.iso: GRUB, Keel and Debian's Linux for a CD or a USB stick
 	@$(EMULATED)/iso.py $(BUILD)/keel.iso
 
-test-emulated: all guests  ## whole-system tests (TEST=part of a name, JOBS=2)
+test-emulated: all efi guests  ## whole-system tests (TEST=part of a name, JOBS=2)
 	@$(EMULATED)/run.py -j $(JOBS) $(TEST)
 
 bench: all guests  ## what each kind of exit costs, in instructions

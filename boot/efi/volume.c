@@ -1,18 +1,68 @@
 #include "boot/efi/volume.h"
 
+#include "hv/lib/string.h"
+
 /* Some firmware fails on larger reads. */
 #define READ_MOST MIB(1)
 
+/* The bytes of a device path, without its end (UEFI, "Device Path Protocol"). */
+static size_t path_size(const uint8_t *path)
+{
+    size_t size = 0;
+
+    while (path[size] != END_DEVICE_PATH_TYPE) {
+        size_t node = path[size + 2] | path[size + 3] << 8;
+
+        if (node < sizeof(EFI_DEVICE_PATH_PROTOCOL))
+            break;
+        size += node;
+    }
+    return size;
+}
+
+/* Whether `volume` is the device `disk`, or a part of it. */
+static bool lies_on(EFI_HANDLE volume, EFI_HANDLE disk, EFI_BOOT_SERVICES *services)
+{
+    EFI_GUID guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
+    void *inner, *outer;
+
+    return !EFI_ERROR(services->HandleProtocol(volume, &guid, &inner)) &&
+           !EFI_ERROR(services->HandleProtocol(disk, &guid, &outer)) &&
+           path_size(inner) >= path_size(outer) && memcmp(inner, outer, path_size(outer)) == 0;
+}
+
+/*
+ * The file system on the device that keel.efi was loaded from. GRUB's chainloader may name the whole disk, if
+ * the firmware saw no partitions there or GRUB read keel.efi from a CD: then it is the first one on that
+ * disk.
+ */
+static EFI_STATUS find_files(EFI_HANDLE device, EFI_BOOT_SERVICES *services, EFI_FILE_IO_INTERFACE **files)
+{
+    EFI_GUID guid = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
+    EFI_STATUS status = services->HandleProtocol(device, &guid, (void **)files);
+    EFI_HANDLE *volumes;
+    UINTN count;
+
+    if (!EFI_ERROR(status) ||
+        EFI_ERROR(services->LocateHandleBuffer(ByProtocol, &guid, NULL, &count, &volumes)))
+        return status;
+    for (UINTN i = 0; i < count && EFI_ERROR(status); i++)
+        if (lies_on(volumes[i], device, services))
+            status = services->HandleProtocol(volumes[i], &guid, (void **)files);
+    services->FreePool(volumes);
+    return status;
+}
+
 EFI_STATUS volume_open(struct volume *volume, EFI_HANDLE image, EFI_BOOT_SERVICES *services)
 {
-    EFI_GUID loaded_image = LOADED_IMAGE_PROTOCOL, file_system = SIMPLE_FILE_SYSTEM_PROTOCOL;
+    EFI_GUID guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
     EFI_LOADED_IMAGE *self;
     EFI_FILE_IO_INTERFACE *files;
-    EFI_STATUS status = services->HandleProtocol(image, &loaded_image, (void **)&self);
+    EFI_STATUS status = services->HandleProtocol(image, &guid, (void **)&self);
 
     volume->services = services;
     if (!EFI_ERROR(status))
-        status = services->HandleProtocol(self->DeviceHandle, &file_system, (void **)&files);
+        status = find_files(self->DeviceHandle, services, &files);
     return EFI_ERROR(status) ? status : files->OpenVolume(files, &volume->root);
 }
 

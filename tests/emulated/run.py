@@ -8,6 +8,7 @@ import test_guests  # noqa: F401
 import test_input  # noqa: F401
 import test_linux  # noqa: F401
 import test_machine  # noqa: F401
+import test_uefi  # noqa: F401
 import test_native  # noqa: F401
 
 

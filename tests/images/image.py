@@ -17,7 +17,7 @@ GRUB = pathlib.Path("/usr/lib/grub/i386-pc")
 
 
 def quiet(*command, cwd=None):
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run([str(word) for word in command], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(f"{command[0]} failed:\n{done.stdout}")
 
@@ -72,10 +72,13 @@ def write_core(root, core):
     (root / "iso/boot/core.img").write_bytes((GRUB / "cdboot.img").read_bytes() + core.read_bytes())
 
 
-def make_hybrid(folder, output):
+def make_hybrid(folder, output, partition=None):
+    """Boots by BIOS from FOLDER/boot/core.img; and by UEFI if there is a system partition, a FAT image, to append."""
+    uefi = [] if not partition else ["-append_partition", "2", "0xef", partition, "-eltorito-alt-boot", "-e",
+                                     "--interval:appended_partition_2:all::", "-no-emul-boot"]
     quiet("xorriso", "-as", "mkisofs", "-quiet", "-volid", "KEEL", "-o", output, "-b", "boot/core.img", "-no-emul-boot",
           "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info", "--grub2-mbr", GRUB / "boot_hybrid.img",
-          "--modification-date=2024010100000000", folder)
+          *uefi, "--modification-date=2024010100000000", folder)
 
 
 if __name__ == "__main__":

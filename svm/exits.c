@@ -102,6 +102,7 @@ static bool handle_xsetbv(struct vcpu *vcpu)
 #define IO_STRING     BIT(2)
 #define IO_SIZE(info) ((unsigned)(info) >> 4 & 7)
 #define IO_PORT(info) ((uint16_t)((info) >> 16))
+#define DR7_ENABLED   0xff
 
 static bool handle_io(struct vcpu *vcpu)
 {
@@ -117,6 +118,8 @@ static bool handle_io(struct vcpu *vcpu)
     else
         exit_out(vcpu, IO_PORT(info), IO_SIZE(info));
     svm_advance_to(vcpu, vmcb, vmcb->exit_info2);
+    if (unlikely(vmcb->dr7 & DR7_ENABLED))
+        exit_io_breakpoints(vcpu, vmcb->dr7, IO_PORT(info), IO_SIZE(info));
     return true;
 }
 

@@ -57,9 +57,9 @@ void information_module(struct information *information, uint32_t first, uint32_
 /* What is marked for the run-time services is theirs, whatever its type. */
 static uint32_t memory_type(const struct efi_descriptor *range)
 {
-    if (range->attributes & EFI_MEMORY_RUNTIME)
+    if (range->attributes & EFI_RANGE_RUNTIME)
         return MEMORY_RESERVED;
-    if (range->type < 64 && (BIT(range->type) & EFI_TYPES_LEFT))
+    if (range->type < 64 && (BIT(range->type) & EFI_RANGES_LEFT))
         return MEMORY_RAM;
     switch (range->type) {
     case EFI_UNUSABLE:

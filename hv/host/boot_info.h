@@ -23,8 +23,8 @@ struct boot_memory {
 
 /* UEFI, "Memory Type Usage after ExitBootServices": the loader's, the boot services' and conventional memory.
  */
-#define EFI_TYPES_LEFT     (BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(7))
-#define EFI_MEMORY_RUNTIME BIT(63) /* attribute: the run-time services go on using it */
+#define EFI_RANGES_LEFT   (BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(7))
+#define EFI_RANGE_RUNTIME BIT(63) /* attribute: the run-time services go on using it */
 
 /* A descriptor of the EFI memory map (UEFI, "GetMemoryMap"). */
 struct efi_range {

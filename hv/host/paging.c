@@ -64,8 +64,8 @@ static void reserve(hpa_t first, uint64_t size)
  */
 static bool efi_leaves(const struct efi_range *range)
 {
-    return range->type < 64 && (BIT(range->type) & EFI_TYPES_LEFT) &&
-           !(range->attributes & EFI_MEMORY_RUNTIME);
+    return range->type < 64 && (BIT(range->type) & EFI_RANGES_LEFT) &&
+           !(range->attributes & EFI_RANGE_RUNTIME);
 }
 
 /* What is not for use: the first MiB, Keel's image, the modules, and what either memory map keeps. */

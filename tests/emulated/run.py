@@ -8,8 +8,8 @@ import test_guests  # noqa: F401
 import test_input  # noqa: F401
 import test_linux  # noqa: F401
 import test_machine  # noqa: F401
-import test_uefi  # noqa: F401
 import test_native  # noqa: F401
+import test_uefi  # noqa: F401
 
 
 def main():

@@ -65,3 +65,4 @@ sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c te
 $(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC
 sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
+sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c

@@ -8,6 +8,7 @@
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
+#include "hv/lib/format.h"
 #include "hv/lib/string.h"
 #include "hv/load/acpi.h"
 #include "hv/load/guest_map.h"
@@ -31,10 +32,28 @@ struct life {
     void *devices;
     size_t devices_size;
     struct cpuid_limits limits;
+    bool refused; /* and why has been said */
 };
 
 void (*vm_all_off)(void);
 static unsigned running;
+
+/* Says why the VM cannot be started; returns false. */
+PRINTF_LIKE(2, 3)
+static bool refuse(struct life *life, const char *format, ...)
+{
+    char reason[256];
+    struct text_buffer buffer;
+    va_list arguments;
+
+    text_buffer_init(&buffer, reason, sizeof(reason));
+    va_start(arguments, format);
+    vprint_to(&buffer.writer, format, arguments);
+    va_end(arguments);
+    log_line("vm %s: not started: %s", life->vm.name, reason);
+    life->refused = true;
+    return false;
+}
 
 /* Cuts one allocation into the parts of a vCPU. */
 struct carver {
@@ -154,10 +173,11 @@ static bool create_memory(struct life *life)
     if (!life->piece_count) {
         struct memory_counts counts = memory_count(host_frames());
 
-        log_line("vm %s: not started: %lu MiB of memory wanted, %lu MiB of %lu MiB for guests are free",
-                 vm->name, life->config->memory / MIB(1), counts.guest_free / MIB(1),
-                 counts.guest_total / MIB(1));
-        return false;
+        return refuse(
+            life,
+            "%lu MiB of memory wanted, %lu MiB of %lu MiB for guests are free: give the VM less, or "
+            "the machine more",
+            life->config->memory / MIB(1), counts.guest_free / MIB(1), counts.guest_total / MIB(1));
     }
     for (unsigned i = 0; i < life->piece_count; i++) {
         if (!back(vm, offset, life->pieces[i].first, life->pieces[i].size))
@@ -184,11 +204,8 @@ static bool open_port(struct life *life)
 {
     struct serial *port = &serial_ports[life->config->serial - SERIAL_COM2 + 1];
 
-    if (!serial_init(port, 115200)) {
-        log_line("vm %s: not started: no UART answers at COM%u", life->vm.name,
-                 life->config->serial - SERIAL_COM2 + 2);
-        return false;
-    }
+    if (!serial_init(port, 115200))
+        return refuse(life, "no UART answers at COM%u", life->config->serial - SERIAL_COM2 + 2);
     life->console.own = port;
     life->console.held = -1;
     console_listen(port);
@@ -302,10 +319,8 @@ static bool load(struct life *life)
     config_load_request(life->config, acpi_build(&vm->memory, life->config->vcpus), &request);
     loaded = load_guest(&vm->memory, &request, &entry, reason, sizeof(reason));
     write_cr3(paging_root());
-    if (!loaded) {
-        log_line("vm %s: not started: %s", vm->name, reason);
-        return false;
-    }
+    if (!loaded)
+        return refuse(life, "%s", reason);
     reset_vcpus(life, &entry);
     return true;
 }
@@ -406,7 +421,8 @@ bool vm_launch(const struct config_vm *config, const struct board_ops *board, un
     life->vm.life = life;
     memcpy(life->vm.name, config->name, sizeof(life->vm.name));
     if (!create(life)) {
-        log_line("vm %s: could not be made", config->name);
+        if (!life->refused)
+            refuse(life, "Keel has no memory left for it: give the machine more");
         destroy(life);
         return false;
     }

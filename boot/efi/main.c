@@ -133,30 +133,39 @@ static EFI_STATUS read_files(EFI_HANDLE image, EFI_BOOT_SERVICES *services)
     return status;
 }
 
-/* Does not return if all is well. */
-static EFI_STATUS depart(EFI_HANDLE image, EFI_BOOT_SERVICES *services)
+/* What leaving needs: allocated before, given back if it fails. */
+static struct departure departure;
+static EFI_PHYSICAL_ADDRESS enter_page = UINT32_MAX; /* until it is allocated */
+
+static EFI_STATUS prepare(EFI_BOOT_SERVICES *services)
 {
-    EFI_PHYSICAL_ADDRESS page = UINT32_MAX;
-    struct departure departure;
-    struct efi_map map;
     EFI_STATUS status = leave_prepare(&departure, services);
 
     if (!EFI_ERROR(status))
-        status = services->AllocatePages(AllocateMaxAddress, EfiLoaderCode, 1, &page);
+        status = services->AllocatePages(AllocateMaxAddress, EfiLoaderCode, 1, &enter_page);
     if (!EFI_ERROR(status))
         status = hand_over_prepare(&over, departure.room, services);
-    if (EFI_ERROR(status)) {
+    if (EFI_ERROR(status))
         log_line("no memory below 4 GiB to leave the firmware (status 0x%lx): give the machine more", status);
+    return status;
+}
+
+/* Does not return if all is well. */
+static EFI_STATUS depart(EFI_HANDLE image, EFI_BOOT_SERVICES *services)
+{
+    struct efi_map map;
+    EFI_STATUS status = prepare(services);
+
+    if (EFI_ERROR(status))
         return status;
-    }
-    memcpy((void *)(uintptr_t)page, enter_start, (size_t)(enter_end - enter_start));
+    memcpy((void *)(uintptr_t)enter_page, enter_start, (size_t)(enter_end - enter_start));
     status = leave(&departure, image, services, &map);
     if (EFI_ERROR(status)) {
         log_line("the firmware does not let keel.efi leave its boot services: status 0x%lx", status);
         return status;
     }
     hand_over_describe(&over, &map);
-    ((enter_function)(uintptr_t)page)(over.image.entry, over.information);
+    ((enter_function)(uintptr_t)enter_page)(over.image.entry, over.information);
     __builtin_unreachable();
 }
 
@@ -165,8 +174,14 @@ static void give_back(EFI_BOOT_SERVICES *services)
     for (unsigned i = 0; i < over.module_count; i++)
         services->FreePages(over.modules[i].file.first,
                             MAX(ALIGN_UP(over.modules[i].file.size, PAGE_SIZE) >> PAGE_SHIFT, 1u));
-    if (over.image.pages)
+    if (over.image.base)
         services->FreePages(over.image.first, over.image.pages);
+    if (departure.buffer)
+        leave_cancel(&departure, services);
+    if (enter_page != UINT32_MAX)
+        services->FreePages(enter_page, 1);
+    if (over.information && over.information != UINT32_MAX)
+        services->FreePages(over.information, over.room >> PAGE_SHIFT);
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)

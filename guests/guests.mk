@@ -1,13 +1,21 @@
 # The small guests: flat images, each with its listing; and what runs one natively.
 GUESTS := $(patsubst guests/%.asm,%,$(sort $(filter-out guests/native.asm,$(wildcard guests/*.asm))))
 
+# Guests with a hypercall, which AMD's processors have under another name.
+GUESTS_SVM := hypercall bench
+
 .PHONY: guests
-guests: $(GUESTS:%=$(BUILD)/guests/%.bin) $(BUILD)/guests/native.elf  ## build the small guests of guests/
+guests: $(GUESTS:%=$(BUILD)/guests/%.bin) $(GUESTS_SVM:%=$(BUILD)/guests/%-svm.bin) $(BUILD)/guests/native.elf  ## build the small guests of guests/
 
 $(BUILD)/guests/%.bin: guests/%.asm $(wildcard guests/*.inc)
 	@mkdir -p $(@D)
 	@echo '  NASM $<'
 	@$(NASM) -f bin -Werror -I. -l $(@:.bin=.lst) -o $@ $<
+
+$(BUILD)/guests/%-svm.bin: guests/%.asm $(wildcard guests/*.inc)
+	@mkdir -p $(@D)
+	@echo '  NASM $< (SVM)'
+	@$(NASM) -f bin -Werror -DSVM=1 -I. -l $(@:.bin=.lst) -o $@ $<
 
 $(BUILD)/guests/%.elf: guests/%.asm
 	@mkdir -p $(@D)

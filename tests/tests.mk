@@ -1,21 +1,24 @@
 # How people and tests start Keel.
 JOBS ?= 2
 TEST ?=
-EMULATED := BUILD=$(BUILD) python3 tests/emulated
+# Which machine: PLATFORM=bochs, qemu-tcg or qemu-kvm, VENDOR=vmx or svm; by itself where both are empty.
+PLATFORM ?=
+VENDOR ?=
+EMULATED := BUILD=$(BUILD) PLATFORM=$(PLATFORM) VENDOR=$(VENDOR) python3 tests/emulated
 
 .PHONY: run test test-emulated iso bench
 
-run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY=)
+run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY= PLATFORM= VENDOR=)
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
 	    --cpus=$(or $(CPUS),1) --memory=$(or $(MEMORY),256M)
 
 iso: all efi  ## build/keel.iso: GRUB, Keel and Debian's Linux for a CD or a USB stick
 	@$(EMULATED)/iso.py $(BUILD)/keel.iso
 
-test-emulated: all efi guests  ## whole-system tests (TEST=part of a name, JOBS=2)
+test-emulated: all efi guests  ## whole-system tests (TEST=part of a name, JOBS=2, PLATFORM=, VENDOR=)
 	@$(EMULATED)/run.py -j $(JOBS) $(TEST)
 
-bench: all guests  ## what each kind of exit costs, in instructions
+bench: all guests  ## what each kind of exit costs, in instructions (VENDOR=svm)
 	@$(EMULATED)/bench.py
 
 test:  ## everything: unit tests, builds, format, whole-system tests

@@ -15,6 +15,7 @@ import termios
 import tty
 
 import keel
+import platforms
 
 ESCAPE = b"\x01"
 # The kernel's tests of its own ciphers are two fifths of its boot.
@@ -113,7 +114,7 @@ def main():
     parser.add_argument("--cmdline", default="", help=f"its command line; {CMDLINE!r} by default")
     parser.add_argument("--cpus", type=int, default=1, help="processors of the machine")
     parser.add_argument("--memory", default="256M", help="memory of the guest")
-    parser.add_argument("--model", default=None, help="Bochs's CPU model")
+    parser.add_argument("--model", default=None, help="the emulator's CPU model")
     arguments = parser.parse_args()
 
     own = pathlib.Path(arguments.kernel).resolve() if arguments.kernel else keel.kernel("debian", "vmlinux")
@@ -132,10 +133,13 @@ def main():
     room = sum(path.stat().st_size for path in files.values()) >> 20
     megs = min(3072, mebibytes(arguments.memory) + 2 * room + 64)
 
-    print(f"Keel in Bochs with {arguments.cpus} CPU(s) and {megs} MiB; Linux's prompt takes about half a minute. ", end="")
+    platform = platforms.choose()
+    print(f"Keel in {platform.name} ({platform.vendor.upper()}) with {arguments.cpus} CPU(s) and {megs} MiB; "
+          "Linux's prompt takes about half a minute. ", end="")
     print("To leave: Ctrl-A x" if sys.stdin.isatty() else "It ends at the prompt behind the last line of the input.",
           flush=True)
-    with keel.Booted(keel.vm(**keys), files, cpus=arguments.cpus, megs=megs, model=arguments.model) as machine:
+    settings = platform.machine() | ({"model": arguments.model} if arguments.model else {})
+    with keel.Booted(keel.vm(**keys), files, cpus=arguments.cpus, megs=megs, **settings) as machine:
         raw_terminal(converse, machine)
 
 

@@ -1,5 +1,5 @@
 """
-An emulated PC whose first serial port is in the test's hands: Bochs where VMX is needed, QEMU elsewhere.
+An emulated PC whose first serial port is in the test's hands, in Bochs or QEMU; platforms.py has what to start it with.
 
 Both start without a display and connect their serial port to a socket that listens before they start.
 """
@@ -46,16 +46,17 @@ class Machine:
     cpus   emulated processors; all of Bochs's run in one thread of the host, so its speed is divided by them
     model  the emulator's name for its CPU model
     megs   memory in MiB
+    accelerator  QEMU: tcg or kvm
     debugger  Bochs: its debugger's input and output are process.stdin and process.stdout
     ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
     """
 
     def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, ignore_bad_msrs=False,
-                 debugger=False, options=()):
+                 debugger=False, options=(), accelerator="tcg"):
         self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
         self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
         self.ignore_bad_msrs = ignore_bad_msrs
-        self.debugger = debugger
+        self.debugger, self.accelerator = debugger, accelerator
         self.options = list(options)
         self.log = ""
         self.seen = 0
@@ -103,7 +104,7 @@ class Machine:
 
     def qemu_command(self, image, port):
         disk = ["-drive", f"file={pathlib.Path(image).resolve()},format=raw,snapshot=on"] if image else []
-        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", self.model, "-smp", str(self.cpus), "-m", str(self.megs),
+        return ["qemu-system-x86_64", "-accel", self.accelerator, "-cpu", self.model, "-smp", str(self.cpus), "-m", str(self.megs),
                 "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
                 "-chardev", f"socket,id=com1,host=127.0.0.1,port={port}", "-serial", "chardev:com1",
                 *disk, *self.options]

@@ -1,23 +1,28 @@
 """
 The tests of the whole system: functions that register themselves here, run side by side, one line each.
 
-A test is a function of no arguments that returns if all is well and raises otherwise.
+A test is a function that returns if all is well and raises otherwise. It is of one platform (platforms.py), or stands once
+for each of several.
 """
 import concurrent.futures
 import fnmatch
 import time
 import traceback
 
+import platforms
+
+# Name: function without arguments; and what it is in the table of platform by test.
 TESTS = {}
+PLACES = {}
 
 
-def test(name):
+def test(name, platform="bochs-vmx", row=None):
     """Registers a function under a name: words with slashes, from the general to the particular."""
 
     def register(function):
         if name in TESTS:
             raise ValueError(f"two tests are named {name}")
-        TESTS[name] = function
+        TESTS[name], PLACES[name] = function, (row or name, platform)
         return function
 
     return register
@@ -29,6 +34,19 @@ def each(prefix, rows):
     def register(function):
         for name, *arguments in rows:
             test(f"{prefix}/{name}")(lambda arguments=tuple(arguments): function(*arguments))
+        return function
+
+    return register
+
+
+def on_each(prefix, rows, names=tuple(platforms.PLATFORMS)):
+    """Like each(), and on every platform: its Platform is the function's first argument."""
+
+    def register(function):
+        for platform in names:
+            for name, *arguments in rows:
+                call = (platforms.PLATFORMS[platform], *arguments)
+                test(f"{prefix}/{name} on {platform}", platform, f"{prefix}/{name}")(lambda call=call: function(*call))
         return function
 
     return register
@@ -47,10 +65,30 @@ def run_one(name):
     return time.monotonic() - begin, problem
 
 
+def table(results, reasons):
+    """Platform by test as text: `results` {name: word} of those that ran, `reasons` {name: why} of those left out."""
+    cells = {PLACES[name]: word for name, word in results.items()}
+    cells |= {PLACES[name]: why for name, why in reasons.items()}
+    rows, notes = list(dict.fromkeys(row for row, _ in cells)), []
+    lines = ["", f"{'platform by test':40}" + "".join(f"{name:>14}" for name in platforms.PLATFORMS)]
+    for row in rows:
+        line = f"{row:40}"
+        for name in platforms.PLATFORMS:
+            word = cells.get((row, name)) or platforms.skipped(row, name)
+            if word not in ("ok", "FAILED"):
+                notes += [] if word in notes else [word]
+                word = f"({notes.index(word) + 1})"
+            line += f"{word:>14}"
+        lines.append(line)
+    return "\n".join(lines + [f"({number}) {note}" for number, note in enumerate(notes, 1)] + [""])
+
+
 def run(patterns, jobs):
     """Runs the tests whose names a pattern fits (a part of the name, or a wildcard). Returns how many passed and failed."""
     names = [name for name in TESTS
              if not patterns or any(part in name or fnmatch.fnmatch(name, part) for part in patterns)]
+    reasons = {name: why for name in names if (why := platforms.excluded(*PLACES[name]))}
+    names = [name for name in names if name not in reasons]
     failed = {}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(run_one, name): name for name in names}
@@ -62,4 +100,5 @@ def run(patterns, jobs):
                 failed[name] = problem
     for name, problem in failed.items():
         print(f"\n{name}:\n{problem}")
+    print(table({name: "FAILED" if name in failed else "ok" for name in names}, reasons))
     return len(names) - len(failed), len(failed)

@@ -1,0 +1,123 @@
+"""
+The platforms that Keel runs on in tests and in `make run`, which of them work here, and what is not tested where.
+
+PLATFORM (bochs, qemu-tcg, qemu-kvm, or a full name of the table) and VENDOR (vmx, svm) of the environment narrow the choice.
+"""
+import fnmatch
+import functools
+import os
+import pathlib
+import subprocess
+import typing
+
+
+STEADY = ["-icount", "shift=0,sleep=off"]
+
+
+class Platform(typing.NamedTuple):
+    """An emulator, and the vendor whose virtualization its processor has; the rest is for Machine."""
+
+    name: str
+    vendor: str
+    kind: str
+    model: str
+    accelerator: str = "tcg"
+
+    def machine(self, steady=False):
+        """Arguments of Machine. Steady: time counts instructions, as it always does in Bochs, where QEMU can do that."""
+        options = STEADY if steady and self.name == "qemu-tcg-svm" else []
+        return {"kind": self.kind, "model": self.model, "accelerator": self.accelerator, "options": options}
+
+
+def host_vendor():
+    """Which vendor's virtualization the processor of this machine shows, or None."""
+    info = pathlib.Path("/proc/cpuinfo").read_text()
+    flags = next((line.split() for line in info.splitlines() if line.startswith("flags")), [])
+    return next((vendor for vendor in ("vmx", "svm") if vendor in flags), None)
+
+
+PLATFORMS = {platform.name: platform for platform in [
+    Platform("bochs-vmx", "vmx", "bochs", "corei7_skylake_x"),
+    Platform("bochs-svm", "svm", "bochs", "ryzen"),
+    Platform("qemu-tcg-svm", "svm", "qemu", "max"),
+    Platform("qemu-kvm", host_vendor() or "none", "qemu", "host", "kvm"),
+]}
+
+# The first that works is taken where nothing is asked for.
+PREFERRED = ["qemu-kvm", "qemu-tcg-svm", "bochs-vmx", "bochs-svm"]
+
+NATIVE_TOO = "the guest does not pass natively there either: "
+# Test, platform, why it does not run there: the first row that fits counts.
+SKIPPED = [
+    ("guest/protected", "qemu-tcg-svm", NATIVE_TOO + "QEMU TCG checks no segment limits"),
+    ("guest/real", "qemu-tcg-svm", NATIVE_TOO + "QEMU TCG checks no segment limits"),
+    ("guest/v86", "qemu-tcg-svm", NATIVE_TOO + "QEMU TCG checks no segment limits"),
+    ("guest/exceptions", "qemu-tcg-svm", NATIVE_TOO + "INT1 in QEMU TCG"),
+    ("guest/debug", "qemu-tcg-svm", NATIVE_TOO + "QEMU TCG ignores DR7.GD and breakpoints on some ports"),
+    ("guest/instructions", "qemu-tcg-svm", NATIVE_TOO + "RDPMC and RDSEED in QEMU TCG"),
+    ("guest/task", "qemu-tcg-svm", NATIVE_TOO + "task switches in QEMU TCG"),
+    ("guest/msr", "qemu-tcg-svm", NATIVE_TOO + "the TSC and the PAT of QEMU TCG"),
+    *((f"guest/{name}", "bochs-svm", "fails, though it passes natively there: an open fault of Keel's or of Bochs's SVM")
+      for name in ("debug", "exceptions", "protected", "real", "task", "triple", "v86", "xsave")),
+    ("native/*", "*", "runs without Keel: proves the guest right, where all of them can pass"),
+    ("multiboot/*", "*", "how a guest is loaded is the same everywhere"),
+    ("linux/debian", "bochs-*", "linux/vmlinux and linux/bzimage in bochs-vmx are more; half a minute and longer each"),
+    ("linux/*", "*", "too long for every platform; linux/debian stands for them"),
+    ("*", "*", "written for the other platforms' machines"),
+]
+
+
+@functools.cache
+def unusable(name):
+    """Why this platform does not work here, or None. Tried, not assumed."""
+    if name != "qemu-kvm":
+        return None
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as error:
+        return f"/dev/kvm does not open: {error.strerror}"
+    if not host_vendor():
+        return "this machine's processor shows neither VMX nor SVM, so a guest of KVM has neither"
+    command = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", f"host,+{host_vendor()}", "-m", "64", "-display", "none",
+               "-serial", "none", "-monitor", "none"]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1.5, text=True, check=False)
+    except subprocess.TimeoutExpired as running:
+        said = (running.output or b"").decode(errors="replace")
+        return f"QEMU with KVM warns: {said.splitlines()[0]}" if "doesn't support" in said else None
+    except OSError as error:
+        return f"QEMU does not start: {error.strerror}"
+    return f"QEMU with KVM ended at once: {(done.stdout.splitlines() or ['silently'])[0]}"
+
+
+def asked_for(name):
+    """Whether PLATFORM and VENDOR allow this platform."""
+    wanted, vendor = os.environ.get("PLATFORM", ""), os.environ.get("VENDOR", "")
+    fits = not wanted or name == wanted or name.startswith(f"{wanted}-")
+    return fits and (not vendor or PLATFORMS[name].vendor == vendor)
+
+
+def choose(preferred=None):
+    """The platform for one machine: the first that is asked for and works. Fails with all reasons if there is none."""
+    reasons = []
+    for name in preferred or PREFERRED:
+        if asked_for(name):
+            reason = unusable(name)
+            if not reason:
+                return PLATFORMS[name]
+            reasons.append(f"{name}: {reason}")
+    asked = " ".join(f"{key}={os.environ[key]}" for key in ("PLATFORM", "VENDOR") if os.environ.get(key))
+    raise SystemExit(f"no platform for {asked}: " + ("; ".join(reasons) or "there is none such; there are " + ", ".join(PLATFORMS)))
+
+
+def skipped(test, name):
+    """Why a test does not run on a platform, by the table."""
+    return next(reason for row, platform, reason in SKIPPED if fnmatch.fnmatch(test, row) and fnmatch.fnmatch(name, platform))
+
+
+def excluded(test, name):
+    """Why a test that is written for a platform is left out there, or None."""
+    reason = unusable(name) or (None if asked_for(name) else "not asked for by PLATFORM and VENDOR")
+    if not reason and any(row == test and fnmatch.fnmatch(name, platform) for row, platform, _ in SKIPPED):
+        reason = skipped(test, name)
+    return reason

@@ -16,13 +16,13 @@ TESTS = {}
 PLACES = {}
 
 
-def test(name, platform="bochs-vmx", row=None):
+def test(name, platform=None, row=None):
     """Registers a function under a name: words with slashes, from the general to the particular."""
 
     def register(function):
         if name in TESTS:
             raise ValueError(f"two tests are named {name}")
-        TESTS[name], PLACES[name] = function, (row or name, platform)
+        TESTS[name], PLACES[name] = function, (row or name, platform or platforms.home(name))
         return function
 
     return register
@@ -66,16 +66,21 @@ def run_one(name):
 
 
 def table(results, reasons):
-    """Platform by test as text: `results` {name: word} of those that ran, `reasons` {name: why} of those left out."""
+    """
+    Platform by test as text: `results` {name: word} of those that ran, `reasons` {name: why} of those left out. What
+    the caller's patterns do not fit is a dash.
+    """
     cells = {PLACES[name]: word for name, word in results.items()}
     cells |= {PLACES[name]: why for name, why in reasons.items()}
     rows, notes = list(dict.fromkeys(row for row, _ in cells)), []
+    chosen_away = {place: "-" for place in PLACES.values()}
+    cells = chosen_away | cells
     lines = ["", f"{'platform by test':40}" + "".join(f"{name:>14}" for name in platforms.PLATFORMS)]
     for row in rows:
         line = f"{row:40}"
         for name in platforms.PLATFORMS:
             word = cells.get((row, name)) or platforms.skipped(row, name)
-            if word not in ("ok", "FAILED"):
+            if word not in ("ok", "FAILED", "-"):
                 notes += [] if word in notes else [word]
                 word = f"({notes.index(word) + 1})"
             line += f"{word:>14}"

@@ -16,6 +16,7 @@ enum {
     APIC_TPR = 0x08,
     APIC_EOI = 0x0b,
     APIC_SVR = 0x0f,
+    APIC_IRR = 0x20,
     APIC_ICR = 0x30,
     APIC_ICR_HIGH = 0x31,
     APIC_LVT_TIMER = 0x32,
@@ -131,10 +132,29 @@ void host_apic_send_startup(uint32_t to, uint8_t start_page)
     send(to, ICR_ASSERT | ICR_STARTUP | start_page);
 }
 
+/*
+ * Whether a deadline is over before the TSC is there. Bochs 2.7 counts it from its own start, not by the TSC
+ * that a reset of the machine sets to 0, and would interrupt for ever.
+ */
+static bool deadline_is_early(void)
+{
+    uint64_t deadline = clock_now() + clock_hz() / 100;
+    bool early;
+
+    wrmsr(MSR_TSC_DEADLINE, deadline);
+    for (unsigned i = 0; i < 1000; i++)
+        cpu_pause();
+    early = (apic_read(APIC_IRR + VECTOR_TIMER / 32) & BIT(VECTOR_TIMER % 32)) && clock_now() < deadline;
+    wrmsr(MSR_TSC_DEADLINE, 0);
+    return early;
+}
+
 void host_apic_timer_init(void)
 {
     uint64_t begin, ticks = clock_hz() / 100;
 
+    if (deadline_mode && deadline_is_early())
+        deadline_mode = false;
     if (deadline_mode)
         return;
     apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);

@@ -1,4 +1,5 @@
 """Debian's Linux as Keel's guest: to the shell and off again, by every road."""
+import hashlib
 import re
 
 import keel
@@ -10,6 +11,7 @@ CMDLINE = "console=ttyS0,115200 quiet cryptomgr.notests"
 IPS = 50_000_000
 MEGS = 400
 PROMPT = r"keel# "
+PASTED = "".join(f"line {number}: the quick brown fox jumps over the lazy dog\n" for number in range(100))
 
 
 class Shell:
@@ -32,6 +34,14 @@ class Shell:
         output = self.machine.expect(pattern, timeout)[1].replace("\r", "")
         self.machine.expect(PROMPT, 30)
         return output
+
+    def paste(self, text, path):
+        """Sends a file's contents at once, as a terminal does that pastes."""
+        self.machine.send(f"stty -echo; echo ready-$((6*7)); cat > {path}; stty echo; echo pasted-$((6*7))\n")
+        self.machine.expect(r"^ready-42", 30)
+        self.machine.send(text + "\x04")
+        self.machine.expect(r"pasted-42", 60)
+        self.machine.expect(PROMPT, 30)
 
     def last(self, command):
         """A command that does not come back."""
@@ -64,10 +74,14 @@ def boots_an_elf_kernel_to_a_shell_twice():
         says(machine, shell.run("cat /proc/cmdline"), CMDLINE)
         says(machine, shell.run("grep -c ^processor /proc/cpuinfo"), "1\n")
         says(machine, shell.run("grep -ow hypervisor /proc/cpuinfo"), "hypervisor\n")
-        says(machine, shell.run("seq 1 1000 | awk '{ sum += $1 } END { print sum }'"), "500500")
+        sums = shell.run("for i in 1 2 3 4 5 6 7 8; do seq 1 1000 | awk '{ s += $1 } END { print s }'; done")
+        require(sums.split() == ["500500"] * 8, machine.report(f"tasks lose their floating point registers: {sums}"))
         says(machine, shell.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource"), "tsc\n")
         slept = shell.run("cut -d. -f1 /proc/uptime; sleep 3; cut -d. -f1 /proc/uptime").split()
         require(3 <= int(slept[1]) - int(slept[0]) <= 4, machine.report(f"sleep 3 took from {slept[0]} to {slept[1]}"))
+
+        shell.paste(PASTED, "/tmp/pasted")
+        says(machine, shell.run("busybox md5sum /tmp/pasted"), hashlib.md5(PASTED.encode()).hexdigest())
 
         shell.last("reboot -f")
         machine.expect(r"vm vm: reset\r?$", 60)

@@ -226,17 +226,10 @@ void board_stop(struct vm *vm)
 {
     struct board *board = vm->board;
 
-    spin_lock(&vm->lock);
     for (unsigned i = 0; i < ARRAY_LENGTH(timers); i++)
-        timer_cancel(part(board, timers[i]));
-    spin_unlock(&vm->lock);
-    for (unsigned i = 0; i < board->group.count; i++) {
-        struct apic_timer *timer = &board->apics[i].timer;
-
-        spin_lock(&timer->lock);
-        timer_cancel(&timer->timer);
-        spin_unlock(&timer->lock);
-    }
+        timer_stop(part(board, timers[i]));
+    for (unsigned i = 0; i < board->group.count; i++)
+        timer_stop(&board->apics[i].timer.timer);
 }
 
 bool board_serial_input(struct vm *vm, uint8_t byte)

@@ -22,7 +22,8 @@ struct PACKED tss {
 
 struct timer_queue {
     struct spinlock lock;
-    struct timer *first; /* by deadline */
+    struct timer *first;   /* by deadline */
+    struct timer *running; /* whose callback this core is in */
 };
 
 struct cpu {

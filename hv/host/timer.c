@@ -3,6 +3,7 @@
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
+#include "hv/host/x86.h"
 
 /* Sets the core's hardware timer for its earliest deadline. The queue's lock is held, and the queue is this
  * core's. */
@@ -31,6 +32,24 @@ void timer_cancel(struct timer *timer)
     if (timer->queue == queue)
         unlink(queue, timer); /* a hardware timer that fires for it finds nothing to do */
     spin_unlock(&queue->lock);
+}
+
+/* A core takes a timer off its queue only after it has said, with the queue locked, that it runs it. */
+static bool is_running(const struct timer *timer)
+{
+    for (unsigned i = 0; i < cpu_count; i++)
+        if (__atomic_load_n(&cpus[i]->timers.running, __ATOMIC_ACQUIRE) == timer)
+            return true;
+    return false;
+}
+
+void timer_stop(struct timer *timer)
+{
+    do {
+        timer_cancel(timer);
+        while (is_running(timer))
+            cpu_pause();
+    } while (__atomic_load_n(&timer->queue, __ATOMIC_ACQUIRE));
 }
 
 void timer_arm(struct timer *timer, uint64_t deadline)
@@ -63,6 +82,7 @@ void timer_interrupt(void)
     while (queue->first && queue->first->deadline <= now) {
         struct timer *timer = queue->first;
 
+        __atomic_store_n(&queue->running, timer, __ATOMIC_RELAXED);
         unlink(queue, timer);
         spin_unlock(&queue->lock);
         if (timer->lock)
@@ -70,6 +90,7 @@ void timer_interrupt(void)
         timer->expired(timer);
         if (timer->lock)
             spin_unlock(timer->lock);
+        __atomic_store_n(&queue->running, NULL, __ATOMIC_RELEASE);
         spin_lock(&queue->lock);
     }
     program(queue);

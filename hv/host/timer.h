@@ -20,8 +20,14 @@ struct timer {
 /* Arms the timer, or moves it if it is armed. A deadline in the past fires as soon as possible. */
 void timer_arm(struct timer *timer, uint64_t deadline);
 
-/* Harmless on a timer that is not armed. */
+/* Harmless on a timer that is not armed. The callback may still be on its way on another core. */
 void timer_cancel(struct timer *timer);
+
+/*
+ * Cancels for good: when it returns, no core is in the callback, and the timer is not armed, though the
+ * callback may have armed it again. Not to be called with timer->lock held, nor from a callback.
+ */
+void timer_stop(struct timer *timer);
 
 static inline bool timer_armed(const struct timer *timer)
 {

@@ -14,7 +14,7 @@ struct timer_queue {
 };
 static struct timer_queue queue;
 
-uint64_t clock_now(void)
+__attribute__((weak)) uint64_t clock_now(void)
 {
     return fake_now;
 }
@@ -29,7 +29,7 @@ uint64_t clock_wall_seconds(void)
     return fake_wall + fake_now / fake_hz;
 }
 
-void timer_cancel(struct timer *timer)
+__attribute__((weak)) void timer_cancel(struct timer *timer)
 {
     for (struct timer **at = &queue.first; *at; at = &(*at)->next)
         if (*at == timer) {
@@ -39,7 +39,12 @@ void timer_cancel(struct timer *timer)
     timer->queue = NULL;
 }
 
-void timer_arm(struct timer *timer, uint64_t deadline)
+__attribute__((weak)) void timer_stop(struct timer *timer)
+{
+    timer_cancel(timer);
+}
+
+__attribute__((weak)) void timer_arm(struct timer *timer, uint64_t deadline)
 {
     struct timer **at = &queue.first;
 

@@ -16,6 +16,8 @@ sources_pit := devices/pit.c hv/vm/bus.c hv/lib/format.c
 sources_rtc := devices/rtc.c hv/lib/format.c
 sources_board := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
 sources_frames := hv/host/frames.c
+sources_timer := hv/host/timer.c tests/unit/privileged.c
+libraries_timer := -lpthread
 emulator := tests/unit/guest.c $(wildcard hv/vm/emulate*.c) hv/vm/decode.c hv/vm/decode_table.c hv/vm/linear.c \
             hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c
 sources_unicorn := $(emulator)

@@ -29,10 +29,11 @@ $(HOT_OBJECTS): OPTIMIZE := -O2
 IMAGE_MOST := $(if $(findstring clang,$(CC)),327680,262144)
 # Padding before functions and loops would be a twentieth of the image; nothing on the stack needs more than 8 bytes.
 ifeq ($(findstring clang,$(CC)),)
-CFLAGS   += -falign-functions=1 -falign-loops=1 -falign-jumps=1 -falign-labels=1 -mpreferred-stack-boundary=3
+CFLAGS   += -falign-functions=1 -falign-loops=1 -falign-jumps=1 -falign-labels=1 -mpreferred-stack-boundary=3 \
+            -malign-data=abi
 endif
-LDFLAGS  := -nostdlib -static $(if $(findstring clang,$(CC)),,-no-pie) -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
-            -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+LDFLAGS  := -nostdlib -static $(if $(findstring clang,$(CC)),,-no-pie) -Wl,--gc-sections -Wl,--build-id=none -Wl,--nmagic \
+            -Wl,-z,noexecstack
 
 .DEFAULT_GOAL := all
 .PHONY: all help count format format-check clean

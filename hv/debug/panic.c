@@ -116,7 +116,7 @@ _Noreturn void panic(const char *format, ...)
 _Noreturn void panic_trap(const struct trap_frame *f)
 {
     begin();
-    log_line("KEEL PANIC: %s (vector %lu, error 0x%lx) in Keel at rip 0x%lx", exception_names[f->vector],
+    log_line("KEEL PANIC: %s (vector %u, error 0x%lx) in Keel at rip 0x%lx", exception_names[f->vector],
              f->vector, f->error, f->rip);
     print_to(&console_writer, "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx,
              f->rdx);

@@ -1,4 +1,4 @@
-; One stub a vector: makes the stack look alike for all (error code or 0, vector, general registers), then calls C.
+; The stubs of the 256 vectors: each makes the stack look alike (error code or 0, vector, general registers), then calls C.
 bits 64
 default rel
 
@@ -7,6 +7,10 @@ global trap_stubs
 
 section .text
 
+; Vector without an error code: it was pushed in the place of that.
+trap_plain:
+    push qword [rsp]
+    mov qword [rsp + 8], 0
 trap_common:
     push rax
     push rbx
@@ -50,22 +54,24 @@ trap_common:
 ; SDM, "Exception and Interrupt Vectors": these push an error code themselves.
 %define HAS_ERROR(v) ((v) == 8 || ((v) >= 10 && (v) <= 14) || (v) == 17 || (v) == 21 || (v) == 29 || (v) == 30)
 
-%assign v 0
-%rep 256
-stub_%+v:
-%if !HAS_ERROR(v)
-    push 0
-%endif
-    push v
-    jmp trap_common
-%assign v v + 1
-%endrep
-
-section .rodata
-align 8
+; A stub has 4 bytes; 32 of them and the two jumps that they reach are a group: interrupts.c counts on both. A vector is
+; pushed as a byte with its sign, and C reads the byte.
 trap_stubs:
 %assign v 0
-%rep 256
-    dq stub_%+v
+%rep 8
+%assign group v
+%rep 32
+%if HAS_ERROR(v)
+    push byte v
+    jmp short error_%+group
+%else
+    push byte v - (v & 128) * 2
+    jmp short plain_%+group
+%endif
 %assign v v + 1
+%endrep
+plain_%+group:
+    jmp near trap_plain
+error_%+group:
+    jmp near trap_common
 %endrep

@@ -25,7 +25,10 @@ static const struct {
     uint8_t vector, ist;
 } own_stack[] = {{2, 1}, {8, 2}, {18, 3}};
 
-extern const uint64_t trap_stubs[256];
+/* Of hv/host/interrupts.asm: a stub, and 32 of them with two jumps of 5 bytes. */
+#define STUB_SIZE  4
+#define GROUP_SIZE (32 * STUB_SIZE + 10)
+extern const char trap_stubs[];
 extern const struct {
     uint64_t at, go_on;
 } fixups_start[], fixups_end[];
@@ -35,14 +38,17 @@ static void (*handlers[256])(void);
 
 void interrupts_init(void)
 {
-    for (unsigned v = 0; v < 256; v++)
+    for (unsigned v = 0; v < 256; v++) {
+        uint64_t stub = (uint64_t)trap_stubs + v / 32 * GROUP_SIZE + v % 32 * STUB_SIZE;
+
         idt[v] = (struct gate){
-            .offset_low = (uint16_t)trap_stubs[v],
-            .offset_middle = (uint16_t)(trap_stubs[v] >> 16),
-            .offset_high = (uint32_t)(trap_stubs[v] >> 32),
+            .offset_low = (uint16_t)stub,
+            .offset_middle = (uint16_t)(stub >> 16),
+            .offset_high = (uint32_t)(stub >> 32),
             .selector = SELECTOR_CODE,
             .attributes = INTERRUPT_GATE,
         };
+    }
     for (unsigned i = 0; i < ARRAY_LENGTH(own_stack); i++)
         idt[own_stack[i].vector].ist = own_stack[i].ist;
 }

@@ -13,7 +13,8 @@
 /* What the stubs of interrupts.asm leave on the stack. */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
-    uint64_t vector, error;
+    uint8_t vector; /* what was pushed above its 8 bits means nothing */
+    uint64_t error;
     uint64_t rip, cs, rflags, rsp, ss;
 };
 

@@ -79,6 +79,12 @@ static bool handle_hlt(struct vcpu *vcpu)
     return vcpu_halt(vcpu);
 }
 
+static bool handle_pause(struct vcpu *vcpu)
+{
+    exit_pause(vcpu);
+    return next_instruction(vcpu);
+}
+
 static bool handle_vmmcall(struct vcpu *vcpu)
 {
     exit_hypercall(vcpu);
@@ -214,6 +220,7 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
     [SVM_EXIT_RSM] = exit_undefined,
     [SVM_EXIT_IRET] = handle_iret,
     [SVM_EXIT_INVD] = next_instruction,
+    [SVM_EXIT_PAUSE] = handle_pause,
     [SVM_EXIT_HLT] = handle_hlt,
     [SVM_EXIT_INVLPGA] = exit_undefined,
     [SVM_EXIT_IOIO] = handle_io,
@@ -252,10 +259,18 @@ static __attribute__((noinline)) bool handle_other(struct vcpu *vcpu)
     }
 }
 
+/* IRET is intercepted only while the guest serves an NMI, PAUSE only where the CPU can tell a loop of them.
+ */
+static bool is_intercepted(unsigned code)
+{
+    return exit_handlers[code] && code != SVM_EXIT_IRET &&
+           (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER));
+}
+
 void svm_set_intercepts(union vmcb *vmcb)
 {
     for (unsigned code = 0; code < SVM_EXIT_COUNT; code++)
-        if (exit_handlers[code] && code != SVM_EXIT_IRET) /* that one only while the guest serves an NMI */
+        if (is_intercepted(code))
             vmcb->bytes[code / 8] |= (uint8_t)(1 << code % 8);
 }
 

@@ -19,40 +19,35 @@ struct svm_capabilities svm_cpu;
 #define MSR_HSAVE_PA   0xc0010117
 #define EFER_SVME_HOST BIT(12)
 
-static const struct {
-    uint8_t bit;
-    bool used;
-    const char *name;
-} features[] = {
-    {SVM_NESTED_PAGING, true, "nested paging"},
-    {SVM_LBR, true, "LBR virtualization"},
-    {SVM_NEXT_RIP, true, "next-RIP save"},
-    {SVM_VMCB_CLEAN, true, "VMCB clean bits"},
-    {SVM_FLUSH_ASID, true, "flush by ASID"},
-    {4, false, "TSC rate"},
-    {7, false, "decode assists"},
-    {10, false, "PAUSE filter"},
-    {13, false, "AVIC"},
-    {15, false, "virtual VMLOAD and VMSAVE"},
-    {16, false, "virtual GIF"},
-    {25, false, "virtual NMI"},
+/* By bit; NULL where the APM has none. */
+static const char *const names[32] = {
+#define X(bit, name, words, how, why) [bit] = (words),
+    SVM_FEATURES(X)
+#undef X
 };
+
+#define LEFT(bit)                     0u
+#define USED(bit)                     (1u << (bit))
+#define NEEDED(bit)                   USED(bit)
+#define X(bit, name, words, how, why) | how(bit)
+static const uint32_t used = 0 SVM_FEATURES(X);
+#undef X
 
 static bool present(void)
 {
     return cpu_has(0x80000001, 0, 2, CPUID_SVM);
 }
 
-static void say_features(const char *what, bool used, uint32_t bits)
+static void say_features(const char *what, uint32_t bits)
 {
     struct text_buffer buffer;
-    char text[200];
+    char text[400];
     size_t column = 0;
 
     text_buffer_init(&buffer, text, sizeof(text));
-    for (unsigned i = 0; i < ARRAY_LENGTH(features); i++)
-        if (features[i].used == used && (bits >> features[i].bit & 1))
-            print_item(&buffer.writer, &column, features[i].name);
+    for (unsigned i = 0; i < ARRAY_LENGTH(names); i++)
+        if (names[i] && (bits >> i & 1))
+            print_item(&buffer.writer, &column, names[i]);
     if (column)
         log_line("SVM: %s: %s", what, text);
 }
@@ -66,9 +61,9 @@ static bool preflight(void)
     cpuid(0x80000008, 0, &a, &unused, &unused, &unused);
     svm_cpu.physical_bits = (uint8_t)a;
     svm_cpu.pages_1g = cpu_has(0x80000001, 0, 3, CPUID_PAGES_1G);
-    say_features("used", true, d);
-    say_features("not there, done without", true, ~d);
-    say_features("there, not used", false, d);
+    say_features("used", used & d);
+    say_features("not there, done without", used & ~d);
+    say_features("there, not used", ~used & d);
     if (!svm_has(SVM_NESTED_PAGING))
         log_line("SVM: this CPU has no nested paging (CPUID Fn8000_000A EDX bit 0): Keel needs one that has, "
                  "as all "

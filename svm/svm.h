@@ -4,6 +4,7 @@
 #include "hv/host/cpu.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
+#include "svm/features.h"
 #include "svm/vmcb.h"
 
 /* Whether the guest serves an NMI: SVM leaves it to software to know (APM, "NMI Support"). */
@@ -34,14 +35,7 @@ struct svm_capabilities {
 };
 extern struct svm_capabilities svm_cpu;
 
-#define SVM_NESTED_PAGING 0 /* bits of `features` */
-#define SVM_LBR           1
-#define SVM_LOCK          2
-#define SVM_NEXT_RIP      3
-#define SVM_VMCB_CLEAN    5
-#define SVM_FLUSH_ASID    6
-
-static inline bool svm_has(unsigned feature)
+static inline bool svm_has(enum svm_feature feature)
 {
     return svm_cpu.features >> feature & 1;
 }

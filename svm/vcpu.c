@@ -18,6 +18,11 @@ _Static_assert(offsetof(union vmcb, rax) == 0x5f8, "as in entry.asm");
 #define IOPM_SIZE  KIB(12)
 #define MSRPM_SIZE KIB(8)
 
+/* APM, "Pause Intercept Filtering": so many PAUSEs, each within so many cycles of the last, are a loop. PAUSE
+ * itself takes about 65. */
+#define PAUSES     256
+#define PAUSES_GAP 256
+
 /* One for all: every guest may touch the same MSRs natively, and no ports. */
 static uint8_t *msrpm, *iopm;
 static struct native_policy native = {.msrs = {MSR_TSC_AUX}};
@@ -75,6 +80,8 @@ bool svm_vcpu_create(struct vcpu *vcpu)
     vmcb->asid = next_asid();
     vmcb->nested = VMCB_NESTED_PAGING;
     vmcb->nested_cr3 = vcpu->vm->nested.root;
+    vmcb->pause_count = PAUSES;
+    vmcb->pause_threshold = PAUSES_GAP;
     vmcb->lbr_control = svm_has(SVM_LBR) ? VMCB_LBR_VIRTUALIZED : 0;
     return true;
 }

@@ -46,7 +46,7 @@ struct writer;
     X(PRIMARY, 27, MONITOR_TRAP_FLAG, "monitor trap flag", OFF, "nothing single-steps a guest") \
     X(PRIMARY, 28, USE_MSR_BITMAPS, "use MSR bitmaps", NEEDED(VMX), "MSRs that switch with the guest do not exit") \
     X(PRIMARY, 29, MONITOR_EXITING, "MONITOR exiting", NEEDED(VMX), "a guest must not arm the core's monitor") \
-    X(PRIMARY, 30, PAUSE_EXITING, "PAUSE exiting", OFF, "each virtual CPU has a core while it runs") \
+    X(PRIMARY, 30, PAUSE_EXITING, "PAUSE exiting", OFF, "one PAUSE alone is no loop") \
     X(PRIMARY, 31, ACTIVATE_SECONDARY, "activate secondary controls", NEEDED(CORE2), "EPT and unrestricted guest are among them")
 
 #define VMX_SECONDARY_LIST(X) \
@@ -60,7 +60,7 @@ struct writer;
     X(SECONDARY, 7, UNRESTRICTED_GUEST, "unrestricted guest", NEEDED(WESTMERE), "Keel runs real-mode guests with it") \
     X(SECONDARY, 8, APIC_REGISTER_VIRTUALIZATION, "APIC-register virtualization", OFF, "the virtual local APIC is all software") \
     X(SECONDARY, 9, VIRTUAL_INTERRUPT_DELIVERY, "virtual-interrupt delivery", OFF, "interrupts are injected at entries") \
-    X(SECONDARY, 10, PAUSE_LOOP_EXITING, "PAUSE-loop exiting", OFF, "each virtual CPU has a core while it runs") \
+    X(SECONDARY, 10, PAUSE_LOOP_EXITING, "PAUSE-loop exiting", WANTED, "a vCPU that waits in a loop lets the others of its core run") \
     X(SECONDARY, 11, RDRAND_EXITING, "RDRAND exiting", OFF, "random numbers are for all") \
     X(SECONDARY, 12, ENABLE_INVPCID, "enable INVPCID", WANTED, "the instruction works where CPUID shows it") \
     X(SECONDARY, 13, ENABLE_VM_FUNCTIONS, "enable VM functions", OFF, "a guest has one set of EPT tables") \

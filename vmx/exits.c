@@ -23,8 +23,8 @@ static unsigned instruction_length(void)
 }
 
 /*
- * The whole handler of what has nothing to do: PAUSE, and INVD and WBINVD too. Caches are the machine's and
- * coherent with memory, so nothing need be written back and nothing may be dropped.
+ * The whole handler of what has nothing to do: INVD and WBINVD. Caches are the machine's and coherent with
+ * memory, so nothing need be written back and nothing may be dropped.
  */
 static bool next_instruction(struct vcpu *vcpu)
 {
@@ -177,6 +177,12 @@ static bool handle_wrmsr(struct vcpu *vcpu)
     return exit_wrmsr(vcpu) ? next_instruction(vcpu) : true;
 }
 
+static bool handle_pause(struct vcpu *vcpu)
+{
+    exit_pause(vcpu);
+    return next_instruction(vcpu);
+}
+
 static bool handle_xsetbv(struct vcpu *vcpu)
 {
     return exit_xsetbv(vcpu) ? next_instruction(vcpu) : true;
@@ -276,7 +282,7 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_MONITOR_TRAP_FLAG] = handle_unexpected,
     [38] = handle_unexpected,
     [VMX_REASON_MONITOR] = exit_undefined,
-    [VMX_REASON_PAUSE] = next_instruction,
+    [VMX_REASON_PAUSE] = handle_pause,
     [VMX_REASON_ENTRY_MACHINE_CHECK] = handle_entry_failure,
     [42] = handle_unexpected,
     [VMX_REASON_TPR_BELOW_THRESHOLD] = handle_unexpected,

@@ -19,6 +19,11 @@ _Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
  */
 #define RUN_BOUND_HZ     1000
 
+/* PAUSE-loop exiting, in ticks of the TSC: what is apart by less is one loop, and how long it may last. PAUSE
+ * itself takes up to 140. */
+#define PLE_GAP          256
+#define PLE_WINDOW       16384
+
 static struct native_policy native = {
     .msrs = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX},
 };
@@ -104,6 +109,10 @@ static void write_constant_fields(struct vcpu *vcpu)
         vmwrite(VMCS_VPID, vmx_of(vcpu)->vpid);
     if (vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES)
         vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
+    if (vmx_words.secondary & VMX_SECONDARY_PAUSE_LOOP_EXITING) {
+        vmwrite(VMCS_PLE_GAP, PLE_GAP);
+        vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
+    }
 }
 
 /* Host state that is the core's own. */

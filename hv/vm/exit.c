@@ -102,6 +102,11 @@ bool exit_xsetbv(struct vcpu *vcpu)
     return true;
 }
 
+void exit_pause(struct vcpu *vcpu)
+{
+    vcpu_note(vcpu, REQUEST_YIELD);
+}
+
 bool exit_write_cr8(struct vcpu *vcpu, uint64_t value)
 {
     if (value > 15) {

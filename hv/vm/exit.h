@@ -49,5 +49,8 @@ bool exit_window(struct vcpu *vcpu);       /* what waited may be injected now */
 bool exit_ignored(struct vcpu *vcpu);      /* the machine's interrupts are taken after every exit */
 bool exit_triple_fault(struct vcpu *vcpu); /* ends the VM */
 
+/* PAUSE, in a loop as far as the CPU can tell: the vCPU waits for another, which may be due on this core. */
+void exit_pause(struct vcpu *vcpu);
+
 /* MOV to CR8; false: #GP raised. */
 bool exit_write_cr8(struct vcpu *vcpu, uint64_t value);

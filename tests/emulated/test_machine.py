@@ -5,7 +5,7 @@ import bench
 import keel
 import pagewalk
 from keel import Failure
-from registry import each, test
+from registry import each, on_each, test
 from test_guests import binary, conf
 
 
@@ -36,6 +36,20 @@ def exits_are_short():
 
 # In real mode: cpuid; jmp back to it. The machine is in Keel most of the time.
 CPUID_FOR_EVER = bytes.fromhex("0fa2ebfc")
+
+
+# In real mode, each for ever: cli; jmp. And the like with PAUSE, which waits for another.
+GREEDY = [("spins with interrupts off", bytes.fromhex("faebfe")), ("pauses with interrupts off", bytes.fromhex("faf390ebfc"))]
+
+
+@on_each("core/a guest that", GREEDY)
+def shares_its_core(platform, code):
+    """A guest that never leaves by itself leaves another one on its core its time."""
+    greedy = keel.vm("greedy", memory="16M", kernel="greedy", format="flat", load="0x8000", entry="real")
+    files = {"greedy": code, "long": binary("long")}
+    with keel.Booted(greedy + conf("long"), files, megs=192, ips=20_000_000, **platform.machine(steady=True)) as machine:
+        machine.expect(r"vm greedy: started", keel.PATIENCE)
+        machine.expect(r"vm long: exited with status 1\b", keel.PATIENCE)
 
 
 @test("machine/no page is writable and executable")

@@ -177,7 +177,7 @@ static void skylake_has_all_that_keel_needs(void **state)
     assert_true(USE(skylake));
     assert_int_equal(controls.pin, 0x16 | 1 << 0 | 1 << 3 | 1 << 5 | 1 << 6);
     assert_int_equal(controls.primary, 0xb5186dfau);
-    assert_int_equal(controls.secondary, 0x1010ea & 0x1ffcff);
+    assert_int_equal(controls.secondary, 0x1014ea & 0x1ffcff);
     assert_int_equal(controls.tertiary, 0);
     assert_int_equal(controls.exit, 0x36dfb | 1 << 2 | 1 << 9 | 0xf << 18);
     assert_int_equal(controls.entry, 0x11fb | 1 << 2 | 1 << 14 | 1 << 15);

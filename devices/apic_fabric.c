@@ -164,13 +164,14 @@ bool local_apic_deliver(void *owner, const struct apic_message *message)
 
 void apic_send(struct local_apic *apic)
 {
-    uint32_t icr = apic->reg[APIC_ICR], high = apic->reg[APIC_ICR2];
+    bool x2apic = apic_is_x2apic(apic);
+    uint32_t icr = apic->reg[APIC_ICR].low;
     struct apic_message message = {
-        .destination = apic_is_x2apic(apic) ? high : high >> 24,
+        .destination = x2apic ? apic->reg[APIC_ICR].high : apic->reg[APIC_ICR2].low >> 24,
         .delivery = LVT_DELIVERY(icr),
         .vector = LVT_VECTOR(icr),
         .logical = icr & ICR_LOGICAL,
-        .x2apic = apic_is_x2apic(apic),
+        .x2apic = x2apic,
     };
 
     if (message.delivery <= APIC_LOWEST && message.vector < 16) {

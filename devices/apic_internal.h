@@ -5,10 +5,13 @@
 
 /* local_apic.c: accepting and ending interrupts. */
 
-/* Puts a vector into IRR, from any core. Returns false if it is illegal or the APIC is disabled. */
+/* Accepts a vector, from any core. Returns false if it is illegal or the APIC is disabled. */
 bool apic_accept(struct local_apic *apic, unsigned vector, bool level);
 
-/* Notes an error, from any core: bits of ESR. */
+/* Moves what has arrived to IRR and TMR. On the vCPU's own core, as all that follows. */
+void apic_merge(struct local_apic *apic);
+
+/* Notes an error: bits of ESR. From any core again. */
 void apic_error(struct local_apic *apic, uint32_t error);
 
 /* Tells the vCPU if an interrupt can be delivered now: after anything but a new interrupt changed that. */
@@ -20,7 +23,7 @@ unsigned apic_ppr(const struct local_apic *apic);
 /* EOI is written. */
 void apic_end(struct local_apic *apic);
 
-/* LVT LINT0 has changed: its level may now count, or not any more. */
+/* LVT LINT0 was written: its level may now count, or not any more. */
 void apic_lint0_changed(struct local_apic *apic);
 
 /* What the core calls, without its state. */
@@ -55,7 +58,7 @@ static inline bool apic_is_x2apic(const struct local_apic *apic)
 /* A register that another core may be reading or writing. */
 static inline uint32_t apic_load(const struct local_apic *apic, enum apic_reg reg)
 {
-    return __atomic_load_n(&apic->reg[reg], __ATOMIC_RELAXED);
+    return __atomic_load_n(&apic->reg[reg].low, __ATOMIC_RELAXED);
 }
 
 static inline uint32_t apic_inputs(const struct local_apic *apic)
@@ -80,31 +83,38 @@ static inline bool apic_accepts(const struct local_apic *apic)
     return apic_enabled(apic) && apic_load(apic, APIC_SVR) & SVR_ENABLED;
 }
 
-/* Whether no vector is in ISR, TMR or IRR, given by its first register: the usual answer, and the quick one.
- */
-static inline bool apic_is_empty(const struct local_apic *apic, enum apic_reg first)
-{
-    const uint64_t *set = &apic->sets[first / 2];
-
-    return !(__atomic_load_n(&set[0], __ATOMIC_RELAXED) | __atomic_load_n(&set[1], __ATOMIC_RELAXED) |
-             __atomic_load_n(&set[2], __ATOMIC_RELAXED) | __atomic_load_n(&set[3], __ATOMIC_RELAXED));
-}
-
 /* The highest vector in ISR, TMR or IRR, given by its first register, or -1. */
 static inline int apic_highest(const struct local_apic *apic, enum apic_reg first)
 {
-    const uint64_t *set = &apic->sets[first / 2];
-
-    for (int i = 3; i >= 0; i--) {
-        uint64_t word = __atomic_load_n(&set[i], __ATOMIC_RELAXED);
+    for (int i = 7; i >= 0; i--) {
+        uint32_t word = apic_load(apic, first + i);
 
         if (word)
-            return 64 * i + 63 - __builtin_clzll(word);
+            return 32 * i + 31 - __builtin_clz(word);
     }
     return -1;
 }
 
-static inline uint64_t *apic_word(struct local_apic *apic, enum apic_reg first, unsigned vector)
+static inline bool apic_has(const struct local_apic *apic, enum apic_reg first, unsigned vector)
 {
-    return &apic->sets[first / 2 + vector / 64];
+    return apic_load(apic, first + vector / 32) >> vector % 32 & 1;
+}
+
+/* Whether the vector is on its way to IRR. */
+static inline bool apic_arrived(const struct local_apic *apic, unsigned vector)
+{
+    return (__atomic_load_n(&apic->posted.requests[vector / 64], __ATOMIC_RELAXED) |
+            __atomic_load_n(&apic->levels[vector / 64], __ATOMIC_RELAXED)) >>
+               vector % 64 &
+           1;
+}
+
+static inline void apic_add(struct local_apic *apic, enum apic_reg first, unsigned vector)
+{
+    apic->reg[first + vector / 32].low |= UINT32_C(1) << vector % 32;
+}
+
+static inline void apic_remove(struct local_apic *apic, enum apic_reg first, unsigned vector)
+{
+    apic->reg[first + vector / 32].low &= ~(UINT32_C(1) << vector % 32);
 }

@@ -29,26 +29,27 @@ static void set_ids(struct local_apic *apic)
     uint32_t id = apic->vcpu->id;
 
     if (apic_is_x2apic(apic)) {
-        apic->reg[APIC_ID] = id;
-        apic->reg[APIC_LDR] = id >> 4 << 16 | UINT32_C(1) << (id & 15);
+        apic->reg[APIC_ID].low = id;
+        apic->reg[APIC_LDR].low = id >> 4 << 16 | UINT32_C(1) << (id & 15);
     } else {
-        apic->reg[APIC_ID] = id << 24;
-        apic->reg[APIC_LDR] = 0;
+        apic->reg[APIC_ID].low = id << 24;
+        apic->reg[APIC_LDR].low = 0;
     }
-    apic->reg[APIC_DFR] = UINT32_MAX;
-    apic->reg[APIC_ICR2] = 0;
+    apic->reg[APIC_DFR].low = UINT32_MAX;
+    apic->reg[APIC_ICR].high = apic->reg[APIC_ICR2].low = 0;
 }
 
 /* SDM, "Local APIC State After Power-Up or Reset". The pins are as their drivers have them. */
 static void reset_registers(struct local_apic *apic)
 {
     apic_timer_reset(apic);
-    for (unsigned i = 0; i < ARRAY_LENGTH(apic->sets); i++)
-        __atomic_store_n(&apic->sets[i], 0, __ATOMIC_RELAXED);
-    apic->reg[APIC_VERSION] = VERSION;
-    apic->reg[APIC_SVR] = 0xff;
+    apic_merge(apic);
+    for (unsigned i = 0; i < APIC_REGS; i++)
+        __atomic_store_n(&apic->reg[i].low, 0, __ATOMIC_RELAXED);
+    apic->reg[APIC_VERSION].low = VERSION;
+    apic->reg[APIC_SVR].low = 0xff;
     for (unsigned i = APIC_LVT_TIMER; i <= APIC_LVT_ERROR; i++)
-        apic->reg[i] = LVT_MASKED;
+        apic->reg[i].low = LVT_MASKED;
     set_ids(apic);
     __atomic_store_n(&apic->errors, 0, __ATOMIC_RELAXED);
     apic_input_clear(apic, INPUT_EXTINT | INPUT_LINT0_REMOTE);
@@ -73,11 +74,11 @@ void local_apic_reset(struct local_apic *apic, bool init)
 
 void local_apic_firmware_setup(struct local_apic *apic)
 {
-    apic->reg[APIC_SVR] = SVR_ENABLED | 0xff;
+    apic->reg[APIC_SVR].low = SVR_ENABLED | 0xff;
     if (!apic->config.bootstrap)
         return;
-    apic->reg[APIC_LVT_LINT0] = APIC_EXTINT << 8;
-    apic->reg[APIC_LVT_LINT1] = APIC_NMI << 8;
+    apic->reg[APIC_LVT_LINT0].low = APIC_EXTINT << 8;
+    apic->reg[APIC_LVT_LINT1].low = APIC_NMI << 8;
     apic_lint0_changed(apic);
 }
 

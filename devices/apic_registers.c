@@ -11,7 +11,7 @@
 #define WRITE      (X_WRITE | X2_WRITE)
 
 struct apic_register {
-    uint32_t (*read)(struct local_apic *apic); /* NULL: reads as it is kept */
+    uint32_t (*read)(struct local_apic *apic, enum apic_reg reg); /* NULL: reads as it is kept */
     void (*write)(struct local_apic *apic, enum apic_reg reg, uint64_t value);
     uint64_t writable; /* an xAPIC write ignores the other bits */
     uint64_t accepted; /* bits that an x2APIC write may set though they are not writable: read-only ones */
@@ -20,12 +20,12 @@ struct apic_register {
 
 static void write_plain(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg] = value;
+    apic->reg[reg].low = value;
 }
 
 static void write_tpr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg] = value;
+    apic->reg[reg].low = value;
     apic_reconsider(apic);
 }
 
@@ -37,43 +37,43 @@ static void write_eoi(struct local_apic *apic, enum apic_reg reg, uint64_t value
 
 static void write_dfr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg] = value | 0x0fffffff;
+    apic->reg[reg].low = value | 0x0fffffff;
 }
 
 /* While software-disabled every entry is masked: SDM, "Local APIC State After It Has Been Software Disabled".
  */
 static void write_svr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg] = value;
+    apic->reg[reg].low = value;
     if (!(value & SVR_ENABLED))
         for (unsigned lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt++)
-            apic->reg[lvt] |= LVT_MASKED;
+            apic->reg[lvt].low |= LVT_MASKED;
 }
 
 static void write_esr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
     (void)value;
-    apic->reg[reg] = __atomic_exchange_n(&apic->errors, 0, __ATOMIC_SEQ_CST);
+    apic->reg[reg].low = __atomic_exchange_n(&apic->errors, 0, __ATOMIC_SEQ_CST);
 }
 
 /* In xAPIC mode the upper half has a register of its own. */
 static void write_icr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg] = value;
+    apic->reg[reg].low = value;
     if (apic_is_x2apic(apic))
-        apic->reg[APIC_ICR2] = value >> 32;
+        apic->reg[APIC_ICR].high = value >> 32;
     apic_send(apic);
 }
 
 static void write_lvt(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    if (!(apic->reg[APIC_SVR] & SVR_ENABLED))
+    if (!(apic->reg[APIC_SVR].low & SVR_ENABLED))
         value |= LVT_MASKED;
     if (reg == APIC_LVT_TIMER) {
         apic_timer_set_lvt(apic, value);
         return;
     }
-    apic->reg[reg] = value;
+    apic->reg[reg].low = value;
     if (reg == APIC_LVT_LINT0)
         apic_lint0_changed(apic);
 }
@@ -99,16 +99,23 @@ static void write_self_ipi(struct local_apic *apic, enum apic_reg reg, uint64_t 
         apic_accept(apic, value, false);
 }
 
-static uint32_t read_ppr(struct local_apic *apic)
+/* What arriving interrupts change. */
+static uint32_t read_merged(struct local_apic *apic, enum apic_reg reg)
 {
-    return apic_ppr(apic);
+    apic_merge(apic);
+    return apic->reg[reg].low;
 }
 
-static uint32_t read_lint0(struct local_apic *apic)
+static uint32_t read_current_count(struct local_apic *apic, enum apic_reg reg)
 {
-    uint32_t inputs = apic_inputs(apic);
+    (void)reg;
+    return apic_timer_count(apic);
+}
 
-    return apic->reg[APIC_LVT_LINT0] | (inputs & INPUT_LINT0_REMOTE ? LVT_REMOTE_IRR : 0);
+static uint32_t read_ppr(struct local_apic *apic, enum apic_reg reg)
+{
+    (void)reg;
+    return apic_ppr(apic);
 }
 
 #define LVT_STATUS BIT(12)
@@ -128,7 +135,7 @@ static const struct apic_register registers[APIC_REGS] = {
     [APIC_DFR]           = {.access = X_READ | X_WRITE, .write = write_dfr, .writable = 0xf0000000},
     [APIC_SVR]           = {.access = READ_WRITE, .write = write_svr,
                             .writable = 0xff | SVR_ENABLED | SVR_FOCUS_DISABLED | SVR_SUPPRESS_EOI},
-    [APIC_ISR ... APIC_ESR - 1] = {.access = READ},
+    [APIC_ISR ... APIC_ESR - 1] = {.access = READ, .read = read_merged},
     [APIC_ESR]           = {.access = READ_WRITE, .write = write_esr},
     [APIC_ICR]           = {.access = READ_WRITE, .write = write_icr, .writable = 0xffffffff000ccfff,
                             .accepted = LVT_STATUS},
@@ -136,13 +143,13 @@ static const struct apic_register registers[APIC_REGS] = {
     [APIC_LVT_TIMER]     = {.access = READ_WRITE, .write = write_lvt, .writable = 0x700ff, .accepted = LVT_STATUS},
     [APIC_LVT_THERMAL]   = {.access = READ_WRITE, .write = write_lvt, .writable = 0x107ff, .accepted = LVT_STATUS},
     [APIC_LVT_PMC]       = {.access = READ_WRITE, .write = write_lvt, .writable = 0x107ff, .accepted = LVT_STATUS},
-    [APIC_LVT_LINT0]     = {.access = READ_WRITE, .read = read_lint0, .write = write_lvt, .writable = 0x1a7ff,
+    [APIC_LVT_LINT0]     = {.access = READ_WRITE, .read = read_merged, .write = write_lvt, .writable = 0x1a7ff,
                             .accepted = LVT_STATUS | LVT_REMOTE_IRR},
     [APIC_LVT_LINT1]     = {.access = READ_WRITE, .write = write_lvt, .writable = 0x1a7ff,
                             .accepted = LVT_STATUS | LVT_REMOTE_IRR},
     [APIC_LVT_ERROR]     = {.access = READ_WRITE, .write = write_lvt, .writable = 0x100ff, .accepted = LVT_STATUS},
     [APIC_INITIAL_COUNT] = {.access = READ_WRITE, .write = write_initial_count, .writable = UINT32_MAX},
-    [APIC_CURRENT_COUNT] = {.access = READ, .read = apic_timer_count},
+    [APIC_CURRENT_COUNT] = {.access = READ, .read = read_current_count},
     [APIC_DIVIDE]        = {.access = READ_WRITE, .write = write_divide, .writable = 0xb},
     [APIC_SELF_IPI]      = {.access = X2_WRITE, .write = write_self_ipi, .writable = 0xff},
 };
@@ -153,7 +160,7 @@ static uint32_t read_register(struct local_apic *apic, enum apic_reg reg)
 {
     const struct apic_register *entry = &registers[reg];
 
-    return entry->read ? entry->read(apic) : apic_load(apic, reg);
+    return entry->read ? entry->read(apic, reg) : apic_load(apic, reg);
 }
 
 /* Whether the xAPIC page has such a register at all; SELF IPI is of the x2APIC alone. */
@@ -200,7 +207,7 @@ static bool x2apic_read(struct device *device, uint64_t offset, unsigned size, u
         return false;
     *value = read_register(apic, offset);
     if (offset == APIC_ICR)
-        *value |= (uint64_t)apic->reg[APIC_ICR2] << 32;
+        *value |= (uint64_t)apic->reg[APIC_ICR].high << 32;
     return true;
 }
 
@@ -222,7 +229,7 @@ static void describe_set(const struct local_apic *apic, const char *name, enum a
 {
     print_to(out, "%s", name);
     for (unsigned vector = 0; vector < 256; vector++)
-        if (apic_load(apic, first + vector / 32) >> vector % 32 & 1)
+        if (apic_has(apic, first, vector) || (first == APIC_IRR && apic_arrived(apic, vector)))
             print_to(out, " %02x", vector);
     print_to(out, "\n");
 }
@@ -232,12 +239,12 @@ static void describe_registers(struct local_apic *apic, struct writer *out)
     static const char *const names[] = {"timer", "thermal", "pmc", "lint0", "lint1", "error"};
     static const char *const modes[8] = {"fixed", "lowest", "smi", "3", "nmi", "init", "6", "extint"};
 
-    print_to(out, "id 0x%08x version 0x%08x svr 0x%03x%s tpr 0x%02x ppr 0x%02x\n", apic->reg[APIC_ID],
-             apic->reg[APIC_VERSION], apic->reg[APIC_SVR], apic_accepts(apic) ? "" : " (disabled)",
-             apic->reg[APIC_TPR], apic_ppr(apic));
-    print_to(out, "ldr 0x%08x dfr 0x%08x icr 0x%08x%08x esr 0x%02x, since 0x%02x\n", apic->reg[APIC_LDR],
-             apic->reg[APIC_DFR], apic->reg[APIC_ICR2], apic->reg[APIC_ICR], apic->reg[APIC_ESR],
-             apic->errors);
+    print_to(out, "id 0x%08x version 0x%08x svr 0x%03x%s tpr 0x%02x ppr 0x%02x\n", apic->reg[APIC_ID].low,
+             apic->reg[APIC_VERSION].low, apic->reg[APIC_SVR].low, apic_accepts(apic) ? "" : " (disabled)",
+             apic->reg[APIC_TPR].low, apic_ppr(apic));
+    print_to(out, "ldr 0x%08x dfr 0x%08x icr 0x%08x%08x esr 0x%02x, since 0x%02x\n", apic->reg[APIC_LDR].low,
+             apic->reg[APIC_DFR].low, apic->reg[APIC_ICR2].low, apic->reg[APIC_ICR].low,
+             apic->reg[APIC_ESR].low, apic->errors);
     describe_set(apic, "isr", APIC_ISR, out);
     describe_set(apic, "irr", APIC_IRR, out);
     describe_set(apic, "tmr", APIC_TMR, out);

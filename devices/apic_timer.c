@@ -9,14 +9,9 @@
  */
 #define TICKS_MOST 50000
 
-static unsigned mode_of(const struct local_apic *apic)
-{
-    return LVT_TIMER_MODE(apic->reg[APIC_LVT_TIMER]);
-}
-
 static bool counts(const struct local_apic *apic)
 {
-    return mode_of(apic) <= TIMER_PERIODIC;
+    return apic->timer.mode <= TIMER_PERIODIC;
 }
 
 /* The first time after `after` at which a periodic count reaches 0. */
@@ -41,7 +36,7 @@ static void start(struct local_apic *apic, uint32_t count, uint32_t initial)
 
     timer->running = true;
     timer->expiry = clock_now() + ((uint64_t)count << timer->shift);
-    timer->period = mode_of(apic) == TIMER_PERIODIC ? (uint64_t)initial << timer->shift : 0;
+    timer->period = timer->mode == TIMER_PERIODIC ? (uint64_t)initial << timer->shift : 0;
     timer_arm(&timer->timer, timer->expiry);
 }
 
@@ -79,12 +74,13 @@ void apic_timer_set_count(struct local_apic *apic, uint32_t count)
 {
     spin_lock(&apic->timer.lock);
     if (counts(apic)) { /* written in TSC-deadline mode it is ignored */
-        apic->reg[APIC_INITIAL_COUNT] = count;
+        apic->timer.initial = count;
         if (count)
             start(apic, count, count);
         else
             stop(&apic->timer);
     }
+    apic->reg[APIC_INITIAL_COUNT].low = apic->timer.initial;
     spin_unlock(&apic->timer.lock);
 }
 
@@ -111,10 +107,10 @@ void apic_timer_set_divide(struct local_apic *apic, uint32_t value)
 
     spin_lock(&apic->timer.lock);
     count = current_count(apic);
-    apic->reg[APIC_DIVIDE] = value;
+    apic->reg[APIC_DIVIDE].low = value;
     apic->timer.shift = divide_shift(value);
     if (count)
-        start(apic, count, apic->reg[APIC_INITIAL_COUNT]);
+        start(apic, count, apic->timer.initial);
     spin_unlock(&apic->timer.lock);
 }
 
@@ -122,9 +118,10 @@ void apic_timer_set_divide(struct local_apic *apic, uint32_t value)
 void apic_timer_set_lvt(struct local_apic *apic, uint32_t value)
 {
     spin_lock(&apic->timer.lock);
-    if (LVT_TIMER_MODE(value) != mode_of(apic))
+    if (LVT_TIMER_MODE(value) != apic->timer.mode)
         stop(&apic->timer);
-    apic->reg[APIC_LVT_TIMER] = value;
+    apic->timer.mode = LVT_TIMER_MODE(value);
+    apic->reg[APIC_LVT_TIMER].low = value;
     spin_unlock(&apic->timer.lock);
 }
 
@@ -176,7 +173,7 @@ static bool deadline_write(struct device *device, uint64_t offset, unsigned size
 
     (void)offset, (void)size;
     spin_lock(&apic->timer.lock);
-    if (mode_of(apic) == TIMER_TSC_DEADLINE)
+    if (apic->timer.mode == TIMER_TSC_DEADLINE)
         set_deadline(apic, value);
     spin_unlock(&apic->timer.lock);
     return true;
@@ -188,7 +185,7 @@ static void describe(struct device *device, struct writer *out)
     struct local_apic *apic = device->state;
 
     print_to(out, "timer %s%s initial 0x%08x current 0x%08x divide by %u deadline 0x%lx\n",
-             modes[mode_of(apic)], apic->timer.running ? " running" : "", apic->reg[APIC_INITIAL_COUNT],
+             modes[apic->timer.mode], apic->timer.running ? " running" : "", apic->timer.initial,
              apic_timer_count(apic), 1u << apic->timer.shift, (unsigned long)apic->timer.deadline);
 }
 
@@ -207,9 +204,10 @@ void apic_timer_reset(struct local_apic *apic)
 {
     spin_lock(&apic->timer.lock);
     stop(&apic->timer);
-    apic->reg[APIC_LVT_TIMER] = LVT_MASKED;
-    apic->reg[APIC_INITIAL_COUNT] = 0;
-    apic->reg[APIC_DIVIDE] = 0;
+    apic->reg[APIC_LVT_TIMER].low = LVT_MASKED;
+    apic->reg[APIC_INITIAL_COUNT].low = apic->timer.initial = 0;
+    apic->timer.mode = TIMER_ONE_SHOT;
+    apic->reg[APIC_DIVIDE].low = 0;
     apic->timer.shift = divide_shift(0);
     spin_unlock(&apic->timer.lock);
 }

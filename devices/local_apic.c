@@ -13,13 +13,14 @@ unsigned apic_ppr(const struct local_apic *apic)
 }
 
 /* The vector in IRR that the priorities let through, or -1. */
-static int deliverable(const struct local_apic *apic)
+static int deliverable(struct local_apic *apic)
 {
     int vector;
 
-    if (likely(apic_is_empty(apic, APIC_IRR)) || !apic_enabled(apic))
-        return -1;
+    apic_merge(apic);
     vector = apic_highest(apic, APIC_IRR);
+    if (likely(vector < 0) || !apic_enabled(apic))
+        return -1;
     return vector >> 4 > (int)(apic_ppr(apic) >> 4) ? vector : -1;
 }
 
@@ -29,10 +30,9 @@ void apic_reconsider(struct local_apic *apic)
         vcpu_request(apic->vcpu, REQUEST_EVENT);
 }
 
-/* TMR first: once the vector is in IRR its own core may take and end it. */
 bool apic_accept(struct local_apic *apic, unsigned vector, bool level)
 {
-    uint64_t bit = BIT(vector & 63), *tmr = apic_word(apic, APIC_TMR, vector);
+    uint64_t *set = level ? apic->levels : apic->posted.requests;
 
     if (!apic_accepts(apic))
         return false;
@@ -40,15 +40,44 @@ bool apic_accept(struct local_apic *apic, unsigned vector, bool level)
         apic_error(apic, ESR_RECEIVE_ILLEGAL);
         return false;
     }
-    if (unlikely(!(__atomic_load_n(tmr, __ATOMIC_RELAXED) & bit) == level)) {
-        if (level)
-            __atomic_fetch_or(tmr, bit, __ATOMIC_SEQ_CST);
-        else
-            __atomic_fetch_and(tmr, ~bit, __ATOMIC_SEQ_CST);
-    }
-    __atomic_fetch_or(apic_word(apic, APIC_IRR, vector), bit, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&set[vector / 64], BIT(vector & 63), __ATOMIC_SEQ_CST);
+    if (level)
+        __atomic_store_n(&apic->levels_arrived, 1, __ATOMIC_SEQ_CST);
+    else
+        __atomic_fetch_or(&apic->posted.control, POSTED_OUTSTANDING, __ATOMIC_SEQ_CST);
     vcpu_request(apic->vcpu, REQUEST_EVENT);
     return true;
+}
+
+/* LVT LINT0 as software reads it. */
+static void show_remote_irr(struct local_apic *apic)
+{
+    uint32_t *lvt = &apic->reg[APIC_LVT_LINT0].low;
+
+    *lvt = (*lvt & ~LVT_REMOTE_IRR) | (apic_inputs(apic) & INPUT_LINT0_REMOTE ? LVT_REMOTE_IRR : 0);
+}
+
+/* SDM, "Interrupt Acceptance for Fixed Interrupts": TMR shows how each vector came last. */
+static __attribute__((noinline)) void merge(struct local_apic *apic)
+{
+    __atomic_store_n(&apic->levels_arrived, 0, __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&apic->posted.control, ~POSTED_OUTSTANDING, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < 8; i++) {
+        uint32_t edges = __atomic_exchange_n((uint32_t *)apic->posted.requests + i, 0, __ATOMIC_SEQ_CST);
+        uint32_t levels = __atomic_exchange_n((uint32_t *)apic->levels + i, 0, __ATOMIC_SEQ_CST);
+        uint32_t *tmr = &apic->reg[APIC_TMR + i].low;
+
+        apic->reg[APIC_IRR + i].low |= edges | levels;
+        *tmr = (*tmr & ~edges) | levels;
+    }
+    show_remote_irr(apic);
+}
+
+void apic_merge(struct local_apic *apic)
+{
+    if (unlikely(__atomic_load_n(&apic->posted.control, __ATOMIC_SEQ_CST) & POSTED_OUTSTANDING ||
+                 __atomic_load_n(&apic->levels_arrived, __ATOMIC_SEQ_CST)))
+        merge(apic);
 }
 
 /* SDM, "Error Handling": one interrupt until ESR is written again. */
@@ -124,10 +153,11 @@ void local_apic_group_set_lint(void *state, unsigned pin, bool asserted)
 
 void apic_lint0_changed(struct local_apic *apic)
 {
-    uint32_t lvt = apic->reg[APIC_LVT_LINT0];
+    uint32_t lvt = apic->reg[APIC_LVT_LINT0].low;
 
     if (!(lvt & LVT_LEVEL) || LVT_DELIVERY(lvt) != APIC_FIXED)
         apic_input_clear(apic, INPUT_LINT0_REMOTE);
+    show_remote_irr(apic);
     if (lvt & LVT_MASKED || !(apic_inputs(apic) & INPUT_LINT0))
         return;
     if (LVT_DELIVERY(lvt) == APIC_EXTINT)
@@ -139,11 +169,12 @@ void apic_lint0_changed(struct local_apic *apic)
 /* Kept out of apic_end(): most interrupts are edges. */
 static __attribute__((noinline)) void end_level(struct local_apic *apic, unsigned vector)
 {
-    if (LVT_VECTOR(apic->reg[APIC_LVT_LINT0]) == vector && apic_inputs(apic) & INPUT_LINT0_REMOTE) {
+    if (LVT_VECTOR(apic->reg[APIC_LVT_LINT0].low) == vector && apic_inputs(apic) & INPUT_LINT0_REMOTE) {
         apic_input_clear(apic, INPUT_LINT0_REMOTE);
+        show_remote_irr(apic);
         serve_lint0_level(apic);
     }
-    if (!(apic->reg[APIC_SVR] & SVR_SUPPRESS_EOI))
+    if (!(apic->reg[APIC_SVR].low & SVR_SUPPRESS_EOI))
         apic->config.eoi.broadcast(apic->config.eoi.owner, vector);
 }
 
@@ -153,8 +184,8 @@ void apic_end(struct local_apic *apic)
 
     if (vector < 0)
         return;
-    *apic_word(apic, APIC_ISR, vector) &= ~BIT(vector & 63);
-    if (unlikely(__atomic_load_n(apic_word(apic, APIC_TMR, vector), __ATOMIC_RELAXED) & BIT(vector & 63)))
+    apic_remove(apic, APIC_ISR, vector);
+    if (unlikely(apic_has(apic, APIC_TMR, vector)))
         end_level(apic, vector);
     apic_reconsider(apic);
 }
@@ -192,8 +223,8 @@ static int acknowledge(void *state)
         apic_input_clear(apic, INPUT_EXTINT);
         return apic->config.extint.acknowledge(apic->config.extint.owner);
     }
-    __atomic_fetch_and(apic_word(apic, APIC_IRR, vector), ~BIT(vector & 63), __ATOMIC_SEQ_CST);
-    *apic_word(apic, APIC_ISR, vector) |= BIT(vector & 63);
+    apic_remove(apic, APIC_IRR, vector);
+    apic_add(apic, APIC_ISR, vector);
     return vector;
 }
 
@@ -201,7 +232,7 @@ static unsigned get_tpr(void *state)
 {
     struct local_apic *apic = state;
 
-    return apic->reg[APIC_TPR] >> 4;
+    return apic->reg[APIC_TPR].low >> 4;
 }
 
 /* SDM, "Interaction of Task Priorities between CR8 and APIC". */
@@ -209,7 +240,7 @@ static void set_tpr(void *state, unsigned priority)
 {
     struct local_apic *apic = state;
 
-    apic->reg[APIC_TPR] = (priority & 0xf) << 4;
+    apic->reg[APIC_TPR].low = (priority & 0xf) << 4;
     apic_reconsider(apic);
 }
 

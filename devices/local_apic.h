@@ -1,7 +1,8 @@
 /*
  * The local APIC of a vCPU: xAPIC as a page of memory, x2APIC as MSRs (SDM, "Advanced Programmable Interrupt
- * Controller"). Everything in it belongs to its own vCPU, except what other cores deliver into: IRR, TMR, the
- * error bits and the input pins, which only atomic instructions touch, and the timer, which has a lock.
+ * Controller"). Everything in it belongs to its own vCPU, except what other cores deliver into: the sets of
+ * vectors that have arrived, the error bits and the input pins, which only atomic instructions touch, and the
+ * timer, which has a lock.
  */
 #pragma once
 
@@ -84,7 +85,9 @@ struct apic_timer {
     struct timer timer;
     struct spinlock lock; /* held by whoever looks at or changes what follows, and around the expiry */
     bool running;
+    uint8_t mode;      /* of the local vector table's entry */
     uint8_t shift;     /* a count is 1 << shift ticks */
+    uint32_t initial;  /* count */
     uint64_t expiry;   /* when the count reaches 0, in ticks of clock_now() */
     uint64_t period;   /* ticks between that and the next time; 0: there is none */
     uint64_t deadline; /* IA32_TSC_DEADLINE */
@@ -119,11 +122,21 @@ struct local_apic_config {
     } eoi;
 };
 
+/*
+ * The registers are laid out as in the xAPIC page, so that hardware can serve the guest from them. A guest
+ * that writes them without an exit may leave anything there until its next one.
+ *
+ * Vectors arrive in `posted`, edges, and `levels`. On the vCPU's own core they move to IRR before anybody
+ * looks at it, those of `posted` also by hardware that processes posted interrupts, at any time.
+ */
 struct local_apic {
-    union {
-        uint32_t reg[APIC_REGS];
-        uint64_t sets[APIC_REGS / 2]; /* ISR, TMR and IRR as bits of 64-bit words */
-    };
+    struct {
+        uint32_t low, high; /* high: of ICR in x2APIC mode */
+        uint32_t unused[2];
+    } reg[APIC_REGS];
+    struct posted_interrupts posted;
+    uint64_t levels[4];
+    uint32_t levels_arrived; /* whether `levels` has any */
     struct vcpu *vcpu;
     uint64_t base;   /* IA32_APIC_BASE */
     uint32_t inputs; /* atomic: INPUT_ bits */
@@ -131,7 +144,10 @@ struct local_apic {
     struct apic_timer timer;
     struct local_apic_config config;
     struct device page, base_msr, deadline_msr, x2apic_msrs;
-};
+} ALIGNED(APIC_PAGE_SIZE);
+
+_Static_assert(sizeof(struct local_apic) == APIC_PAGE_SIZE,
+               "hardware's part is the first kilobyte of a page");
 
 /*
  * Prepares the local APIC and fills in vcpu->interrupts and vcpu->local.device. Needs a local_apic_reset

@@ -31,6 +31,7 @@ typedef uint64_t hpa_t; /* host-physical address */
 
 #define PRINTF_LIKE(text, first)            __attribute__((format(printf, text, first)))
 #define PACKED                              __attribute__((packed))
+#define ALIGNED(bytes)                      __attribute__((aligned(bytes)))
 #define UNUSED                              __attribute__((unused))
 #define likely(x)                           __builtin_expect(!!(x), 1)
 #define unlikely(x)                         __builtin_expect(!!(x), 0)

@@ -50,6 +50,18 @@ struct apic_fabric {
     void *owner;
 };
 
+/*
+ * The vectors that have arrived for a vCPU and are not in its IRR yet, in the form that hardware knows (SDM,
+ * "Posted-Interrupt Processing"). Written by any core, with atomic instructions alone.
+ */
+struct posted_interrupts {
+    uint64_t requests[4]; /* a bit for each vector */
+    uint64_t control;
+    uint64_t unused[3];
+} ALIGNED(64);
+
+#define POSTED_OUTSTANDING BIT(0) /* of `control`: there may be requests */
+
 /* What `pending` answers when an external controller (the 8259A) will supply the vector at `acknowledge`. */
 #define INTERRUPT_EXTERNAL 0x100
 

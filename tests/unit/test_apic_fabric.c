@@ -14,7 +14,7 @@ static uint64_t who_has(uint8_t vector)
     uint64_t who = 0;
 
     for (unsigned i = 0; i < APICS; i++)
-        if (apics[i].reg[APIC_IRR + vector / 32] >> vector % 32 & 1)
+        if (has(i, APIC_IRR, vector))
             who |= BIT(i);
     return who;
 }

@@ -174,7 +174,8 @@ static void create(void)
         vcpus[i].id = i;
         vm.vcpus[i] = &vcpus[i];
     }
-    memory = calloc(1, board_size(VCPUS)); /* exactly: the sanitizer watches its ends */
+    memory = aligned_alloc(PAGE_SIZE, board_size(VCPUS)); /* exactly: the sanitizer watches its ends */
+    memset(memory, 0, board_size(VCPUS));
     assert_non_null(memory);
     assert_true(board_create(&vm, memory, &backend, 39));
 }

@@ -194,6 +194,14 @@ static bool handle_unexpected(struct vcpu *vcpu)
     return true;
 }
 
+/* Bochs 2.7 forgets a window that is open already when it enters: what waits for it is looked at again. */
+static bool handle_interrupt(struct vcpu *vcpu)
+{
+    if (unlikely(vmcb_of(vcpu)->interrupt_control & VMCB_V_IRQ))
+        vcpu_note(vcpu, REQUEST_EVENT);
+    return true;
+}
+
 typedef bool exit_handler(struct vcpu *vcpu);
 
 /*
@@ -211,7 +219,7 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
     [SVM_EXIT_DB] = handle_debug,
     [SVM_EXIT_AC] = handle_alignment,
     [SVM_EXIT_MC] = handle_machine_check,
-    [SVM_EXIT_INTR] = exit_ignored,
+    [SVM_EXIT_INTR] = handle_interrupt,
     [SVM_EXIT_NMI] = exit_ignored,
     [SVM_EXIT_INIT] = exit_ignored,
     [SVM_EXIT_VINTR] = exit_window,

@@ -173,16 +173,6 @@ static void audit_paging(void)
     log_line("paging: %lu mapped pages, none writable and executable", audit.pages);
 }
 
-static unsigned launch_vms(void)
-{
-    unsigned launched = 0;
-
-    for (unsigned i = 0; i < config.vm_count; i++)
-        if (config.vms[i].start && vm_launch(&config.vms[i], &pc_board, i + 1))
-            launched++;
-    return launched;
-}
-
 /* The rest of the bring-up, on the boot core's own stack. */
 static void run(void)
 {
@@ -202,8 +192,8 @@ static void run(void)
     stage(0x27);
     vm_all_off = all_off;
     vm_hold();
-    if (!launch_vms())
-        log_line("no VM was started. See the lines above for what each one lacked.");
+    life_init(&config, &pc_board);
+    life_launch();
     vm_release();
     sched_loop(vm_vcpu_stopped);
 }

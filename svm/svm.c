@@ -70,7 +70,7 @@ static bool preflight(void)
                  "have from AMD's family 10h on; in QEMU: -cpu EPYC,+svm,+npt");
     if (b < 2)
         log_line("SVM: this CPU has %u address-space identifiers (CPUID Fn8000_000A EBX), 2 are needed", b);
-    return svm_has(SVM_NESTED_PAGING) && b >= 2;
+    return svm_has(SVM_NESTED_PAGING) && b >= 2 && svm_make_maps();
 }
 
 /* APM, "Enabling SVM". */

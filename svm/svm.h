@@ -67,6 +67,7 @@ void svm_set_intercepts(union vmcb *vmcb);
 void svm_enter(struct vcpu *vcpu);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
+bool svm_make_maps(void); /* of MSRs and ports, for all vCPUs; false: no memory */
 bool svm_vcpu_create(struct vcpu *vcpu);
 void svm_vcpu_destroy(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu);

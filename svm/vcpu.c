@@ -38,7 +38,7 @@ static void allow_msr(uint32_t msr)
     msrpm[KIB(2) * vector + bit / 8] &= (uint8_t) ~(3 << bit % 8);
 }
 
-static bool make_maps(void)
+bool svm_make_maps(void)
 {
     if (msrpm)
         return true;
@@ -70,7 +70,7 @@ bool svm_vcpu_create(struct vcpu *vcpu)
 
     vcpu->vendor = svm;
     native.xsaves = cpu_has(0xd, 1, 0, 3);
-    if (!svm || !make_maps() || !native_create(vcpu))
+    if (!svm || !svm_make_maps() || !native_create(vcpu))
         return false;
     svm->physical = virt_to_phys(vmcb);
     svm->core = -1;
@@ -141,6 +141,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
     }
     write_cr3(vcpu->vm->host_cr3);
     native_load(vcpu, &native);
+    write_cr2(svm->vmcb.cr2); /* VMRUN loads it, but in Bochs */
     cpu->current = vcpu;
 }
 

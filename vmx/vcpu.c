@@ -37,7 +37,7 @@ static void clear_bit(uint32_t msr, unsigned base)
     msr_bitmap[at + bit / 8] &= (uint8_t) ~(1 << bit % 8);
 }
 
-static bool make_msr_bitmap(void)
+bool vmx_make_msr_bitmap(void)
 {
     if (msr_bitmap)
         return true;
@@ -137,7 +137,7 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     uint32_t *region = host_allocate(PAGE_SIZE);
 
     vcpu->vendor = vmx;
-    if (!vmx || !region || !make_msr_bitmap())
+    if (!vmx || !region || !vmx_make_msr_bitmap())
         return false;
     native.xsaves = vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES;
     if (!native_create(vcpu))

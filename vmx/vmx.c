@@ -74,7 +74,7 @@ static bool preflight(void)
     }
     vmx_print_controls(&vmx_words, &logger.writer);
     vmx_cr_reset();
-    return true;
+    return vmx_make_msr_bitmap();
 }
 
 /* SDM, "Enabling and Entering VMX Operation": the lock bit must be set, with VMX outside SMX allowed. */

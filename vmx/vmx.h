@@ -65,6 +65,7 @@ void vmx_flush(struct vcpu *vcpu);
 void vmx_limits(struct cpuid_limits *limits);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
+bool vmx_make_msr_bitmap(void); /* one for all vCPUs; false: no memory */
 bool vmx_vcpu_create(struct vcpu *vcpu);
 void vmx_vcpu_destroy(struct vcpu *vcpu);
 void vmx_vcpu_reset(struct vcpu *vcpu);

@@ -367,6 +367,34 @@ static void init(struct config *config, const char *file)
     config_set_defaults(SECTION_KEEL, config);
 }
 
+static const struct config_vm *find_vm(const struct config *config, const char *name)
+{
+    for (unsigned i = 0; i < config->vm_count; i++)
+        if (strcmp(config->vms[i].name, name) == 0)
+            return &config->vms[i];
+    return NULL;
+}
+
+/* What `after` names must be there, and its own wait must end. */
+static void check_order(struct parser *parser)
+{
+    const struct config *config = parser->config;
+
+    parser->place = IN_VM;
+    for (unsigned i = 0; i < config->vm_count; i++) {
+        const struct config_vm *before = &config->vms[i];
+
+        parser->vm = &parser->config->vms[i];
+        parser->line = line_of(parser->vm, "after");
+        for (unsigned steps = 0; before && before->after && steps <= config->vm_count; steps++)
+            before = find_vm(config, before->after);
+        if (!before && parser->vm->after && !find_vm(config, parser->vm->after))
+            complain(parser, "after", NOT_STARTED, "there is no [vm %s]", parser->vm->after);
+        else if (before && before->after)
+            complain(parser, "after", NOT_STARTED, "it would wait for itself");
+    }
+}
+
 bool config_parse(const char *file, const char *text, size_t length, struct config *out)
 {
     struct parser parser = {.config = out, .good = true};
@@ -383,6 +411,7 @@ bool config_parse(const char *file, const char *text, size_t length, struct conf
         at = line.end < end ? line.end + 1 : end;
     }
     end_section(&parser);
+    check_order(&parser);
     if (out->vm_count == 0) {
         parser.line = 0;
         parser.place = BEFORE_SECTIONS;

@@ -9,7 +9,7 @@
 #define CONFIG_FILE     "keel.conf" /* the name of its module */
 #define CONFIG_VMS_MOST 16
 #define CONFIG_CPUS     256 /* cores that `cpus` can name: 0 to 255 */
-#define CONFIG_KEYS     16  /* at least as many as a section has */
+#define CONFIG_KEYS     24  /* at least as many as a section has */
 
 enum config_all_off { ALL_OFF_POWEROFF, ALL_OFF_REBOOT, ALL_OFF_MONITOR };
 enum config_serial { SERIAL_CONSOLE, SERIAL_NONE, SERIAL_COM2, SERIAL_COM3, SERIAL_COM4 };
@@ -21,7 +21,9 @@ struct config_vm {
     uint64_t memory;
     unsigned vcpus;
     uint64_t cpus[CONFIG_CPUS / 64]; /* cores it may run on; all 0: any */
-    const char *kernel, *ramdisk;    /* names of modules; NULL if not given */
+    bool autostart;
+    const char *after;            /* the name of the VM after whose end it starts; NULL: none */
+    const char *kernel, *ramdisk; /* names of modules; NULL if not given */
     const char *cmdline;
     enum config_serial serial;
     enum config_on_crash on_crash;

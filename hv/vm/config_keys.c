@@ -153,6 +153,17 @@ DEFINE_WORDS(parse_on_crash, "halt", "restart")
 DEFINE_WORDS(parse_format, "auto", "flat")
 DEFINE_WORDS(parse_entry, "real", "protected", "long")
 
+static bool parse_yes_no(void *field, const char *value)
+{
+    static const char *const words[] = {"no", "yes", NULL};
+    unsigned word;
+
+    if (!parse_word(&word, value, words))
+        return false;
+    *(bool *)field = word;
+    return true;
+}
+
 /* com1 to com4 with an optional `,baud`, or none. */
 static bool parse_console(void *field, const char *value)
 {
@@ -213,6 +224,12 @@ const struct config_key config_keys[] = {
     {VM(serial), "serial", parse_serial, "console", false,
      "console, none, com2, com3 or com4",
      "where its COM1 talks"},
+    {VM(autostart), "autostart", parse_yes_no, "yes", false,
+     "yes or no",
+     "whether it starts with Keel"},
+    {VM(after), "after", parse_name, NULL, false,
+     "the name of another VM",
+     "the VM after whose end it starts"},
     {VM(on_crash), "on_crash", parse_on_crash, "halt", false,
      "halt or restart",
      "what to do when it crashes"},

@@ -1,434 +1,445 @@
 #include "hv/vm/life.h"
 
-#include "hv/debug/console.h"
 #include "hv/debug/crash.h"
 #include "hv/host/clock.h"
-#include "hv/host/cpu.h"
-#include "hv/host/frames.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
-#include "hv/lib/format.h"
 #include "hv/lib/string.h"
-#include "hv/load/acpi.h"
-#include "hv/load/guest_map.h"
-#include "hv/load/pc.h"
-#include "hv/vm/cpuid.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/msr.h"
-#include "hv/vm/native.h"
+#include "hv/vm/create.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
 
-/* A VM and all that must outlive a restart or be given back at the end. */
-struct life {
-    struct vm vm;
-    const struct config_vm *config;
-    const struct board_ops *board;
-    struct console_client console;
-    struct memory_range pieces[VM_PIECES_MOST];
-    unsigned piece_count;
-    unsigned live; /* vCPUs that cores still have */
-    void *devices;
-    size_t devices_size;
-    struct cpuid_limits limits;
-    bool refused; /* and why has been said */
-};
+/* A VM that crashes this often, each time this soon after its start, has to wait for the next: 1 s, then
+ * twice as long each time. */
+#define CRASHES_AT_ONCE 5
+#define STEADY_SECONDS  60
+#define WAIT_MOST_SHIFT 6
+
+/* Resets of a VM that ran less than a second are all said up to this number, then at powers of two. */
+#define RESETS_SAID     8
+
+#define SEE_LOG         "the log says why"
 
 void (*vm_all_off)(void);
-static unsigned running;
+static struct life lives[CONFIG_VMS_MOST];
+static unsigned life_count, running;
+static struct memory_counts at_start;
 
-/* Says why the VM cannot be started; returns false. */
-PRINTF_LIKE(2, 3)
-static bool refuse(struct life *life, const char *format, ...)
+static struct life *life_of(unsigned number)
 {
-    char reason[256];
-    struct text_buffer buffer;
-    va_list arguments;
-
-    text_buffer_init(&buffer, reason, sizeof(reason));
-    va_start(arguments, format);
-    vprint_to(&buffer.writer, format, arguments);
-    va_end(arguments);
-    log_line("vm %s: not started: %s", life->vm.name, reason);
-    life->refused = true;
-    return false;
+    return number - 1 < life_count ? &lives[number - 1] : NULL;
 }
 
-/* Cuts one allocation into the parts of a vCPU. */
-struct carver {
-    uint8_t *next;
-};
-
-static void *carve(struct carver *carver, size_t size)
+/* The vCPU's time is its VM's to spend on what must be done between its runs. */
+static void put_to_work(struct life *life, struct vcpu *vcpu)
 {
-    void *part = carver->next;
-
-    carver->next += ALIGN_UP(size, 64);
-    return part;
+    life->worker = vcpu;
+    vcpu->requests = REQUEST_STOP;
+    sched_add(vcpu);
 }
 
-#define LOCAL_APIC_RANGES 3
-
-/* The parts of a vCPU, in the order in which they are carved; `made` NULL only adds up the sizes. */
-static struct vcpu *lay_out_vcpu(struct carver *carver, bool fill)
+/* With the lock held: memory is cleared next, and then the VM is started if `again`. */
+static void begin_clearing(struct life *life, bool again)
 {
-    struct vcpu *vcpu = carve(carver, sizeof(*vcpu));
-    void *cpuid = carve(carver, cpuid_table_size());
-    void *msrs = carve(carver, sizeof(struct msr_state));
-    void *cache = carve(carver, decode_cache_size());
-
-    if (fill) {
-        vcpu->cpuid = cpuid;
-        vcpu->msrs = msrs;
-        vcpu->decode_cache = cache;
-    }
-    return vcpu;
+    life->state = LIFE_CLEARING;
+    life->again = again;
+    life->held = false;
+    life->parked = 0;
 }
 
-static size_t vcpu_size(void)
+static bool says_reset(const struct life *life)
 {
-    struct carver sizes = {0};
-
-    lay_out_vcpu(&sizes, false);
-    carve(&sizes, msr_devices_size());
-    carve(&sizes, (msr_range_count() + LOCAL_APIC_RANGES) * sizeof(struct bus_range));
-    return (size_t)sizes.next;
+    return life->resets <= RESETS_SAID || !(life->resets & (life->resets - 1));
 }
 
-void vcpu_cpuid_changed(struct vcpu *vcpu)
-{
-    cpuid_refresh(vcpu, vcpu_get(vcpu, REG_CR4), vcpu->interrupts.enabled(vcpu->interrupts.state), vcpu->xcr0,
-                  vcpu->msrs->xss);
-}
-
-static bool create_vcpu(struct life *life, unsigned id)
-{
-    void *memory = host_allocate(vcpu_size());
-    struct carver carver = {memory};
-    struct vcpu *vcpu;
-
-    if (!memory)
-        return false;
-    vcpu = lay_out_vcpu(&carver, true);
-    vcpu->vm = &life->vm;
-    vcpu->id = id;
-    life->vm.vcpus[id] = vcpu;
-    cpuid_init(vcpu, life->config->vcpus, &life->limits, native_cpuid);
-    return virt->vcpu_create(vcpu);
-}
-
-/* The MSR bus needs the board's local APIC: made when both are there. */
-static bool create_msr_bus(struct life *life, struct vcpu *vcpu)
-{
-    struct carver carver = {(uint8_t *)vcpu};
-    struct bus_range *ranges;
-    unsigned count = msr_range_count();
-    void *devices;
-
-    lay_out_vcpu(&carver, false);
-    devices = carve(&carver, msr_devices_size());
-    ranges = carve(&carver, (count + LOCAL_APIC_RANGES) * sizeof(struct bus_range));
-    msr_ranges(vcpu, devices, ranges);
-    count += life->board->msr_ranges(vcpu, ranges + count);
-    return bus_init(&vcpu->msr_bus, "msr", ranges, count) &&
-           bus_init(&vcpu->hypercall_bus, "hypercall", NULL, 0);
-}
-
-/* RAM below the PCI hole is backed from offset 0 on, the rest from 4 GiB on: alignment is kept, large pages
- * fit. */
-static gpa_t backing_gpa(uint64_t offset)
-{
-    return offset < PC_PCI_HOLE ? offset : offset - PC_PCI_HOLE + GIB(4);
-}
-
-/* Cuts [offset, offset + size) of a piece at the borders of the regions, leaving out what no region has. */
-static bool back(struct vm *vm, uint64_t offset, hpa_t physical, uint64_t size)
-{
-    for (unsigned i = 0; i < vm->memory.count; i++) {
-        const struct guest_region *region = &vm->memory.regions[i];
-        uint64_t begin = region->first < GIB(4) ? region->first : region->first - GIB(4) + PC_PCI_HOLE;
-        uint64_t first = MAX(begin, offset), end = MIN(begin + region->size, offset + size);
-
-        if (first >= end)
-            continue;
-        if (vm->backing_count == ARRAY_LENGTH(vm->backing))
-            return false;
-        vm->backing[vm->backing_count++] =
-            (struct vm_backing){backing_gpa(first), physical + (first - offset), end - first};
-    }
-    return true;
-}
-
-static bool create_memory(struct life *life)
+static void run(struct life *life)
 {
     struct vm *vm = &life->vm;
-    uint64_t offset = 0;
+    struct vcpu *worker = life->worker;
 
-    vm->memory.count = guest_map_split(life->config->memory, vm->memory.regions);
-    for (unsigned i = 0; i < vm->memory.count; i++)
-        vm->memory.regions[i].host = (uint8_t *)GUEST_WINDOW + vm->memory.regions[i].first;
-    life->piece_count =
-        (unsigned)guest_memory_allocate(host_frames(), life->config->memory, life->pieces, VM_PIECES_MOST);
-    if (!life->piece_count) {
-        struct memory_counts counts = memory_count(host_frames());
-
-        return refuse(
-            life,
-            "%lu MiB of memory wanted, %lu MiB of %lu MiB for guests are free: give the VM less, or "
-            "the machine more",
-            life->config->memory / MIB(1), counts.guest_free / MIB(1), counts.guest_total / MIB(1));
-    }
-    for (unsigned i = 0; i < life->piece_count; i++) {
-        if (!back(vm, offset, life->pieces[i].first, life->pieces[i].size))
-            return false;
-        offset += life->pieces[i].size;
-    }
-    if (!guest_space_create(&vm->space))
-        return false;
-    vm->host_cr3 = vm->space.root;
-    for (unsigned i = 0; i < vm->backing_count; i++)
-        if (!guest_space_map(&vm->space, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size))
-            return false;
-    return virt->vm_create(vm);
-}
-
-static void zero_memory(struct vm *vm)
-{
-    for (unsigned i = 0; i < vm->memory.count; i++)
-        memset(vm->memory.regions[i].host, 0, vm->memory.regions[i].size);
-}
-
-/* `serial = com2` and the like: a physical port for this VM alone. */
-static bool open_port(struct life *life)
-{
-    struct serial *port = &serial_ports[life->config->serial - SERIAL_COM2 + 1];
-
-    if (!serial_init(port, 115200))
-        return refuse(life, "no UART answers at COM%u", life->config->serial - SERIAL_COM2 + 2);
-    life->console.own = port;
-    life->console.held = -1;
-    console_listen(port);
-    return true;
-}
-
-static bool create_board(struct life *life)
-{
-    const struct serial_backend console = {console_vm_put, &life->console}, none = {0};
-    struct vm *vm = &life->vm;
-    const struct serial_backend *backend = life->config->serial == SERIAL_NONE ? &none : &console;
-    struct paging_audit audit = paging_audit(&vm->space);
-
-    if (audit.writable_and_executable)
-        panic("vm %s: %lu of %lu pages mapped for it are writable and executable", vm->name,
-              audit.writable_and_executable, audit.pages);
-    if (life->config->serial >= SERIAL_COM2 && !open_port(life))
-        return false;
-
-    life->devices_size = life->board->size(life->config->vcpus);
-    life->devices = host_allocate(life->devices_size);
-    if (!life->devices || !life->board->create(vm, life->devices, backend, life->limits.physical_bits))
-        return false;
-    for (unsigned i = 0; i < vm->vcpu_count; i++)
-        if (!create_msr_bus(life, vm->vcpus[i]))
-            return false;
-    life->console.vm = vm;
-    life->console.name = vm->name;
-    life->console.input = life->board->serial_input;
-    if (backend == &console)
-        console_attach(&life->console);
-    return true;
-}
-
-static void set_entry(struct vcpu *vcpu, const struct entry_state *entry)
-{
-    struct segment code = {.selector = entry->cs, .limit = UINT32_MAX, .attributes = 0x9b | SEG_G | SEG_P};
-    struct segment data = {.selector = entry->ds, .limit = UINT32_MAX, .attributes = 0x93 | SEG_G | SEG_DB};
-    struct segment table = {.base = entry->gdt, .limit = entry->gdt_limit};
-
-    vcpu_set(vcpu, REG_RIP, entry->rip);
-    vcpu_set(vcpu, REG_RSP, entry->rsp);
-    vcpu->gpr[REG_RAX] = entry->rax;
-    vcpu->gpr[REG_RBX] = entry->rbx;
-    vcpu->gpr[REG_RSI] = entry->rsi;
-    vcpu->gpr[REG_RDI] = entry->rdi;
-    if (entry->mode == ENTRY_REAL) {
-        code = (struct segment){
-            .selector = entry->cs, .base = (uint64_t)entry->cs << 4, .limit = 0xffff, .attributes = 0x9b};
-        data = (struct segment){
-            .selector = entry->ds, .base = (uint64_t)entry->ds << 4, .limit = 0xffff, .attributes = 0x93};
-    } else {
-        code.attributes |= entry->mode == ENTRY_LONG ? SEG_L : SEG_DB;
-        vcpu_set_segment(vcpu, SEG_GDTR, &table);
-    }
-    vcpu_set_segment(vcpu, SEG_CS, &code);
-    for (enum vcpu_segment i = SEG_ES; i <= SEG_GS; i++)
-        if (i != SEG_CS)
-            vcpu_set_segment(vcpu, i, &data);
-    data.selector = entry->ss;
-    if (entry->mode == ENTRY_REAL)
-        data.base = (uint64_t)entry->ss << 4;
-    vcpu_set_segment(vcpu, SEG_SS, &data);
-    if (entry->mode == ENTRY_LONG) {
-        vcpu_set(vcpu, REG_CR4, CR4_PAE);
-        vcpu_set(vcpu, REG_CR3, entry->cr3);
-        vcpu_set(vcpu, REG_EFER, EFER_LME | EFER_LMA);
-    }
-    if (entry->mode != ENTRY_REAL)
-        vcpu_set(vcpu, REG_CR0, CR0_PE | CR0_ET | CR0_NE | (entry->mode == ENTRY_LONG ? CR0_PG : 0));
-}
-
-/* Every vCPU as after RESET, the boot one where the loader wants it. */
-static void reset_vcpus(struct life *life, const struct entry_state *entry)
-{
-    struct vm *vm = &life->vm;
-    uint64_t tsc_offset = -clock_now();
-
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        struct vcpu *vcpu = vm->vcpus[i];
-
-        vcpu->tsc_offset = tsc_offset;
-        vcpu->event.valid = false;
-        vcpu->nmis = 0;
-        vcpu->requests = 0;
-        decode_cache_flush(vcpu);
-        native_reset(vcpu);
-        msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
-        virt->vcpu_load(vcpu);
-        virt->vcpu_reset(vcpu);
-        if (i == 0)
-            set_entry(vcpu, entry);
-        vcpu_cpuid_changed(vcpu);
-        virt->vcpu_put(vcpu);
-        vcpu->activity = i == 0 ? VCPU_RUNNABLE : VCPU_WAIT_FOR_SIPI;
-    }
-    life->board->reset(vm);
-}
-
-/* Puts memory, devices and vCPUs into the state in which the kernel starts. */
-static bool load(struct life *life)
-{
-    struct vm *vm = &life->vm;
-    struct load_request request;
-    struct entry_state entry = {0};
-    char reason[200];
-    bool loaded;
-
-    write_cr3(vm->host_cr3);
-    zero_memory(vm);
-    config_load_request(life->config, acpi_build(&vm->memory, life->config->vcpus), &request);
-    loaded = load_guest(&vm->memory, &request, &entry, reason, sizeof(reason));
-    write_cr3(paging_root());
-    if (!loaded)
-        return refuse(life, "%s", reason);
-    reset_vcpus(life, &entry);
-    return true;
-}
-
-/* The cores that the VM may run on: those it names, or all; never one that could not turn virtualization on.
- */
-static unsigned list_cores(const struct config_vm *config, unsigned cores[CPUS_MOST])
-{
-    unsigned count = 0;
-    bool any = true;
-
-    for (unsigned i = 0; i < CONFIG_CPUS / 64; i++)
-        any = any && !config->cpus[i];
-    for (unsigned i = 0; i < cpu_count; i++)
-        if (cpus[i]->runs_guests && (any || (i < CONFIG_CPUS && config->cpus[i / 64] >> (i % 64) & 1)))
-            cores[count++] = i;
-    return count;
-}
-
-static void start(struct life *life)
-{
-    static unsigned next_core;
-    unsigned cores[CPUS_MOST], count = list_cores(life->config, cores);
-    struct vm *vm = &life->vm;
-
-    vm->end = VM_RUNS;
-    vm->ending = false;
-    vm->said_crash = vm->said_halted = false;
+    if (says_reset(life))
+        log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count,
+                 vm->vcpu_count == 1 ? "" : "s", life->config->memory / MIB(1));
+    vm->ending = vm->said_crash = vm->said_halted = false;
+    life->begun = true;
     life->live = vm->vcpu_count;
+    life->born = clock_now();
+    __atomic_store_n(&vm->end, VM_RUNS, __ATOMIC_RELEASE);
+    spin_lock(&life->lock);
+    life->state = LIFE_RUNNING;
+    if (!life->again) /* stopped while its kernel was loaded */
+        vm_stop(vm, VM_STOPPED, 0);
+    spin_unlock(&life->lock);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        vm->vcpus[i]->core = cores[next_core++ % count];
-    log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s",
-             life->config->memory / MIB(1));
+        if (vm->vcpus[i] != worker)
+            sched_add(vm->vcpus[i]);
+}
+
+/* Starts those that the configuration has wait for the end of this one, unless they were started before. */
+static void launch_next(const struct life *ended)
+{
+    for (unsigned i = 0; i < life_count; i++) {
+        const struct config_vm *config = lives[i].config;
+
+        if (config->autostart && config->after && strcmp(config->after, ended->config->name) == 0 &&
+            !lives[i].begun && life_start(i + 1))
+            launch_next(&lives[i]);
+    }
+}
+
+static void give_back(struct life *life)
+{
+    sched_remove(life->worker);
+    life_destroy(life);
+    spin_lock(&life->lock);
+    life->state = LIFE_OFF;
+    spin_unlock(&life->lock);
+    launch_next(life);
+    vm_release();
+}
+
+/* A timer's callback, with the lock held. */
+static void wait_over(struct timer *timer)
+{
+    struct life *life = container_of(timer, struct life, delay);
+
+    if (life->state != LIFE_WAITING)
+        return;
+    life->state = LIFE_CLEARING;
+    put_to_work(life, life->worker);
+}
+
+/* Whether the VM has to wait now that it could start again. */
+static bool waits(struct life *life)
+{
+    bool wait;
+
+    spin_lock(&life->lock);
+    wait = life->again && life->wait;
+    if (wait) {
+        life->state = LIFE_WAITING;
+        sched_remove(life->worker);
+        timer_arm(&life->delay, clock_now() + life->wait * clock_hz());
+        life->wait = 0;
+    }
+    spin_unlock(&life->lock);
+    return wait;
+}
+
+/* A piece of the work between two runs of the VM: its vCPU comes here again and again until it is done. */
+static void work(struct life *life)
+{
+    virt->vcpu_put(life->worker);
+    if (!life_clear(life) || waits(life))
+        return;
+    if (!life->again) {
+        give_back(life);
+    } else if (life_load(life)) {
+        run(life);
+    } else { /* what was loaded so far is cleared too */
+        life->again = false;
+        life->cleared = 0;
+    }
+}
+
+/* One line for each way a VM can end. */
+static void say_end(const struct life *life)
+{
+    const struct vm *vm = &life->vm;
+    const char *name = vm->name;
+
+    if (vm->end == VM_RESET && life->resets > RESETS_SAID)
+        log_line("vm %s: reset, %u times in a row", name, life->resets);
+    else if (vm->end == VM_EXITED)
+        log_line("vm %s: exited with status %u", name, vm->status);
+    else if (vm->end == VM_CRASHED)
+        log_line("vm %s: crashed: %s", name, vm->reason);
+    else
+        log_line("vm %s: %s", name,
+                 vm->end == VM_RESET     ? "reset"
+                 : vm->end == VM_STOPPED ? "stopped"
+                                         : "powered off");
+}
+
+/* Counts what would keep others from their time or the console from its lines, and decides on a wait. */
+static void pace(struct life *life)
+{
+    uint64_t lived = clock_now() - life->born;
+
+    life->wait = 0;
+    if (life->vm.end == VM_RESET) {
+        life->resets = lived < clock_hz() ? life->resets + 1 : 1;
+        return;
+    }
+    life->resets = 0;
+    life->crashes = lived < STEADY_SECONDS * clock_hz() ? life->crashes + 1 : 1;
+    if (life->vm.end != VM_CRASHED || life->crashes <= CRASHES_AT_ONCE)
+        return;
+    life->wait = 1u << MIN(life->crashes - CRASHES_AT_ONCE - 1, WAIT_MOST_SHIFT);
+}
+
+/* The VM's last vCPU has left. */
+static void ended(struct life *life)
+{
+    struct vm *vm = &life->vm;
+    bool again = vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
+
+    life->board->stop(vm);
+    pace(life);
+    if (says_reset(life))
+        say_end(life);
+    if (again && life->wait)
+        log_line("vm %s: crashed %u times, each less than %u s after its start: the next is in %u s",
+                 vm->name, life->crashes, STEADY_SECONDS, life->wait);
+    life->cleared = 0;
+    spin_lock(&life->lock);
+    begin_clearing(life, again);
+    spin_unlock(&life->lock);
+}
+
+static void leave(struct life *life, struct vcpu *vcpu)
+{
+    bool last;
+
+    if (life->vm.end == VM_CRASHED)
+        crash_report(vcpu);
+    virt->vcpu_put(vcpu);
+    vcpu->activity = VCPU_OFF;
+    spin_lock(&life->lock);
+    last = --life->live == 0;
+    if (last)
+        life->worker = vcpu;
+    else
+        sched_remove(vcpu);
+    spin_unlock(&life->lock);
+    if (last)
+        ended(life);
+}
+
+/* Takes back that the vCPU is to stop, but not if its VM ends just now. */
+static void go_on(struct vcpu *vcpu)
+{
+    __atomic_fetch_and(&vcpu->requests, ~REQUEST_STOP, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&vcpu->vm->end, __ATOMIC_SEQ_CST) != VM_RUNS)
+        vcpu_request(vcpu, REQUEST_STOP);
+}
+
+/* The vCPU is to stand still, or was and no more is. Returns false if its VM ends instead. */
+static bool park(struct life *life, struct vcpu *vcpu)
+{
+    bool runs;
+
+    spin_lock(&life->lock);
+    runs = life->vm.end == VM_RUNS;
+    if (runs && life->held) {
+        virt->vcpu_put(vcpu);
+        sched_remove(vcpu);
+        life->parked |= BIT(vcpu->id);
+        life->live--;
+    } else if (runs) {
+        go_on(vcpu);
+    }
+    spin_unlock(&life->lock);
+    return runs;
+}
+
+void vm_vcpu_stopped(struct vcpu *vcpu)
+{
+    struct life *life = vcpu->vm->life;
+
+    if (life->state == LIFE_CLEARING)
+        work(life);
+    else if (!park(life, vcpu))
+        leave(life, vcpu);
+}
+
+/* With the lock held. */
+static void end(struct life *life, enum vm_end end)
+{
+    struct vm *vm = &life->vm;
+
+    vm_stop(vm, end, 0);
+    if (life->live) /* one that still runs ends the VM */
+        return;
+    life->live = 1;
+    life->parked = 0;
+    put_to_work(life, vm->vcpus[0]);
+}
+
+static const char *start(struct life *life)
+{
+    if (life->state != LIFE_OFF)
+        return "it is on already";
+    if (!life->config->start)
+        return "its section of keel.conf has a mistake: " SEE_LOG;
+    begin_clearing(life, true);
+    spin_unlock(&life->lock);
+    if (life_create(life)) {
+        vm_hold();
+        life->resets = life->crashes = life->wait = 0;
+        life->vm.ending = true;
+        life->vm.end = VM_RESET;
+        put_to_work(life, life->vm.vcpus[0]);
+        spin_lock(&life->lock);
+        return NULL;
+    }
+    spin_lock(&life->lock);
+    life->state = LIFE_OFF;
+    return SEE_LOG;
+}
+
+/* The end of waiting or clearing: what comes after it. */
+static const char *turn(struct life *life, bool again)
+{
+    if (life->state == LIFE_WAITING) {
+        timer_cancel(&life->delay);
+        wait_over(&life->delay);
+    }
+    if (life->again && !again)
+        log_line("vm %s: stopped before it started", life->config->name);
+    life->again = again;
+    return NULL;
+}
+
+static const char *stop(struct life *life)
+{
+    if (life->state == LIFE_OFF)
+        return "it is off";
+    if (life->state != LIFE_RUNNING)
+        return turn(life, false);
+    end(life, VM_STOPPED);
+    return NULL;
+}
+
+static const char *reset(struct life *life)
+{
+    if (life->state == LIFE_OFF)
+        return "it is off";
+    if (life->state != LIFE_RUNNING)
+        return life->again ? turn(life, true) : "it is ending";
+    end(life, VM_RESET);
+    return NULL;
+}
+
+static const char *pause(struct life *life)
+{
+    struct vm *vm = &life->vm;
+
+    if (life->state != LIFE_RUNNING)
+        return "it does not run";
+    if (life->held)
+        return "it is paused";
+    life->held = true;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_request(vm->vcpus[i], REQUEST_STOP);
+    return NULL;
+}
+
+static const char *resume(struct life *life)
+{
+    struct vm *vm = &life->vm;
+
+    if (life->state != LIFE_RUNNING || !life->held)
+        return "it is not paused";
+    life->held = false;
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        go_on(vm->vcpus[i]);
+        if (!(life->parked & BIT(i)))
+            continue;
+        life->live++;
         sched_add(vm->vcpus[i]);
+    }
+    life->parked = 0;
+    return NULL;
 }
 
-static void destroy(struct life *life)
+static const char *order(unsigned number, const char *(*what)(struct life *life))
 {
-    struct vm *vm = &life->vm;
+    struct life *life = life_of(number);
+    const char *refusal;
 
-    console_detach(&life->console);
-    if (vm->host_cr3 && life->piece_count) {
-        write_cr3(vm->host_cr3);
-        zero_memory(vm);
-        write_cr3(paging_root());
-    }
-    for (unsigned i = 0; i < VM_VCPUS_MOST; i++)
-        if (vm->vcpus[i]) {
-            virt->vcpu_destroy(vm->vcpus[i]);
-            host_free(vm->vcpus[i], vcpu_size());
-        }
-    virt->vm_destroy(vm);
-    if (vm->space.root)
-        table_destroy(&vm->space);
-    if (life->piece_count)
-        guest_memory_free(host_frames(), life->pieces, life->piece_count);
-    if (life->devices)
-        host_free(life->devices, life->devices_size);
-    host_free(life, sizeof(*life));
+    if (!life)
+        return "there is no such VM";
+    spin_lock(&life->lock);
+    refusal = what(life);
+    spin_unlock(&life->lock);
+    return refusal;
 }
 
-static bool create(struct life *life)
+const char *life_start(unsigned number)
 {
-    struct vm *vm = &life->vm;
-
-    virt->limits(&life->limits);
-    life->limits.tsc_hz = clock_hz();
-    life->limits.tsc_deadline = true;
-    life->limits.x2apic = true;
-    if (!create_memory(life))
-        return false;
-    for (unsigned i = 0; i < life->config->vcpus; i++)
-        if (!create_vcpu(life, i))
-            return false;
-    vm->vcpu_count = life->config->vcpus;
-    return create_board(life) && load(life);
+    return order(number, start);
 }
 
-bool vm_launch(const struct config_vm *config, const struct board_ops *board, unsigned id)
+const char *life_stop(unsigned number)
 {
-    struct life *life;
-    unsigned cores[CPUS_MOST];
+    return order(number, stop);
+}
 
-    if (!list_cores(config, cores)) {
-        log_line("vm %s: not started: none of the cores that `cpus` names is there; the machine has 0 to %u",
-                 config->name, cpu_count - 1);
+const char *life_reset(unsigned number)
+{
+    return order(number, reset);
+}
+
+const char *life_pause(unsigned number)
+{
+    return order(number, pause);
+}
+
+const char *life_resume(unsigned number)
+{
+    return order(number, resume);
+}
+
+bool life_info(unsigned number, struct life_info *info)
+{
+    struct life *life = life_of(number);
+    const char *state;
+
+    if (!life)
         return false;
-    }
-    life = host_allocate(sizeof(*life));
-    if (!life) {
-        log_line("vm %s: not started: Keel has no memory left for it", config->name);
-        return false;
-    }
-    life->config = config;
-    life->board = board;
-    life->vm.id = id;
-    life->vm.life = life;
-    memcpy(life->vm.name, config->name, sizeof(life->vm.name));
-    if (!create(life)) {
-        if (!life->refused)
-            refuse(life, "Keel has no memory left for it: give the machine more");
-        destroy(life);
-        return false;
-    }
-    vm_hold();
-    start(life);
+    if (life->state == LIFE_CLEARING)
+        state = life->again ? "starting" : "ending";
+    else if (life->state == LIFE_RUNNING)
+        state = life->held ? "paused" : "running";
+    else
+        state = life->state == LIFE_OFF ? "off" : "waiting";
+    *info = (struct life_info){life->config->name, state, life->config->vcpus, life->config->memory,
+                               life->state == LIFE_OFF ? NULL : &life->vm};
     return true;
+}
+
+unsigned life_find(const char *name)
+{
+    for (unsigned i = 0; i < life_count; i++)
+        if (strcmp(lives[i].config->name, name) == 0)
+            return i + 1;
+    return 0;
+}
+
+void life_init(const struct config *config, const struct board_ops *board)
+{
+    struct table space;
+
+    memset(lives, 0, sizeof(lives));
+    life_count = config->vm_count;
+    for (unsigned i = 0; i < life_count; i++) {
+        lives[i].number = i + 1;
+        lives[i].config = &config->vms[i];
+        lives[i].board = board;
+        lives[i].delay.expired = wait_over;
+        lives[i].delay.lock = &lives[i].lock;
+    }
+    if (guest_space_create(&space)) /* the first one makes tables in Keel's own that stay */
+        table_destroy(&space);
+    at_start = memory_count(host_frames());
+}
+
+void life_launch(void)
+{
+    for (unsigned i = 0; i < life_count; i++)
+        if (lives[i].config->autostart && !lives[i].config->after && life_start(i + 1))
+            launch_next(&lives[i]);
 }
 
 void vm_hold(void)
@@ -436,51 +447,26 @@ void vm_hold(void)
     __atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
 }
 
+/* Whatever VMs were there, all that they took is free again. */
+static void check_memory(void)
+{
+    struct memory_counts now = memory_count(host_frames());
+    uint64_t leaked = now.pool_used - at_start.pool_used + at_start.guest_free - now.guest_free;
+
+    if (leaked)
+        log_line("memory: %ld KiB leaked", (int64_t)leaked / (int64_t)KIB(1));
+}
+
 void vm_release(void)
 {
-    if (__atomic_sub_fetch(&running, 1, __ATOMIC_ACQ_REL) == 0)
-        vm_all_off();
-}
+    bool begun = false;
 
-/* One line for each way a VM can end. */
-static void say_end(const struct vm *vm)
-{
-    switch (vm->end) {
-    case VM_POWERED_OFF:
-        log_line("vm %s: powered off", vm->name);
-        break;
-    case VM_RESET:
-        log_line("vm %s: reset", vm->name);
-        break;
-    case VM_EXITED:
-        log_line("vm %s: exited with status %u", vm->name, vm->status);
-        break;
-    case VM_CRASHED:
-        log_line("vm %s: crashed: %s", vm->name, vm->reason);
-        break;
-    case VM_RUNS:
-        break;
-    }
-}
-
-void vm_vcpu_stopped(struct vcpu *vcpu)
-{
-    struct life *life = vcpu->vm->life;
-    struct vm *vm = vcpu->vm;
-
-    if (vm->end == VM_CRASHED)
-        crash_report(vcpu);
-    virt->vcpu_put(vcpu);
-    vcpu->activity = VCPU_OFF;
-    if (__atomic_sub_fetch(&life->live, 1, __ATOMIC_ACQ_REL))
+    if (__atomic_sub_fetch(&running, 1, __ATOMIC_ACQ_REL))
         return;
-    life->board->stop(vm);
-    say_end(vm);
-    if ((vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART)) &&
-        load(life)) {
-        start(life);
-        return;
-    }
-    destroy(life);
-    vm_release();
+    for (unsigned i = 0; i < life_count; i++)
+        begun |= lives[i].begun;
+    if (!begun)
+        log_line("no VM was started. See the lines above for what each one lacked.");
+    check_memory();
+    vm_all_off();
 }

@@ -1,17 +1,52 @@
-/* The life of a VM: made from a configuration, started, started again, ended, and everything given back. */
+/*
+ * The life of the VMs: started, stopped, paused, started again. Every VM of the configuration is in one
+ * table, by its number from 1 on, running or not. All of this may be called from any core at any time, from
+ * an interrupt too, but not with a lock held that a device or the console takes.
+ */
 #pragma once
 
 #include "hv/vm/board.h"
 #include "hv/vm/config.h"
 #include "hv/vm/vm.h"
 
-/*
- * Makes the VM, loads its kernel, and hands its vCPUs to the cores that it may run on. false, said in a log
- * line that names what was missing, if that fails; nothing of it is left then.
- */
-bool vm_launch(const struct config_vm *config, const struct board_ops *board, unsigned id);
+enum life_state {
+    LIFE_OFF,
+    LIFE_CLEARING, /* its memory is being zeroed and its kernel loaded; or zeroed, before it is off */
+    LIFE_RUNNING,  /* or paused */
+    LIFE_WAITING,  /* it crashed again and again: some seconds until it starts */
+};
 
-/* For sched_loop: a vCPU of a VM that has ended. The last one of a VM ends or restarts it. */
+struct life_info {
+    const char *name;
+    const char *state; /* off, starting, running, paused, ending, waiting */
+    unsigned vcpus;
+    uint64_t memory;
+    struct vm *vm; /* NULL while it is off */
+};
+
+/* The table, made of the configuration, which must stay where it is. Before anything else here. */
+void life_init(const struct config *config, const struct board_ops *board);
+
+/* What VM `number` is doing. false: there is no such VM, nor any of a higher number. */
+bool life_info(unsigned number, struct life_info *info);
+
+/* The number of the VM of that name, or 0. */
+unsigned life_find(const char *name);
+
+/* Starts the VMs that the configuration wants to run now. */
+void life_launch(void);
+
+/*
+ * Each returns NULL, or why it cannot be. What begins goes on by itself: memory is cleared and the kernel
+ * loaded on the time of one of the VM's vCPUs, and a log line says how it went.
+ */
+const char *life_start(unsigned number);
+const char *life_stop(unsigned number);  /* as if its plug were pulled; never restarted */
+const char *life_reset(unsigned number); /* as if its reset button were pressed; a paused one runs again */
+const char *life_pause(unsigned number); /* its vCPUs stand still, time goes on */
+const char *life_resume(unsigned number);
+
+/* For sched_loop: a vCPU that was asked to stop has left its run loop. */
 void vm_vcpu_stopped(struct vcpu *vcpu);
 
 /* While it is held, the machine is not "all off", though no VM runs: for whoever is about to launch some. */

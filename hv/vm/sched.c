@@ -47,8 +47,9 @@ void sched_add(struct vcpu *vcpu)
     sched_kick(vcpu->core);
 }
 
-static void remove_vcpu(struct run_list *list, struct vcpu *vcpu)
+void sched_remove(struct vcpu *vcpu)
 {
+    struct run_list *list = &lists[vcpu->core];
     struct vcpu *before = vcpu;
 
     spin_lock(&list->lock);
@@ -125,9 +126,7 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
         if (others && !timer_armed(&list->slice))
             timer_arm(&list->slice, clock_now() + clock_hz() / SLICES_A_SECOND);
         virt->run(vcpu);
-        if (vcpu->vm->end != VM_RUNS) {
-            remove_vcpu(list, vcpu);
+        if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP)
             stopped(vcpu);
-        }
     }
 }

@@ -19,6 +19,7 @@ enum vm_end {
     VM_RESET,       /* it asked for a reset and is started again */
     VM_EXITED,      /* debug-exit port: `status` */
     VM_CRASHED,     /* `reason` says why in words */
+    VM_STOPPED,     /* from outside */
 };
 
 /* Where a piece of the VM's RAM really is. */

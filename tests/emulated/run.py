@@ -6,6 +6,7 @@ import sys
 import registry
 import test_guests  # noqa: F401
 import test_input  # noqa: F401
+import test_life  # noqa: F401
 import test_linux  # noqa: F401
 import test_machine  # noqa: F401
 import test_native  # noqa: F401

@@ -189,6 +189,8 @@ static void values_out_of_range_are_refused(void **state)
         "serial = com1",
         "serial = Console",
         "on_crash = no",
+        "autostart = maybe",
+        "after = a b",
         "format = elf",
         "kernel2 = x",
         "ramdisk = two words",
@@ -390,6 +392,29 @@ static const struct module modules[] = {
     {"twice", "", NULL, 0},     {"twice", "", NULL, 0},
 };
 
+static void a_vm_may_wait_for_a_call_or_for_the_end_of_another(void **state)
+{
+    (void)state;
+    assert_true(
+        parse("[vm a]\nkernel=k\nafter=b\n[vm b]\nkernel=k\nautostart=no\n[vm c]\nkernel=k\nafter=a\n"));
+    assert_true(config.vms[0].autostart);
+    assert_string_equal(config.vms[0].after, "b");
+    assert_false(config.vms[1].autostart);
+    assert_null(config.vms[1].after);
+}
+
+static void who_waits_for_nobody_or_for_himself_is_not_started(void **state)
+{
+    (void)state;
+    assert_false(parse("[vm a]\nkernel=k\nafter=z\n[vm b]\nkernel=k\nafter=a\n"));
+    assert_said("keel.conf:3: [vm a] after: there is no [vm z]; the VM is not started");
+    assert_true(config.vms[1].start);
+    assert_false(parse("[vm a]\nkernel=k\nafter=b\n[vm b]\nkernel=k\nafter=a\n[vm c]\nkernel=k\nafter=c\n"));
+    assert_said("keel.conf:3: [vm a] after: it would wait for itself; the VM is not started");
+    assert_said("keel.conf:6: [vm b] after: it would wait for itself");
+    assert_said("keel.conf:9: [vm c] after: it would wait for itself");
+}
+
 static void names_are_resolved_to_modules(void **state)
 {
     struct load_request request;
@@ -494,6 +519,8 @@ int main(void)
         cmocka_unit_test(more_vms_than_there_is_room_for_are_said),
         cmocka_unit_test(more_text_than_there_is_room_for_is_said),
         cmocka_unit_test(a_flat_kernel_has_keys_of_its_own),
+        cmocka_unit_test(a_vm_may_wait_for_a_call_or_for_the_end_of_another),
+        cmocka_unit_test(who_waits_for_nobody_or_for_himself_is_not_started),
         cmocka_unit_test(names_are_resolved_to_modules),
         cmocka_unit_test(a_missing_module_is_said_with_those_there_are),
         cmocka_unit_test(two_modules_of_the_named_name_are_refused),

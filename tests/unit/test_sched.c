@@ -59,12 +59,18 @@ static void run(struct vcpu *vcpu)
         activity(vcpu);
     else
         fake_run_until(fake_now + fake_hz / 50);
-    vcpu->requests = 0;
+    vcpu->requests &= REQUEST_STOP;
 }
+
+static unsigned work; /* turns that the vCPU's time is needed for before it leaves */
 
 static void stopped(struct vcpu *vcpu)
 {
     tell('S', vcpu);
+    if (work)
+        work--;
+    else
+        sched_remove(vcpu);
 }
 
 static void sleeps(void)
@@ -111,9 +117,8 @@ static const char *live(unsigned runs)
 /* Takes the vCPUs off the core again: their VM ends. */
 static int teardown(void **state)
 {
-    core.vm.end = VM_POWERED_OFF;
     for (unsigned i = 0; i < CORE_VCPUS; i++)
-        core.vcpus[i].activity = VCPU_RUNNABLE;
+        core.vcpus[i].requests = REQUEST_STOP;
     activity = NULL;
     live(16);
     assert_string_equal(story + strlen(story) - 1, "z");
@@ -190,20 +195,30 @@ static void the_slice_ends_with_a_request_to_yield(void **state)
 
 static void end_vm(struct vcpu *vcpu)
 {
-    vcpu->vm->end = VM_RESET;
+    vcpu_request(vcpu, REQUEST_STOP);
 }
 
-static void a_vcpu_of_an_ended_vm_leaves_the_core_loaded(void **state)
+static void a_vcpu_that_is_to_stop_leaves_the_core_loaded(void **state)
 {
     (void)state;
     sched_add(&core.vcpus[0]);
     activity = end_vm;
     assert_string_equal(live(3), "L0R0S0z");
     assert_ptr_equal(machine_cpus[0].current, &core.vcpus[0]);
-    core.vm.end = VM_RUNS;
-    core.vm.ending = false;
+    core.vcpus[0].requests = 0;
     sched_add(&core.vcpus[0]); /* started again */
     assert_string_equal(live(3), "R0S0z");
+}
+
+static void what_is_to_be_done_when_a_vcpu_stopped_takes_its_turns_and_no_others(void **state)
+{
+    (void)state;
+    sched_add(&core.vcpus[0]);
+    sched_add(&core.vcpus[1]);
+    vcpu_request(&core.vcpus[0], REQUEST_STOP);
+    core.vcpus[0].activity = VCPU_OFF;
+    work = 2;
+    assert_string_equal(live(6), "L1R1P1L0R0S0P0L1R1P1L0R0S0P0L1R1P1L0R0S0P0L1R1");
 }
 
 static void requests_to_another_core_kick_it(void **state)
@@ -230,7 +245,8 @@ int main(void)
         TEST(vcpus_take_turns),
         TEST(a_vcpu_that_halts_leaves_the_core_to_others_until_a_request_comes),
         TEST(the_slice_ends_with_a_request_to_yield),
-        TEST(a_vcpu_of_an_ended_vm_leaves_the_core_loaded),
+        TEST(a_vcpu_that_is_to_stop_leaves_the_core_loaded),
+        TEST(what_is_to_be_done_when_a_vcpu_stopped_takes_its_turns_and_no_others),
         TEST(requests_to_another_core_kick_it),
     };
     return cmocka_run_group_tests_name("sched", tests, NULL, NULL);

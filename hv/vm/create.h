@@ -1,0 +1,52 @@
+/* What a VM consists of: made, loaded, and given back. life.c says when. */
+#pragma once
+
+#include "hv/debug/console.h"
+#include "hv/host/frames.h"
+#include "hv/host/timer.h"
+#include "hv/vm/board.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/life.h"
+
+/* A VM of the configuration, whether it runs or not, with what must outlive a restart or be given back. */
+struct life {
+    struct vm vm;
+    unsigned number; /* from 1 */
+    const struct config_vm *config;
+    const struct board_ops *board;
+    struct console_client console;
+    struct memory_range pieces[VM_PIECES_MOST];
+    unsigned piece_count;
+    void *devices;
+    size_t devices_size;
+    struct cpuid_limits limits;
+    uint64_t cleared; /* so many bytes of its RAM are zeroed */
+    bool refused;     /* and why has been said */
+
+    struct spinlock lock; /* of what follows */
+    enum life_state state;
+    bool again;          /* once its memory is cleared it is loaded and started, not given back */
+    bool begun;          /* it was started once */
+    bool held;           /* it is paused, or about to be */
+    uint64_t parked;     /* a bit for each vCPU that left its core for the pause */
+    unsigned live;       /* vCPUs that cores have */
+    struct vcpu *worker; /* the last vCPU to leave: on its time memory is cleared and the kernel loaded */
+    struct timer delay;  /* LIFE_WAITING: until its next start */
+    uint64_t born;       /* when it was started last */
+    unsigned resets, crashes, wait; /* so many in a row; seconds to wait before the next start */
+};
+
+/*
+ * Gets memory, address spaces, vCPUs and devices for a VM that has none. false, said in a log line that names
+ * what was missing, if that fails; nothing of it is left then.
+ */
+bool life_create(struct life *life);
+
+/* Zeroes about a millisecond's worth of the VM's RAM. Returns whether all of it is zero now. */
+bool life_clear(struct life *life);
+
+/* Puts memory, devices and vCPUs into the state in which the kernel starts. false: said in a log line. */
+bool life_load(struct life *life);
+
+/* Gives everything back. Its RAM must be cleared, if a guest ever had it. */
+void life_destroy(struct life *life);

@@ -1,0 +1,58 @@
+"""The life of VMs beside each other: their ends, their restarts, and what one leaves to the next."""
+import re
+
+import keel
+from keel import require
+from registry import on_each
+from test_guests import binary, judge, mode
+
+IPS = 20_000_000
+
+
+def section(guest, name=None, **keys):
+    """A [vm] section that starts this small guest."""
+    return keel.vm(name or guest, **{"memory": "1M"} | keys, kernel=guest, format="flat", load="0x8000", entry=mode(guest))
+
+
+def boot(platform, conf, guests, **machine):
+    files = {guest: binary(guest, platform.vendor) for guest in guests}
+    return keel.Booted(conf, files, ips=IPS, **machine, **platform.machine(steady=True))
+
+
+def leaked_nothing(machine):
+    require("all VMs are off" in machine.log, machine.report("not all VMs are off"))
+    require("leaked" not in machine.log, machine.report("memory was leaked"))
+
+
+@on_each("life", [("a thousand restarts",)])
+def leaks_nothing_in_a_thousand_restarts(platform):
+    with boot(platform, section("again", on_crash="restart"), ["again"], megs=64) as machine:
+        machine.finish(keel.PATIENCE)
+        judge(machine, "again")
+        require(machine.log.count("vm again: crashed: triple fault") == 4, machine.report("not four crashes"))
+        require(len(machine.log.splitlines()) < 500, machine.report("the console was flooded"))
+        leaked_nothing(machine)
+
+
+@on_each("life", [("what a VM leaves",)])
+def finds_nothing_of_another_vm(platform):
+    # The machine has less for guests than both need, so the second has frames of the first.
+    conf = section("fills", memory="40M") + section("scans", memory="48M", after="fills")
+    with boot(platform, conf, ["fills", "scans"], megs=80) as machine:
+        machine.expect(r"vm fills: exited with status 1\b", keel.PATIENCE)
+        machine.expect("nothing found", keel.PATIENCE)
+        machine.finish(keel.PATIENCE)
+        free = re.search(r"memory: (\d+) MiB for guests", machine.log)
+        require(int(free[1]) < 40 + 48, machine.report("both VMs fit: their memory need not be the same"))
+        judge(machine, "scans")
+        leaked_nothing(machine)
+
+
+@on_each("life", [("hostile neighbours",)])
+def computes_beside_hostile_neighbours(platform):
+    conf = section("adds") + section("resets") + section("floods", vcpus=2) + section("triple", on_crash="restart")
+    with boot(platform, conf, ["adds", "resets", "floods", "triple"], megs=80) as machine:
+        machine.expect(r"^pass\r?$", keel.PATIENCE)
+        machine.expect(r"vm adds: exited with status 1\b", keel.PATIENCE)
+        for line in (r"vm resets: reset", r"^floods\| 0123456789", r"vm triple: crashed: triple fault"):
+            require(re.search(line, machine.log, re.MULTILINE), machine.report(f"nothing like: {line}"))

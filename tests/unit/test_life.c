@@ -1,0 +1,554 @@
+/* When VMs start, pause, end and start again; what they are made of is a stand-in. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/debug/crash.h"
+#include "hv/host/paging.h"
+#include "hv/vm/create.h"
+#include "hv/vm/sched.h"
+#include "tests/unit/core_fixture.h"
+
+#define VCPUS       2
+#define CLEAR_TURNS 3
+
+static struct config config;
+static struct life *made[3]; /* by number */
+static unsigned created, destroyed, cleared, loaded, stopped_boards, reports, all_off, on_cores,
+    puts_of_vcpus;
+static bool cannot_create, cannot_load;
+static struct memory_counts memory;
+static uint64_t kept; /* by life_destroy */
+
+bool life_create(struct life *life)
+{
+    struct vm *vm = &life->vm;
+
+    if (cannot_create)
+        return false;
+    created++;
+    memory.pool_used += KIB(64);
+    memory.guest_free -= life->config->memory;
+    memset(vm, 0, sizeof(*vm));
+    vm->life = life;
+    vm->id = life->number;
+    vm->vcpu_count = life->config->vcpus;
+    strcpy(vm->name, life->config->name);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        vm->vcpus[i] = calloc(1, sizeof(struct vcpu));
+        vm->vcpus[i]->vm = vm;
+        vm->vcpus[i]->id = i;
+    }
+    made[life->number] = life;
+    return true;
+}
+
+bool life_clear(struct life *life)
+{
+    cleared++;
+    return ++life->cleared >= CLEAR_TURNS;
+}
+
+bool life_load(struct life *life)
+{
+    assert_true(life->cleared >= CLEAR_TURNS); /* a guest never finds what was there before */
+    loaded++;
+    if (cannot_load)
+        return false;
+    for (unsigned i = 0; i < life->vm.vcpu_count; i++)
+        life->vm.vcpus[i]->requests = 0;
+    return true;
+}
+
+void life_destroy(struct life *life)
+{
+    assert_true(life->cleared >= CLEAR_TURNS);
+    destroyed++;
+    memory.pool_used -= KIB(64) - kept;
+    memory.guest_free += life->config->memory;
+    for (unsigned i = 0; i < life->vm.vcpu_count; i++)
+        free(life->vm.vcpus[i]);
+    made[life->number] = NULL;
+}
+
+bool guest_space_create(struct table *space)
+{
+    (void)space;
+    return false;
+}
+
+void table_destroy(struct table *table)
+{
+    (void)table;
+}
+
+void sched_add(struct vcpu *vcpu)
+{
+    assert_false(vcpu->core);
+    vcpu->core = 1;
+    on_cores++;
+}
+
+void sched_remove(struct vcpu *vcpu)
+{
+    assert_int_equal(vcpu->core, 1);
+    vcpu->core = 0;
+    on_cores--;
+}
+
+void crash_report(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    reports++;
+}
+
+struct frames *host_frames(void)
+{
+    return NULL;
+}
+
+struct memory_counts memory_count(struct frames *frames)
+{
+    (void)frames;
+    return memory;
+}
+
+static void board_stop(struct vm *vm)
+{
+    (void)vm;
+    stopped_boards++;
+}
+
+static void vcpu_put(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    puts_of_vcpus++;
+}
+
+static void off(void)
+{
+    all_off++;
+}
+
+static const struct board_ops board = {.stop = board_stop};
+static struct virt_ops ops;
+
+static void add_vm(const char *name, const char *after)
+{
+    struct config_vm *vm = &config.vms[config.vm_count++];
+
+    strcpy(vm->name, name);
+    vm->memory = MIB(1);
+    vm->vcpus = VCPUS;
+    vm->start = vm->autostart = true;
+    vm->after = after;
+}
+
+static int setup(void **state)
+{
+    core_setup(state);
+    ops = *virt;
+    ops.vcpu_put = vcpu_put;
+    virt = &ops;
+    memset(&config, 0, sizeof(config));
+    memset(made, 0, sizeof(made));
+    created = destroyed = cleared = loaded = stopped_boards = reports = all_off = on_cores = 0;
+    cannot_create = cannot_load = false;
+    kept = 0;
+    memory = (struct memory_counts){.pool_used = MIB(1), .guest_free = MIB(64)};
+    vm_all_off = off;
+    add_vm("a", NULL);
+    return 0;
+}
+
+/* Each vCPU on a core gets a turn, if it was asked to stop. Returns whether any was. */
+static bool turn(void)
+{
+    bool any = false;
+
+    for (unsigned number = 1; number <= 2; number++)
+        for (unsigned i = 0; made[number] && i < VCPUS; i++) {
+            struct vcpu *vcpu = made[number]->vm.vcpus[i];
+
+            if (!vcpu->core || !(vcpu->requests & REQUEST_STOP))
+                continue;
+            vm_vcpu_stopped(vcpu);
+            any = true;
+        }
+    return any;
+}
+
+static void settle(void)
+{
+    for (unsigned turns = 0; turn(); turns++)
+        assert_true(turns < 100);
+}
+
+static void begin(void)
+{
+    vm_hold();
+    life_init(&config, &board);
+    life_launch();
+    settle();
+    vm_release();
+}
+
+static const char *state_of(unsigned number)
+{
+    struct life_info info;
+
+    assert_true(life_info(number, &info));
+    return info.state;
+}
+
+static void assert_said(const char *line, unsigned times)
+{
+    unsigned found = 0;
+
+    for (const char *at = fake_log; (at = strstr(at, line)); at++)
+        found++;
+    if (found != times)
+        print_error("\"%s\" was said %u times in\n%s", line, found, fake_log);
+    assert_int_equal(found, times);
+}
+
+static void finish(unsigned number)
+{
+    life_stop(number);
+    settle();
+    assert_string_equal(state_of(number), "off");
+    assert_true(all_off == 0 || on_cores == 0);
+    assert_said("leaked", 0);
+}
+
+static void a_vm_of_the_configuration_is_cleared_loaded_and_runs(void **state)
+{
+    (void)state;
+    begin();
+    assert_string_equal(state_of(1), "running");
+    assert_int_equal(cleared, CLEAR_TURNS);
+    assert_int_equal(loaded, 1);
+    assert_int_equal(on_cores, VCPUS);
+    assert_said("vm a: started, 2 vcpus, 1 MiB", 1);
+    assert_int_equal(all_off, 0);
+    finish(1);
+    assert_said("vm a: stopped\n", 1);
+    assert_int_equal(all_off, 1);
+    assert_int_equal(cleared, 2 * CLEAR_TURNS); /* after its end too */
+    assert_int_equal(destroyed, 1);
+}
+
+static void the_table_has_every_vm_by_number_and_name(void **state)
+{
+    struct life_info info;
+
+    (void)state;
+    add_vm("b", NULL);
+    config.vms[1].autostart = false;
+    begin();
+    assert_string_equal(state_of(2), "off");
+    assert_true(life_info(2, &info));
+    assert_string_equal(info.name, "b");
+    assert_int_equal(info.vcpus, VCPUS);
+    assert_null(info.vm);
+    assert_false(life_info(3, &info));
+    assert_false(life_info(0, &info));
+    assert_int_equal(life_find("b"), 2);
+    assert_int_equal(life_find("c"), 0);
+    assert_null(life_start(2));
+    assert_string_equal(state_of(2), "starting");
+    settle();
+    assert_string_equal(state_of(2), "running");
+    finish(1);
+    assert_int_equal(all_off, 0);
+    finish(2);
+    assert_int_equal(all_off, 1);
+}
+
+static void what_cannot_be_is_refused_with_a_reason(void **state)
+{
+    (void)state;
+    add_vm("b", NULL);
+    config.vms[1].start = false;
+    begin();
+    assert_string_equal(life_start(1), "it is on already");
+    assert_non_null(strstr(life_start(2), "mistake"));
+    assert_string_equal(life_stop(2), "it is off");
+    assert_string_equal(life_reset(2), "it is off");
+    assert_string_equal(life_pause(2), "it does not run");
+    assert_string_equal(life_resume(1), "it is not paused");
+    assert_string_equal(life_start(3), "there is no such VM");
+    assert_string_equal(life_stop(0), "there is no such VM");
+    cannot_create = true;
+    finish(1);
+    assert_string_equal(life_start(1), "the log says why");
+    assert_string_equal(state_of(1), "off");
+}
+
+static void a_vm_that_cannot_be_made_or_loaded_leaves_nothing(void **state)
+{
+    (void)state;
+    cannot_load = true;
+    begin();
+    assert_string_equal(state_of(1), "off");
+    assert_int_equal(created, 1);
+    assert_int_equal(destroyed, 1);
+    assert_int_equal(cleared, 2 * CLEAR_TURNS);
+    assert_int_equal(all_off, 1);
+    assert_said("no VM was started", 1);
+    assert_said("leaked", 0);
+}
+
+static void the_first_vcpu_to_ask_decides_and_the_last_to_leave_does_it(void **state)
+{
+    struct vm *vm;
+
+    (void)state;
+    begin();
+    vm = &made[1]->vm;
+    vm_stop(vm, VM_POWERED_OFF, 0);
+    vm_stop(vm, VM_EXITED, 3);
+    vm_vcpu_stopped(vm->vcpus[1]);
+    assert_int_equal(stopped_boards, 0);
+    vm_vcpu_stopped(vm->vcpus[0]);
+    assert_int_equal(stopped_boards, 1);
+    assert_said("vm a: powered off\n", 1);
+    assert_string_equal(state_of(1), "ending");
+    assert_string_equal(life_reset(1), "it is ending");
+    settle();
+    assert_int_equal(all_off, 1);
+}
+
+static void a_reset_starts_it_again_in_the_same_memory(void **state)
+{
+    (void)state;
+    begin();
+    vm_stop(&made[1]->vm, VM_RESET, 0);
+    settle();
+    assert_string_equal(state_of(1), "running");
+    assert_int_equal(created, 1);
+    assert_int_equal(loaded, 2);
+    assert_int_equal(on_cores, VCPUS);
+    assert_null(life_reset(1));
+    settle();
+    assert_int_equal(loaded, 3);
+    assert_said("vm a: reset\n", 2);
+    finish(1);
+}
+
+static void a_paused_vm_has_no_vcpu_on_a_core_and_goes_on_as_it_was(void **state)
+{
+    (void)state;
+    begin();
+    made[1]->vm.vcpus[1]->activity = VCPU_HALTED;
+    assert_null(life_pause(1));
+    assert_string_equal(life_pause(1), "it is paused");
+    settle();
+    assert_int_equal(on_cores, 0);
+    assert_string_equal(state_of(1), "paused");
+    made[1]->vm.vcpus[1]->requests |= REQUEST_EVENT; /* an interrupt comes meanwhile */
+    assert_null(life_resume(1));
+    assert_int_equal(on_cores, VCPUS);
+    assert_int_equal(made[1]->vm.vcpus[1]->activity, VCPU_HALTED);
+    assert_int_equal(made[1]->vm.vcpus[1]->requests, REQUEST_EVENT);
+    assert_false(turn());
+    finish(1);
+}
+
+static void a_pause_taken_back_before_all_have_left_stops_nobody(void **state)
+{
+    (void)state;
+    begin();
+    life_pause(1);
+    vm_vcpu_stopped(made[1]->vm.vcpus[0]);
+    assert_int_equal(on_cores, 1);
+    life_resume(1);
+    settle();
+    assert_int_equal(on_cores, VCPUS);
+    assert_string_equal(state_of(1), "running");
+    finish(1);
+}
+
+static void a_vm_may_end_while_it_is_being_paused(void **state)
+{
+    (void)state;
+    begin();
+    life_pause(1);
+    vm_vcpu_stopped(made[1]->vm.vcpus[0]);
+    vm_stop(&made[1]->vm, VM_POWERED_OFF, 0); /* the other one had come as far as that */
+    settle();
+    assert_string_equal(state_of(1), "off");
+    assert_int_equal(on_cores, 0);
+    assert_said("powered off", 1);
+}
+
+static void a_paused_vm_can_be_stopped_and_reset(void **state)
+{
+    (void)state;
+    begin();
+    life_pause(1);
+    settle();
+    assert_null(life_reset(1));
+    settle();
+    assert_string_equal(state_of(1), "running");
+    assert_int_equal(on_cores, VCPUS);
+    life_pause(1);
+    settle();
+    finish(1);
+}
+
+static void a_vm_stopped_before_it_started_never_runs(void **state)
+{
+    (void)state;
+    vm_hold();
+    life_init(&config, &board);
+    life_launch();
+    turn();
+    assert_null(life_stop(1));
+    settle();
+    assert_int_equal(loaded, 0);
+    assert_string_equal(state_of(1), "off");
+    vm_release();
+    assert_said("stopped before it started", 1);
+}
+
+static void crash(void)
+{
+    vm_crash(&made[1]->vm, "an accident");
+    settle();
+}
+
+static void a_crash_ends_a_vm_unless_it_is_to_be_restarted(void **state)
+{
+    (void)state;
+    begin();
+    crash();
+    assert_string_equal(state_of(1), "off");
+    assert_int_equal(reports, VCPUS);
+    assert_said("vm a: crashed: an accident", 1);
+}
+
+static void a_vm_that_crashes_again_and_again_waits_longer_each_time(void **state)
+{
+    unsigned wait = 1;
+
+    (void)state;
+    config.vms[0].on_crash = ON_CRASH_RESTART;
+    begin();
+    for (unsigned i = 0; i < 5; i++) {
+        crash();
+        assert_string_equal(state_of(1), "running");
+    }
+    for (unsigned i = 0; i < 9; i++) {
+        crash();
+        assert_string_equal(state_of(1), "waiting");
+        assert_int_equal(on_cores, 0);
+        assert_int_equal(fake_next_deadline(), fake_now + wait * fake_hz);
+        fake_run_until(fake_next_deadline());
+        settle();
+        assert_string_equal(state_of(1), "running");
+        wait = wait < 64 ? 2 * wait : 64;
+    }
+    assert_said("each less than 60 s after its start: the next is in 1 s", 1);
+    assert_said("the next is in 64 s", 3);
+    fake_run_until(fake_now + 61 * fake_hz); /* it has come to its senses */
+    crash();
+    assert_string_equal(state_of(1), "running");
+    finish(1);
+}
+
+static void a_waiting_vm_can_be_stopped_and_reset(void **state)
+{
+    (void)state;
+    config.vms[0].on_crash = ON_CRASH_RESTART;
+    begin();
+    for (unsigned i = 0; i < 6; i++)
+        crash();
+    assert_string_equal(life_pause(1), "it does not run");
+    assert_null(life_reset(1));
+    settle();
+    assert_string_equal(state_of(1), "running");
+    crash();
+    assert_string_equal(state_of(1), "waiting");
+    finish(1);
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
+}
+
+static void a_thousand_restarts_leak_nothing_and_do_not_flood_the_log(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < 1000; i++) {
+        vm_stop(&made[1]->vm, VM_RESET, 0);
+        settle();
+    }
+    assert_int_equal(loaded, 1001);
+    assert_said("\n", 1 + 2 * (8 + 6)); /* the first eight, and 16, 32, 64, 128, 256, 512 */
+    assert_said("reset, 512 times in a row", 1);
+    finish(1);
+}
+
+static void a_leak_is_said(void **state)
+{
+    (void)state;
+    kept = KIB(8);
+    begin();
+    life_stop(1);
+    settle();
+    assert_said("memory: 8 KiB leaked", 1);
+}
+
+static void a_vm_that_waits_for_another_starts_after_its_end_once(void **state)
+{
+    (void)state;
+    add_vm("b", "a");
+    begin();
+    assert_string_equal(state_of(2), "off");
+    life_stop(1);
+    settle();
+    assert_string_equal(state_of(2), "running");
+    assert_int_equal(all_off, 0);
+    assert_int_equal(created, 2);
+    finish(2);
+    assert_int_equal(all_off, 1);
+    life_start(1);
+    settle();
+    finish(1);
+    assert_string_equal(state_of(2), "off");
+}
+
+static void a_vm_that_waits_for_one_that_cannot_start_starts(void **state)
+{
+    (void)state;
+    add_vm("b", "a");
+    config.vms[0].start = false;
+    begin();
+    assert_string_equal(state_of(2), "running");
+    finish(2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, core_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_vm_of_the_configuration_is_cleared_loaded_and_runs),
+        TEST(the_table_has_every_vm_by_number_and_name),
+        TEST(what_cannot_be_is_refused_with_a_reason),
+        TEST(a_vm_that_cannot_be_made_or_loaded_leaves_nothing),
+        TEST(the_first_vcpu_to_ask_decides_and_the_last_to_leave_does_it),
+        TEST(a_reset_starts_it_again_in_the_same_memory),
+        TEST(a_paused_vm_has_no_vcpu_on_a_core_and_goes_on_as_it_was),
+        TEST(a_pause_taken_back_before_all_have_left_stops_nobody),
+        TEST(a_vm_may_end_while_it_is_being_paused),
+        TEST(a_paused_vm_can_be_stopped_and_reset),
+        TEST(a_vm_stopped_before_it_started_never_runs),
+        TEST(a_crash_ends_a_vm_unless_it_is_to_be_restarted),
+        TEST(a_vm_that_crashes_again_and_again_waits_longer_each_time),
+        TEST(a_waiting_vm_can_be_stopped_and_reset),
+        TEST(a_thousand_restarts_leak_nothing_and_do_not_flood_the_log),
+        TEST(a_leak_is_said),
+        TEST(a_vm_that_waits_for_another_starts_after_its_end_once),
+        TEST(a_vm_that_waits_for_one_that_cannot_start_starts),
+    };
+    return cmocka_run_group_tests_name("life", tests, NULL, NULL);
+}

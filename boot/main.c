@@ -77,6 +77,9 @@ static void start_machine(void)
         log_line("clock: nothing here to measure the TSC by: 1 GHz is assumed, guests' time will be wrong");
     interrupts_handle(VECTOR_TIMER, timer_interrupt);
     host_apic_timer_init();
+    if (host_apic_timer_hz())
+        log_line("clock: APIC timer at %lu.%06lu MHz, measured by the TSC", host_apic_timer_hz() / 1000000,
+                 host_apic_timer_hz() % 1000000);
     log_line("interrupts: %s; %u processors, %u I/O APICs", host_apic_description(),
              MAX(machine.apic_count, 1u), machine.ioapic_count);
 }
@@ -102,7 +105,6 @@ static void choose_vendor(void)
 
 static void start_other_core(void)
 {
-    host_apic_timer_init();
     this_cpu()->runs_guests = virt->enable();
     if (!this_cpu()->runs_guests)
         for (;;)

@@ -1,6 +1,7 @@
 #include "hv/host/apic.h"
 
 #include "hv/host/acpi.h"
+#include "hv/host/calibrate.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/interrupts.h"
@@ -29,6 +30,7 @@ enum {
 };
 
 #define LVT_MASKED       BIT(16)
+#define LVT_PERIODIC     BIT(17)
 #define LVT_TSC_DEADLINE BIT(18)
 #define SVR_ENABLED      BIT(8)
 #define ICR_PENDING      BIT(12)
@@ -79,6 +81,8 @@ void host_apic_enable(void)
     apic_write(APIC_SVR, SVR_ENABLED | VECTOR_SPURIOUS);
     apic_write(APIC_DIVIDE, DIVIDE_BY_1);
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
+    /* SDM, "TSC-Deadline Mode": before the first write of the deadline */
+    __asm__ volatile("mfence; lfence" : : : "memory");
 }
 
 uint32_t host_apic_id(void)
@@ -133,36 +137,39 @@ void host_apic_send_startup(uint32_t to, uint8_t start_page)
 }
 
 /*
- * Whether a deadline is over before the TSC is there. Bochs 2.7 counts it from its own start, not by the TSC
- * that a reset of the machine sets to 0, and would interrupt for ever.
+ * Whether a deadline fires, and not before the TSC is there. Bochs 2.7 counts it from its own start, not by
+ * the TSC that a reset of the machine sets to 0, and would interrupt for ever.
  */
-static bool deadline_is_early(void)
+static bool deadline_works(void)
 {
-    uint64_t deadline = clock_now() + clock_hz() / 100;
-    bool early;
+    uint64_t wait = clock_hz() / 1000, deadline = clock_now() + wait, before;
+    bool fired, passed;
 
     wrmsr(MSR_TSC_DEADLINE, deadline);
-    for (unsigned i = 0; i < 1000; i++)
-        cpu_pause();
-    early = (apic_read(APIC_IRR + VECTOR_TIMER / 32) & BIT(VECTOR_TIMER % 32)) && clock_now() < deadline;
+    do {
+        before = clock_now();
+        fired = apic_read(APIC_IRR + VECTOR_TIMER / 32) & BIT(VECTOR_TIMER % 32);
+    } while (!fired && before < deadline + 100 * wait);
+    passed = clock_now() >= deadline;
     wrmsr(MSR_TSC_DEADLINE, 0);
-    return early;
+    return fired && passed;
+}
+
+static uint32_t read_timer(void)
+{
+    return -apic_read(APIC_CURRENT);
 }
 
 void host_apic_timer_init(void)
 {
-    uint64_t begin, ticks = clock_hz() / 100;
+    static const struct counter timer = {.read = read_timer, .mask = UINT32_MAX};
 
-    if (deadline_mode && deadline_is_early())
-        deadline_mode = false;
+    deadline_mode = deadline_mode && deadline_works();
     if (deadline_mode)
         return;
-    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+    apic_write(APIC_LVT_TIMER, LVT_MASKED | LVT_PERIODIC | VECTOR_TIMER);
     apic_write(APIC_INITIAL, UINT32_MAX);
-    begin = clock_now();
-    while (clock_now() - begin < ticks)
-        cpu_pause();
-    timer_hz = (UINT32_MAX - (uint64_t)apic_read(APIC_CURRENT)) * 100;
+    timer_hz = clock_compare(&timer);
     apic_write(APIC_INITIAL, 0);
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
     if (!timer_hz)
@@ -182,8 +189,14 @@ void host_apic_timer_set(uint64_t deadline)
         return;
     }
     now = clock_now();
-    ticks = deadline > now ? mul_div(deadline - now, timer_hz, clock_hz()) + 1 : 1;
-    apic_write(APIC_INITIAL, (uint32_t)MIN(ticks, UINT32_MAX)); /* fires early: the queue arms it again */
+    ticks = deadline > now ? mul_div(deadline - now, timer_hz, clock_hz()) : 0;
+    apic_write(APIC_INITIAL,
+               (uint32_t)MIN(ticks, UINT32_MAX - 1) + 1); /* fires early: the queue arms it again */
+}
+
+uint64_t host_apic_timer_hz(void)
+{
+    return timer_hz;
 }
 
 const char *host_apic_description(void)

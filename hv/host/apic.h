@@ -18,8 +18,12 @@ void host_apic_send_others(uint8_t vector);
 void host_apic_send_init(uint32_t apic_id);
 void host_apic_send_startup(uint32_t apic_id, uint8_t page);
 
-/* Ticks of the local APIC timer per second are measured against the TSC, if TSC-deadline mode is missing. */
+/* Once, on the boot core: measures the local APIC timer's ticks per second against the TSC, where
+ * TSC-deadline mode is missing or does not work. All cores count alike. */
 void host_apic_timer_init(void);
+
+/* What it measured; 0 in TSC-deadline mode. */
+uint64_t host_apic_timer_hz(void);
 
 /* One shot at `deadline` (TSC ticks); UINT64_MAX disarms. */
 void host_apic_timer_set(uint64_t deadline);

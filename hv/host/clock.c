@@ -23,52 +23,109 @@ uint64_t clock_wall_seconds(void)
     return boot_seconds + (rdtsc() - boot_ticks) / hz;
 }
 
-#define PIT_HZ    1193182
-#define PIT_TICKS (PIT_HZ / 50) /* 20 ms */
-#define PM_HZ     3579545
-#define PM_TICKS  (PM_HZ / 50)
-#define PM_MASK   0xffffff
+/* So many turns take longer than any wait, should the TSC stand still. */
+#define WAITS_MOST 1000000000
 
-/* TSC ticks while the PIT's channel 2 counts 20 ms down, or 0 if it does not count. */
-static uint64_t ticks_by_pit(void)
+void clock_wait(uint64_t ticks)
 {
-    uint8_t gate = inb(0x61) & ~3;
-    uint64_t begin, ticks;
+    uint64_t begin = rdtsc();
 
-    outb(0x61, gate | 1);
-    outb(0x43, 0xb0); /* channel 2, both bytes, mode 0: OUT rises at the end */
-    outb(0x42, PIT_TICKS & 0xff);
-    outb(0x42, PIT_TICKS >> 8);
-    begin = rdtsc();
-    for (unsigned i = 0; !(inb(0x61) & 0x20); i++)
-        if (i == 10000000)
-            return 0;
-    ticks = rdtsc() - begin;
-    outb(0x61, gate);
-    return mul_div(ticks, PIT_HZ, PIT_TICKS);
+    for (unsigned i = 0; i < WAITS_MOST && rdtsc() - begin < ticks; i++)
+        cpu_pause();
 }
 
-static uint64_t ticks_by_pm_timer(void)
-{
-    uint32_t begin, now, last;
-    uint64_t ticks;
+/*
+ * Reads the counter, and the TSC just before. The closest of a few pairs: in between a busy host may take the
+ * core of a virtual machine away, or the firmware an SMI.
+ */
+#define PAIRS 5
 
-    if (!machine.pm_timer)
+static uint32_t read_pair(const struct counter *counter, uint64_t *tick)
+{
+    uint64_t closest = UINT64_MAX;
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < PAIRS; i++) {
+        uint64_t before = rdtsc();
+        uint32_t now = counter->read();
+        uint64_t apart = rdtsc() - before;
+
+        if (apart < closest) {
+            closest = apart;
+            *tick = before;
+            count = now;
+        }
+    }
+    return count;
+}
+
+/* A sample is a fiftieth of a second. What has not changed by so many reads stands still. */
+#define SAMPLES_A_SECOND 50
+#define STILL            20000
+#define READS_MOST       2000000
+
+static uint64_t sample(const struct counter *counter)
+{
+    uint64_t from = 0, to = 0;
+    uint32_t first = read_pair(counter, &from), passed = 0;
+    bool enough = false;
+
+    for (unsigned i = 0; !enough && i < (passed ? READS_MOST : STILL); i++) {
+        passed = (read_pair(counter, &to) - first) & counter->mask;
+        enough = counter->hz ? passed >= counter->hz / SAMPLES_A_SECOND : to - from >= hz / SAMPLES_A_SECOND;
+    }
+    if (!enough)
         return 0;
-    begin = inl(machine.pm_timer) & PM_MASK;
-    for (unsigned i = 0; (last = inl(machine.pm_timer) & PM_MASK) == begin; i++)
-        if (i == 100000)
-            return 0;
-    ticks = rdtsc();
-    do
-        now = inl(machine.pm_timer) & PM_MASK;
-    while (((now - last) & PM_MASK) < PM_TICKS);
-    return mul_div(rdtsc() - ticks, PM_HZ, (now - last) & PM_MASK);
+    return counter->hz ? mul_div(to - from, counter->hz, passed) : mul_div(passed, hz, to - from);
+}
+
+uint64_t clock_compare(const struct counter *counter)
+{
+    uint64_t a = sample(counter), b = a ? sample(counter) : 0, c = b ? sample(counter) : 0;
+
+    return c ? median(a, b, c) : 0;
+}
+
+static uint32_t read_pm_timer(void)
+{
+    return inl(machine.pm_timer);
+}
+
+static uint64_t by_pm_timer(void)
+{
+    static const struct counter pm_timer = {read_pm_timer, 0xffffff, 3579545};
+
+    return machine.pm_timer ? clock_compare(&pm_timer) : 0;
+}
+
+/* Channel 2, latched; it counts down. */
+static uint32_t read_pit(void)
+{
+    uint32_t low;
+
+    outb(0x43, 0x80);
+    low = inb(0x42);
+    return -(low | (uint32_t)inb(0x42) << 8);
+}
+
+static uint64_t by_pit(void)
+{
+    static const struct counter pit = {read_pit, 0xffff, 1193182};
+    uint8_t gate = inb(0x61) & ~3;
+    uint64_t measured;
+
+    outb(0x61, gate | 1);
+    outb(0x43, 0xb0); /* both bytes, mode 0: down from 65536, and on */
+    outb(0x42, 0);
+    outb(0x42, 0);
+    measured = clock_compare(&pit);
+    outb(0x61, gate);
+    return measured;
 }
 
 /* SDM, "Determining the Processor Base Frequency": crystal times ratio. Emulators state it and do not keep
  * it. */
-static uint64_t ticks_by_cpuid(void)
+static uint64_t by_crystal(void)
 {
     uint32_t a, b, c, d;
 
@@ -79,19 +136,36 @@ static uint64_t ticks_by_cpuid(void)
     return a && b && c ? mul_div(c, b, a) : 0;
 }
 
+/* The base frequency in MHz, which the TSC has at least roughly where the crystal's is not told. */
+static uint64_t by_base_frequency(void)
+{
+    uint32_t a, b, c, d;
+
+    cpuid(0, 0, &a, &b, &c, &d);
+    if (a < 0x16)
+        return 0;
+    cpuid(0x16, 0, &a, &b, &c, &d);
+    return (a & 0xffff) * UINT64_C(1000000);
+}
+
+/* Slower or faster than any TSC: what was measured is no clock. */
+#define HZ_LEAST 1000000
+#define HZ_MOST  UINT64_C(100000000000)
+
 const char *clock_calibrate(void)
 {
     static const struct {
         uint64_t (*measure)(void);
         const char *by;
-    } ways[] = {{ticks_by_pm_timer, "the ACPI PM timer"},
-                {ticks_by_pit, "the PIT"},
-                {ticks_by_cpuid, "CPUID leaf 0x15"}};
+    } ways[] = {{by_pm_timer, "the ACPI PM timer"},
+                {by_pit, "the PIT"},
+                {by_crystal, "CPUID leaf 0x15"},
+                {by_base_frequency, "CPUID leaf 0x16"}};
 
     for (unsigned i = 0; i < ARRAY_LENGTH(ways); i++) {
         uint64_t measured = ways[i].measure();
 
-        if (measured) {
+        if (measured >= HZ_LEAST && measured <= HZ_MOST) {
             hz = measured;
             return ways[i].by;
         }

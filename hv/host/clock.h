@@ -9,5 +9,8 @@ uint64_t clock_now(void);
 /* TSC ticks in a second. */
 uint64_t clock_hz(void);
 
+/* Spins for so many ticks. */
+void clock_wait(uint64_t ticks);
+
 /* Seconds since 1970-01-01 00:00 UTC, from the machine's RTC at boot and the TSC since. */
 uint64_t clock_wall_seconds(void);

@@ -17,10 +17,7 @@ static void (*begin_here)(void);
 
 static void wait_microseconds(uint64_t microseconds)
 {
-    uint64_t end = clock_now() + clock_hz() / 1000000 * microseconds;
-
-    while (clock_now() < end)
-        cpu_pause();
+    clock_wait(clock_hz() / 1000000 * microseconds);
 }
 
 /* Called from the trampoline on the new core's own stack and the final page tables. */

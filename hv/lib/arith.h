@@ -14,3 +14,9 @@ static inline uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
     __asm__("divq %4" : "=a"(quotient), "=d"(rest) : "a"(low), "d"(high), "rm"(c) : "cc");
     return quotient;
 }
+
+/* The one in the middle. */
+static inline uint64_t median(uint64_t a, uint64_t b, uint64_t c)
+{
+    return MAX(MIN(a, b), MIN(MAX(a, b), c));
+}

@@ -63,6 +63,8 @@ sources_console := hv/debug/console.c hv/host/serial.c hv/lib/format.c tests/uni
 sources_log := $(core) hv/debug/log.c hv/debug/crash.c tests/unit/privileged.c
 sources_symbols := hv/debug/symbols.c
 sources_sched := $(core) hv/vm/sched.c tests/unit/privileged.c
+sources_clock := hv/host/clock.c tests/unit/privileged.c
+sources_timer_queue := hv/host/timer.c tests/unit/privileged.c
 sources_host_acpi := hv/host/acpi.c
 sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c tests/unit/privileged.c
 # The image's symbols are addresses near the top, which only a table of addresses can hold here.

@@ -17,6 +17,7 @@
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/config.h"
+#include "hv/vm/hygiene.h"
 #include "hv/vm/life.h"
 #include "hv/vm/sched.h"
 #include "svm/ops.h"
@@ -183,6 +184,7 @@ static void run(void)
     this_cpu()->runs_guests = virt->enable();
     if (!this_cpu()->runs_guests)
         stop_in_words("hardware virtualization cannot be turned on on the boot core.");
+    hygiene_init();
     stage(0x25);
     smp_start(start_other_core);
     log_line("smp: %u core%s", cpu_count, cpu_count == 1 ? "" : "s");

@@ -35,6 +35,7 @@ struct cpu {
     bool runs_guests; /* hardware virtualization is on */
     struct timer_queue timers;
     struct vcpu *current; /* the vCPU whose state is loaded on this core, or NULL */
+    unsigned served;      /* the number of the VM whose vCPU was loaded last */
     struct tss tss;
     uint64_t gdt[7];
     void *vendor;      /* the vendor's per-core page: VMXON region or host save area */

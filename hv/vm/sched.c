@@ -7,6 +7,7 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/timer.h"
 #include "hv/host/x86.h"
+#include "hv/vm/hygiene.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
@@ -104,6 +105,7 @@ static void make_current(struct cpu *cpu, struct vcpu *vcpu)
         return;
     if (cpu->current)
         virt->vcpu_put(cpu->current);
+    hygiene_switch(&cpu->served, vcpu->vm->id);
     virt->vcpu_load(vcpu);
 }
 

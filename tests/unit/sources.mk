@@ -55,6 +55,7 @@ sources_event := $(core) hv/vm/event.c
 sources_msr := $(core) hv/vm/msr.c
 sources_control := $(core) hv/vm/control.c
 sources_vm := $(core)
+sources_hygiene := hv/vm/hygiene_needs.c hv/lib/format.c
 sources_life := $(core) hv/vm/life.c
 sources_create := $(core) hv/vm/create.c hv/load/guest_map.c
 sources_exit := $(core) hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c

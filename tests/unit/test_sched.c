@@ -6,12 +6,18 @@
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
 #include "hv/host/interrupts.h"
+#include "hv/vm/hygiene.h"
 #include "hv/vm/sched.h"
 #include "tests/unit/privileged.h"
 
 struct cpu *cpus[CPUS_MOST];
 unsigned cpu_count = 2;
 static struct cpu machine_cpus[2];
+
+void hygiene_switch(unsigned *before, unsigned id)
+{
+    *before = id;
+}
 
 static unsigned kicks;
 static uint32_t kicked;

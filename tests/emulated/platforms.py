@@ -47,9 +47,8 @@ PLATFORMS = {platform.name: platform for platform in [
 # Where a test runs that names no platform.
 HOMES = [("uefi/*", "qemu-tcg-svm"), ("*", "bochs-vmx")]
 
-# The first that works is taken where nothing is asked for. Bochs repeats to the instruction; QEMU is three times as fast,
-# but one start of Linux in it hung for a reason not found yet, so it is there for the asking (PLATFORM=qemu-tcg).
-PREFERRED = ["bochs-vmx", "qemu-tcg-svm", "qemu-kvm", "bochs-svm"]
+# The first that works is taken where nothing is asked for: the fastest first.
+PREFERRED = ["qemu-kvm", "qemu-tcg-svm", "bochs-vmx", "bochs-svm"]
 
 NATIVE_TOO = "the guest does not pass natively there either: "
 # Test, platform, why it does not run there: the first row that fits counts.

@@ -15,6 +15,7 @@ sources_uart := devices/uart.c hv/lib/format.c
 sources_pit := devices/pit.c hv/vm/bus.c hv/lib/format.c
 sources_rtc := devices/rtc.c hv/lib/format.c
 sources_board := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
+sources_time := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
 sources_frames := hv/host/frames.c
 sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread

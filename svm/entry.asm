@@ -14,6 +14,8 @@ default rel
 %define SVM_PHYSICAL    4096
 %define SVM_HOST_STATE  4104
 
+%include "hv/vm/registers.inc"
+
 extern svm_handle_exit
 global svm_enter
 
@@ -22,15 +24,7 @@ section .text
 ; void svm_enter(struct vcpu *vcpu)
 align 16
 svm_enter:
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-    sub rsp, 8                          ; the call below finds the stack aligned
-    mov [rdi + VCPU_HOST_STACK], rsp
-    mov rbx, rdi
+    enter_from_c VCPU_HOST_STACK
 
 .enter:                                 ; RBX = vcpu
     mov rsi, [rbx + VCPU_VENDOR]
@@ -40,39 +34,11 @@ svm_enter:
     clgi
     sti                                 ; interrupts of the machine leave the guest whatever its own flag
     lea rsp, [rbx + 8]
-    pop rcx
-    pop rdx
-    pop rbx
-    lea rsp, [rsp + 8]
-    pop rbp
-    pop rsi
-    pop rdi
-    pop r8
-    pop r9
-    pop r10
-    pop r11
-    pop r12
-    pop r13
-    pop r14
-    pop r15
+    load_registers
     vmload
     vmrun
     vmsave
-    push r15
-    push r14
-    push r13
-    push r12
-    push r11
-    push r10
-    push r9
-    push r8
-    push rdi
-    push rsi
-    push rbp
-    sub rsp, 8
-    push rbx
-    push rdx
-    push rcx
+    store_registers
     lea rbx, [rsp - 8]
     mov rsi, [rbx + VCPU_VENDOR]
     mov rsp, [rbx + VCPU_HOST_STACK]
@@ -87,11 +53,4 @@ svm_enter:
     test al, al
     jnz .enter
 
-    add rsp, 8
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    ret
+    return_to_c

@@ -9,6 +9,8 @@ default rel
 %define VCPU_GPR_END    128
 %define VCPU_HOST_STACK 128
 
+%include "hv/vm/registers.inc"
+
 extern vmx_handle_exit, vmx_entry_failed
 global vmx_enter, vmx_exit
 
@@ -17,35 +19,13 @@ section .text
 %macro load_guest 0                     ; RBX = vcpu
     mov rsp, rbx
     pop rax
-    pop rcx
-    pop rdx
-    pop rbx
-    lea rsp, [rsp + 8]                  ; RSP is in the VMCS; flags live on
-    pop rbp
-    pop rsi
-    pop rdi
-    pop r8
-    pop r9
-    pop r10
-    pop r11
-    pop r12
-    pop r13
-    pop r14
-    pop r15
+    load_registers
 %endmacro
 
 ; void vmx_enter(struct vcpu *vcpu, bool launched)
 align 16
 vmx_enter:
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-    sub rsp, 8                          ; calls below find the stack aligned
-    mov [rdi + VCPU_HOST_STACK], rsp
-    mov rbx, rdi
+    enter_from_c VCPU_HOST_STACK
     test sil, sil
     load_guest
     jnz .resume
@@ -57,21 +37,7 @@ vmx_enter:
 
 align 16
 vmx_exit:
-    push r15
-    push r14
-    push r13
-    push r12
-    push r11
-    push r10
-    push r9
-    push r8
-    push rdi
-    push rsi
-    push rbp
-    sub rsp, 8
-    push rbx
-    push rdx
-    push rcx
+    store_registers
     push rax
     mov rdi, rsp
     mov rbx, rsp
@@ -90,11 +56,4 @@ failed:
     mov rdi, rbx
     call vmx_entry_failed
 leave:
-    add rsp, 8
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    ret
+    return_to_c

@@ -58,7 +58,7 @@ void svm_inject(struct vcpu *vcpu, const struct event *event)
     unsigned type = event->type > EVENT_SOFT_INTERRUPT ? EVENT_EXCEPTION : event->type;
 
     vmcb->event = VMCB_EVENT_VALID | (uint64_t)type << 8 | event->vector;
-    if (event->has_error && (vmcb->cr0 & CR0_PE)) /* real mode pushes no error codes */
+    if (event->has_error)
         vmcb->event |= VMCB_EVENT_ERROR | (uint64_t)event->error << 32;
     vmcb->interrupt_shadow &= ~VMCB_SHADOW;
     if (event->type == EVENT_NMI) {
@@ -131,12 +131,5 @@ void svm_take_back_delivery(struct vcpu *vcpu)
     if (likely(!(interrupted & VMCB_EVENT_VALID)) || type == TYPE_SOFTWARE ||
         (type == EVENT_EXCEPTION && (vector == EXC_BP || vector == EXC_OF)))
         return;
-    vcpu->event = (struct event){
-        .valid = true,
-        .type = type,
-        .vector = vector,
-        .has_error = interrupted & VMCB_EVENT_ERROR,
-        .error = interrupted & VMCB_EVENT_ERROR ? (uint32_t)(interrupted >> 32) : 0,
-    };
-    vcpu_note(vcpu, REQUEST_EVENT);
+    vcpu_deliver_again(vcpu, (uint32_t)interrupted, interrupted >> 32, 0);
 }

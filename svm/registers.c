@@ -1,6 +1,6 @@
 /* Registers that the VMCB holds, by the names that the core gives them. */
 #include "hv/host/x86.h"
-#include "hv/vm/msr.h"
+#include "hv/vm/native.h"
 #include "svm/svm.h"
 
 #define FIELD(reg, name) [REG_##reg] = offsetof(union vmcb, name)
@@ -146,12 +146,8 @@ bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
         vmcb->debugctl = value;
         vmcb_changed(vmcb, VMCB_CLEAN_LBR);
         return true;
-    case MSR_XSS:
-        vcpu->native.xss = value;
-        wrmsr(MSR_XSS, value);
-        return true;
     default:
-        return false;
+        return native_set_msr(vcpu, msr, value);
     }
 }
 

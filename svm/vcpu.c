@@ -102,8 +102,6 @@ void svm_vcpu_reset(struct vcpu *vcpu)
     struct svm_vcpu *svm = svm_of(vcpu);
     union vmcb *vmcb = &svm->vmcb;
 
-    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
-    vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
     memset(vmcb->bytes + offsetof(union vmcb, es), 0, sizeof(*vmcb) - offsetof(union vmcb, es));
     vmcb->interrupt_control = VMCB_V_INTR_MASKING | VMCB_V_IGN_TPR | VMCB_V_INTR_PRIORITY;
     vmcb->interrupt_shadow = 0;
@@ -112,14 +110,7 @@ void svm_vcpu_reset(struct vcpu *vcpu)
     vmcb->tsc_offset = vcpu->tsc_offset;
     svm->nmi = NMI_OPEN;
     svm->stepping = false;
-    svm_set(vcpu, REG_DR7, 0x400);
-    svm_set(vcpu, REG_DR6, 0xffff0ff0);
-    svm_set(vcpu, REG_EFER, 0);
-    svm_set(vcpu, REG_CR0, CR0_CD | CR0_NW | CR0_ET);
-    svm_set(vcpu, REG_CR4, 0);
-    svm_set(vcpu, REG_RFLAGS, RFLAGS_1);
-    svm_set(vcpu, REG_RIP, 0xfff0);
-    reset_segments(vcpu);
+    reset_registers(vcpu);
     vmcb->clean = 0;
 }
 

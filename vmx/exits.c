@@ -10,11 +10,7 @@
 
 /* SDM, "Information for VM Exits During Event Delivery" and "Information for VM Exits Due to Vectored
  * Events". */
-#define INFORMATION_VALID     BIT(31)
 #define INFORMATION_UNBLOCKED BIT(12) /* NMI unblocking due to IRET */
-#define INFORMATION_HAS_ERROR BIT(11)
-#define INFORMATION_TYPE(i)   ((i) >> 8 & 7)
-#define INFORMATION_VECTOR(i) ((i)&0xff)
 #define BLOCKING_BY_NMI       BIT(3)
 
 static unsigned instruction_length(void)
@@ -35,20 +31,10 @@ static bool next_instruction(struct vcpu *vcpu)
 /* An event whose delivery this exit cut short goes in again with the next entry. */
 static void take_back_delivery(struct vcpu *vcpu)
 {
-    uint32_t information = (uint32_t)vmread(VMCS_IDT_VECTORING);
+    uint32_t delivery = (uint32_t)vmread(VMCS_IDT_VECTORING);
 
-    if (likely(!(information & INFORMATION_VALID)))
-        return;
-    vcpu->event = (struct event){
-        .valid = true,
-        .type = INFORMATION_TYPE(information),
-        .vector = INFORMATION_VECTOR(information),
-        .has_error = information & INFORMATION_HAS_ERROR,
-        .length = (uint8_t)instruction_length(),
-    };
-    if (vcpu->event.has_error)
-        vcpu->event.error = (uint32_t)vmread(VMCS_IDT_VECTORING_ERROR);
-    vcpu_note(vcpu, REQUEST_EVENT);
+    if (unlikely(delivery & INFORMATION_VALID))
+        vcpu_deliver_again(vcpu, delivery, (uint32_t)vmread(VMCS_IDT_VECTORING_ERROR), instruction_length());
 }
 
 /* An IRET that faulted has unblocked NMIs too early (SDM, "NMI unblocking due to IRET"). */
@@ -100,7 +86,7 @@ static bool handle_exception(struct vcpu *vcpu)
     default:
         vcpu_raise(vcpu, &(struct fault){
                              .vector = (uint8_t)vector,
-                             .has_error = information & INFORMATION_HAS_ERROR,
+                             .has_error = information & INFORMATION_ERROR,
                              .error = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR),
                          });
         return true;

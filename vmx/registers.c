@@ -1,6 +1,6 @@
 /* Registers that the VMCS holds, by the names that the core gives them. */
 #include "hv/host/x86.h"
-#include "hv/vm/msr.h"
+#include "hv/vm/native.h"
 #include "vmx/vmx.h"
 
 /* A register's field; 0 where reading or writing needs more than the field. */
@@ -157,12 +157,8 @@ bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     case IA32_DEBUGCTL:
         vmwrite(VMCS_GUEST_DEBUGCTL, value);
         return true;
-    case MSR_XSS:
-        vcpu->native.xss = value;
-        wrmsr(MSR_XSS, value);
-        return true;
     default:
-        return false;
+        return native_set_msr(vcpu, msr, value);
     }
 }
 

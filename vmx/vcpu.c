@@ -168,14 +168,11 @@ void vmx_vcpu_destroy(struct vcpu *vcpu)
 void vmx_vcpu_reset(struct vcpu *vcpu)
 {
     static const uint32_t zero[] = {
-        VMCS_GUEST_DEBUGCTL,         VMCS_GUEST_SYSENTER_CS,   VMCS_GUEST_SYSENTER_ESP,
-        VMCS_GUEST_SYSENTER_EIP,     VMCS_GUEST_ACTIVITY,      VMCS_GUEST_CR3,
-        VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_PENDING_DEBUG, VMCS_ENTRY_INTERRUPTION,
+        VMCS_GUEST_DEBUGCTL, VMCS_GUEST_SYSENTER_CS,      VMCS_GUEST_SYSENTER_ESP,  VMCS_GUEST_SYSENTER_EIP,
+        VMCS_GUEST_ACTIVITY, VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_PENDING_DEBUG, VMCS_ENTRY_INTERRUPTION,
     };
     struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
-    vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
     for (unsigned i = 0; i < ARRAY_LENGTH(zero); i++)
         vmwrite(zero[i], 0);
     vmx->primary = (uint32_t)vmx_words.primary;
@@ -183,17 +180,8 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
     vmwrite(VMCS_PRIMARY_CONTROLS, vmx->primary);
     vmwrite(VMCS_ENTRY_CONTROLS, vmx->entry);
     vmwrite(VMCS_GUEST_PAT, 0x0007040600070406);
-    vmwrite(VMCS_GUEST_DR7, 0x400);
     vmwrite(VMCS_TSC_OFFSET, vcpu->tsc_offset);
-    vmx_set(vcpu, REG_EFER, 0);
-    vmx_set(vcpu, REG_CR0, CR0_CD | CR0_NW | CR0_ET);
-    vmx_set(vcpu, REG_CR4, 0);
-    vmx_set(vcpu, REG_RFLAGS, RFLAGS_1);
-    vmx_set(vcpu, REG_RIP, 0xfff0);
-    vmx_set(vcpu, REG_RSP, 0);
-    vmx_set(vcpu, REG_CR2, 0);
-    vmx_set(vcpu, REG_DR6, 0xffff0ff0);
-    reset_segments(vcpu);
+    reset_registers(vcpu);
 }
 
 void vmx_vcpu_load(struct vcpu *vcpu)

@@ -230,13 +230,14 @@ static void inject(struct vcpu *vcpu, const struct event *event)
     uint64_t information = INTERRUPTION_VALID | (uint64_t)event->type << 8 | event->vector;
     uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY), clear = BLOCKING_BY_STI_OR_MOV_SS;
 
+    (void)vcpu;
     /* "Checks on Guest Non-Register State": delivery ends the shadow; a re-injected NMI must not find itself
      * blocked. */
     if (event->type == EVENT_NMI)
         clear |= BLOCKING_BY_NMI;
     if (blocking & clear)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~clear);
-    if (event->has_error && (vmx_get(vcpu, REG_CR0) & CR0_PE)) { /* real mode pushes no error codes */
+    if (event->has_error) {
         information |= INTERRUPTION_ERROR;
         vmwrite(VMCS_ENTRY_ERROR_CODE, event->error);
     }

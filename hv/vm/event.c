@@ -59,6 +59,21 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
+void vcpu_deliver_again(struct vcpu *vcpu, uint32_t delivery, uint32_t error, unsigned length)
+{
+    bool has_error = delivery & BIT(11);
+
+    vcpu->event = (struct event){
+        .valid = true,
+        .type = delivery >> 8 & 7,
+        .vector = (uint8_t)delivery,
+        .has_error = has_error,
+        .error = has_error ? error : 0,
+        .length = (uint8_t)length,
+    };
+    vcpu_note(vcpu, REQUEST_EVENT);
+}
+
 void vcpu_raise_gp(struct vcpu *vcpu)
 {
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_GP, .has_error = true});
@@ -133,6 +148,8 @@ static void choose_event(struct vcpu *vcpu)
             vcpu->event = (struct event){.valid = true, .type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
     }
     if (vcpu->event.valid) {
+        if (vcpu->event.has_error && !(vcpu_get(vcpu, REG_CR0) & CR0_PE))
+            vcpu->event.has_error = false; /* real mode pushes no error codes */
         virt->inject(vcpu, &vcpu->event);
         vcpu->event.valid = false;
     }

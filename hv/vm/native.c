@@ -180,7 +180,16 @@ void native_limits(struct cpuid_limits *limits)
     limits->xss = 0;
 }
 
-void reset_segments(struct vcpu *vcpu)
+bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    if (msr != MSR_XSS)
+        return false;
+    vcpu->native.xss = value;
+    wrmsr(MSR_XSS, value);
+    return true;
+}
+
+static void reset_segments(struct vcpu *vcpu)
 {
     const struct segment data = {.limit = 0xffff, .attributes = 0x93};
     const struct segment code = {.selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attributes = 0x9b};
@@ -194,6 +203,25 @@ void reset_segments(struct vcpu *vcpu)
     vcpu_set_segment(vcpu, SEG_TR, &tr);
     vcpu_set_segment(vcpu, SEG_GDTR, &table);
     vcpu_set_segment(vcpu, SEG_IDTR, &table);
+}
+
+void reset_registers(struct vcpu *vcpu)
+{
+    static const struct {
+        uint32_t reg, value;
+    } rows[] = {
+        {REG_EFER, 0},     {REG_CR0, CR0_CD | CR0_NW | CR0_ET},
+        {REG_CR2, 0},      {REG_CR3, 0},
+        {REG_CR4, 0},      {REG_RFLAGS, RFLAGS_1},
+        {REG_RIP, 0xfff0}, {REG_RSP, 0},
+        {REG_DR7, 0x400},  {REG_DR6, 0xffff0ff0},
+    };
+
+    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+    vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
+        vcpu_set(vcpu, rows[i].reg, rows[i].value);
+    reset_segments(vcpu);
 }
 
 uint64_t native_dr(unsigned number)

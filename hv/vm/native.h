@@ -39,5 +39,9 @@ void native_limits(struct cpuid_limits *limits);
 /* DR0 to DR3 of the vCPU that is loaded on this core. */
 uint64_t native_dr(unsigned number);
 
-/* The segments after RESET (SDM, "Processor State After Reset"), through the vendor's set_segment. */
-void reset_segments(struct vcpu *vcpu);
+/* An MSR of the state that stays in the CPU; false: not one of them. */
+bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/* Registers and segments after RESET (SDM, "Processor State After Reset"), through the vendor's operations.
+ */
+void reset_registers(struct vcpu *vcpu);

@@ -252,6 +252,13 @@ void vcpu_advance(struct vcpu *vcpu, unsigned length);
 /* Raises an exception in the guest at the next entry, combined with one already on its way (SDM, "Interrupt
  * 8"). */
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault);
+
+/*
+ * An event whose delivery an exit cut short goes in again with the next entry. VMX and SVM describe one
+ * alike: vector in bits 7:0, type in 10:8, bit 11 if it has an error code.
+ */
+void vcpu_deliver_again(struct vcpu *vcpu, uint32_t delivery, uint32_t error, unsigned length);
+
 void vcpu_raise_gp(struct vcpu *vcpu); /* #GP(0) */
 void vcpu_raise_ud(struct vcpu *vcpu);
 

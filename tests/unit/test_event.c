@@ -100,6 +100,41 @@ static void gp_has_error_code_zero_and_ud_none(void **state)
     assert_false(core.vcpu->event.has_error);
 }
 
+#define INJECT() (vcpu_note(core.vcpu, REQUEST_EVENT), assert_true(vcpu_serve_requests(core.vcpu)))
+
+static void what_was_cut_short_goes_in_again_as_it_was(void **state)
+{
+    (void)state;
+    vcpu_deliver_again(core.vcpu, 0x80000b0e, 0x55, 3); /* a page fault with its error code */
+    assert_true(core.vcpu->requests & REQUEST_EVENT);
+    core_expect_exception(EXC_PF);
+    INJECT();
+    assert_true(fake_cpu.injected.has_error);
+    assert_int_equal(fake_cpu.injected.error, 0x55);
+    assert_int_equal(fake_cpu.injected.length, 3);
+
+    vcpu_deliver_again(core.vcpu, 0x80000041, 0x55, 0); /* an interrupt: the error code is of before */
+    INJECT();
+    assert_int_equal(fake_cpu.injected.type, EVENT_INTERRUPT);
+    assert_int_equal(fake_cpu.injected.vector, 0x41);
+    assert_false(fake_cpu.injected.has_error);
+    assert_int_equal(fake_cpu.injected.error, 0);
+}
+
+static void real_mode_pushes_no_error_code(void **state)
+{
+    (void)state;
+    vcpu_set(core.vcpu, REG_CR0, CR0_ET);
+    vcpu_raise_gp(core.vcpu);
+    INJECT();
+    assert_int_equal(fake_cpu.injected.vector, EXC_GP);
+    assert_false(fake_cpu.injected.has_error);
+    vcpu_set(core.vcpu, REG_CR0, CR0_ET | CR0_PE);
+    vcpu_raise_gp(core.vcpu);
+    INJECT();
+    assert_true(fake_cpu.injected.has_error);
+}
+
 static void allow_interrupts(bool allow)
 {
     vcpu_set(core.vcpu, REG_RFLAGS, allow ? RFLAGS_1 | RFLAGS_IF : RFLAGS_1);
@@ -370,6 +405,8 @@ int main(void)
         TEST(a_third_fault_ends_the_vm),
         TEST(a_page_fault_sets_cr2_and_a_debug_exception_dr6),
         TEST(gp_has_error_code_zero_and_ud_none),
+        TEST(what_was_cut_short_goes_in_again_as_it_was),
+        TEST(real_mode_pushes_no_error_code),
         TEST(an_nmi_goes_before_an_interrupt),
         TEST(a_blocked_nmi_waits_for_its_window_while_interrupts_go),
         TEST(one_nmi_is_latched_while_another_is_served),

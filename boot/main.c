@@ -119,6 +119,8 @@ static void all_off(void)
                                         "waiting at the console"};
 
     log_line("all VMs are off: %s", words[config.all_off]);
+    if (config.all_off != ALL_OFF_MONITOR)
+        console_finish();
     if (config.all_off == ALL_OFF_POWEROFF)
         machine_power_off();
     if (config.all_off == ALL_OFF_REBOOT)
@@ -156,6 +158,7 @@ static void open_console(void)
 {
     struct serial *serial = config.console.port ? &serial_ports[config.console.port - 1] : NULL;
 
+    console_set_escape((char)config.escape);
     if (serial && !serial_init(serial, config.console.baud)) {
         log_line("console: no UART answers at COM%u: the log stays where it is, and nothing can be typed",
                  config.console.port);
@@ -199,6 +202,7 @@ static void run(void)
     life_init(&config, &pc_board);
     life_launch();
     vm_release();
+    console_start();
     sched_loop(vm_vcpu_stopped);
 }
 

@@ -243,6 +243,15 @@ bool board_serial_input(struct vm *vm, uint8_t byte)
     return taken;
 }
 
+void board_serial_ready(struct vm *vm)
+{
+    struct board *board = vm->board;
+
+    spin_lock(&vm->lock);
+    uart_output_ready(&board->com1);
+    spin_unlock(&vm->lock);
+}
+
 bool board_press_power_button(struct vm *vm)
 {
     struct board *board = vm->board;
@@ -268,5 +277,6 @@ const struct board_ops pc_board = {
     .reset = board_reset,
     .stop = board_stop,
     .serial_input = board_serial_input,
+    .serial_ready = board_serial_ready,
     .msr_ranges = board_msr_ranges,
 };

@@ -25,6 +25,9 @@ void board_stop(struct vm *vm);
  * taken. */
 bool board_serial_input(struct vm *vm, uint8_t byte);
 
+/* What the serial port talks to has room again. */
+void board_serial_ready(struct vm *vm);
+
 /* Presses the power button. Returns false if the guest has not enabled it, and so will not shut down. */
 bool board_press_power_button(struct vm *vm);
 

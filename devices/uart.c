@@ -1,9 +1,8 @@
 /*
  * 16550A (data sheet of the PC16550D). A character that the guest writes is sent in no time: the transmitter
- * is always empty. Modelling the baud rate would only slow guests down, and nothing is lost without it: every
- * write costs the guest an exit, which is the limit on its rate. What a driver does count on is one
- * transmitter interrupt for each write, so each write ends the pending one and raises the next: the line
- * drops and rises, and an edge-triggered controller latches it.
+ * is empty as long as what is behind it has room. Modelling the baud rate would only slow guests down. What a
+ * driver does count on is one transmitter interrupt for each write, so each write ends the pending one and
+ * raises the next: the line drops and rises, and an edge-triggered controller latches it.
  */
 #include "devices/uart.h"
 
@@ -261,7 +260,8 @@ static uint8_t read_mcr(struct uart *uart)
 
 static uint8_t read_lsr(struct uart *uart)
 {
-    uint8_t value = LSR_THR_EMPTY | LSR_ALL_SENT | uart->line_errors | (uart->count ? LSR_READY : 0);
+    uint8_t value = uart->line_errors | (uart->count ? LSR_READY : 0) |
+                    (uart->transmitter_busy ? 0 : LSR_THR_EMPTY | LSR_ALL_SENT);
 
     for (unsigned i = 0; fifo_mode(uart) && i < uart->count; i++)
         if (uart->fifo[(uart->head + i) % UART_FIFO_SIZE].errors)
@@ -297,8 +297,17 @@ static void write_thr(struct uart *uart, uint8_t value)
     if (uart->mcr & MCR_LOOP)
         receive(uart, value, 0);
     else if (uart->backend.put)
-        uart->backend.put(uart->backend.owner, value);
+        uart->transmitter_busy = !uart->backend.put(uart->backend.owner, value);
+    uart->transmitter_pending = !uart->transmitter_busy;
+}
+
+void uart_output_ready(struct uart *uart)
+{
+    if (!uart->transmitter_busy)
+        return;
+    uart->transmitter_busy = false;
     uart->transmitter_pending = true;
+    update_irq(uart);
 }
 
 static void write_ier(struct uart *uart, uint8_t value)
@@ -308,7 +317,7 @@ static void write_ier(struct uart *uart, uint8_t value)
         return;
     }
     /* Enabling the interrupt of an empty transmitter raises it, even one that IIR had cleared. */
-    if (value & ~uart->ier & IER_TRANSMITTER)
+    if ((value & ~uart->ier & IER_TRANSMITTER) && !uart->transmitter_busy)
         uart->transmitter_pending = true;
     uart->ier = value & IER_MASK;
     update_timeout(uart);
@@ -386,7 +395,7 @@ static void uart_reset(struct device *device)
     uart->divisor = DIVISOR_9600;
     uart->line_errors = uart->deltas = 0;
     uart->modem = MSR_CONNECTED;
-    uart->transmitter_pending = uart->uses_rts = false;
+    uart->transmitter_pending = uart->transmitter_busy = uart->uses_rts = false;
     clear_receiver(uart);
     update_irq(uart);
 }

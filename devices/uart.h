@@ -22,7 +22,8 @@ struct uart {
     } fifo[UART_FIFO_SIZE]; /* the receiver's; without FIFO mode it holds one */
     uint8_t head, count;
     bool transmitter_pending, timeout_pending;
-    bool uses_rts; /* the guest has raised RTS since reset: lowering it means "wait" */
+    bool transmitter_busy; /* the backend has no room: the holding register is not empty */
+    bool uses_rts;         /* the guest has raised RTS since reset: lowering it means "wait" */
     bool irq_level;
     uint64_t touched; /* when the receive FIFO was last filled or read */
 };
@@ -40,5 +41,8 @@ void uart_init(struct uart *uart, const char *name, struct spinlock *lock,
  */
 bool uart_input(struct uart *uart, uint8_t byte);
 
-/* The same for a break condition. */
+/* The backend has room again; the caller holds the lock. */
+void uart_output_ready(struct uart *uart);
+
+/* The same as uart_input for a break condition. */
 bool uart_input_break(struct uart *uart);

@@ -85,6 +85,7 @@ static void begin(void)
             __asm__ volatile("cli\n hlt");
     }
     host_apic_send_nmi_others();
+    console_panic();
 }
 
 static _Noreturn void end(void)

@@ -2,7 +2,7 @@
 
 #include "hv/host/x86.h"
 
-struct serial serial_ports[4] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
+struct serial serial_ports[4] = {{0x3f8, 4, 1}, {0x2f8, 3, 1}, {0x3e8, 4, 1}, {0x2e8, 3, 1}};
 
 /* Register offsets and bits of the 16550. */
 enum {
@@ -23,6 +23,8 @@ enum {
 #define EIGHT_NONE_ONE  0x03
 #define DTR_RTS_OUT2    0x0b
 #define FIFO_ON_CLEARED 0x07
+#define FIFO_WORKS      0xc0 /* in the interrupt identification, read where FIFO control is written */
+#define FIFO_SIZE       16
 #define UART_CLOCK      115200
 
 /* More reads of the line status than any character takes at 300 baud on a fast port. */
@@ -61,13 +63,27 @@ bool serial_init(struct serial *serial, unsigned baud)
     outb(port + INTERRUPT_ENABLE, (uint8_t)(divisor >> 8));
     outb(port + LINE_CONTROL, EIGHT_NONE_ONE);
     outb(port + FIFO_CONTROL, FIFO_ON_CLEARED);
+    serial->fifo = (inb(port + FIFO_CONTROL) & FIFO_WORKS) == FIFO_WORKS ? FIFO_SIZE : 1;
     outb(port + MODEM_CONTROL, DTR_RTS_OUT2);
     return true;
 }
 
-void serial_put(const struct serial *serial, uint8_t byte)
+bool serial_put(const struct serial *serial, uint8_t byte)
 {
-    if (serial->port && wait_for(serial, HOLDING_EMPTY))
+    if (!serial->port || !wait_for(serial, HOLDING_EMPTY))
+        return false;
+    outb(serial->port + DATA, byte);
+    return true;
+}
+
+unsigned serial_room(const struct serial *serial)
+{
+    return !serial->port || inb(serial->port + LINE_STATUS) & HOLDING_EMPTY ? serial->fifo : 0;
+}
+
+void serial_send(const struct serial *serial, uint8_t byte)
+{
+    if (serial->port)
         outb(serial->port + DATA, byte);
 }
 

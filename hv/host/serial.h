@@ -6,6 +6,7 @@
 struct serial {
     uint16_t port; /* 0: there is none */
     uint8_t irq;
+    uint8_t fifo; /* bytes that an empty transmitter takes; set by serial_init */
 };
 
 extern struct serial serial_ports[4]; /* COM1 to COM4 */
@@ -13,8 +14,14 @@ extern struct serial serial_ports[4]; /* COM1 to COM4 */
 /* Sets `baud` 8N1 and turns FIFOs on. Returns false, and marks the port absent, if no UART answers there. */
 bool serial_init(struct serial *serial, unsigned baud);
 
-/* Sends one byte, waiting for room; a transmitter that never gets ready loses it. */
-void serial_put(const struct serial *serial, uint8_t byte);
+/* Sends one byte, waiting for room. Returns false if the transmitter never got ready: the byte is lost. */
+bool serial_put(const struct serial *serial, uint8_t byte);
+
+/* How many bytes the transmitter takes now. */
+unsigned serial_room(const struct serial *serial);
+
+/* Sends a byte that serial_room promised room for. */
+void serial_send(const struct serial *serial, uint8_t byte);
 
 /* A received byte, or -1. */
 int serial_get(const struct serial *serial);

@@ -10,7 +10,8 @@ struct vcpu;
 
 /* Where a VM's serial port talks to: Keel's console multiplexer, a physical port, or nothing. */
 struct serial_backend {
-    void (*put)(void *owner, uint8_t byte); /* may be NULL: output is dropped */
+    /* NULL: output is dropped. false: there is room for a few bytes more only, until serial_ready. */
+    bool (*put)(void *owner, uint8_t byte);
     void *owner;
 };
 
@@ -20,5 +21,6 @@ struct board_ops {
     void (*reset)(struct vm *vm);
     void (*stop)(struct vm *vm);
     bool (*serial_input)(struct vm *vm, uint8_t byte);
+    void (*serial_ready)(struct vm *vm); /* the backend has room again */
     unsigned (*msr_ranges)(struct vcpu *vcpu, struct bus_range ranges[3]);
 };

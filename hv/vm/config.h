@@ -45,6 +45,7 @@ struct config {
         unsigned port; /* 1 to 4: COM1 to COM4; 0: none */
         unsigned baud;
     } console;
+    unsigned escape; /* the console's escape key; 0: there is none */
     enum config_all_off all_off;
     unsigned lines[CONFIG_KEYS]; /* as in struct config_vm */
     struct config_vm vms[CONFIG_VMS_MOST];

@@ -189,6 +189,19 @@ static bool parse_console(void *field, const char *value)
     return true;
 }
 
+/* ^] and the like: a letter, or one of [\]^_, with the control key; or none. */
+static bool parse_escape(void *field, const char *value)
+{
+    char key = value[0] == '^' && value[1] && !value[2] ? value[1] : 0;
+
+    if (key >= 'a' && key <= 'z')
+        key -= 'a' - 'A';
+    if ((key < 'A' || key > '_') && strcmp(value, "none") != 0)
+        return false;
+    *(unsigned *)field = key & 0x1f;
+    return true;
+}
+
 #define KEEL(field) SECTION_KEEL, offsetof(struct config, field)
 #define VM(field)   SECTION_VM, offsetof(struct config_vm, field)
 #define NEEDED      true
@@ -200,6 +213,9 @@ const struct config_key config_keys[] = {
     {KEEL(console), "console", parse_console, "com1,115200", false,
      "com1 to com4 with an optional baud rate that divides 115200 (com1,115200), or none",
      "where Keel talks, and every VM without a port of its own"},
+    {KEEL(escape), "escape", parse_escape, "^]", false,
+     "^ and a letter or one of [\\]^_, or none",
+     "the key before a VM's number, which gives it the console's focus"},
     {KEEL(all_off), "all_off", parse_all_off, "poweroff", false,
      "poweroff, reboot or monitor",
      "what to do once every VM is off"},

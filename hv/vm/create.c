@@ -197,6 +197,9 @@ static bool open_port(struct life *life)
 {
     struct serial *port = &serial_ports[life->config->serial - SERIAL_COM2 + 1];
 
+    if (port == console_port() || console_port_taken(port))
+        return refuse(life, "COM%u is %s", life->config->serial - SERIAL_COM2 + 2,
+                      port == console_port() ? "Keel's console" : "another VM's");
     if (!serial_init(port, 115200))
         return refuse(life, "no UART answers at COM%u", life->config->serial - SERIAL_COM2 + 2);
     life->console.own = port;
@@ -227,9 +230,11 @@ static bool create_board(struct life *life)
             return false;
     life->console.vm = vm;
     life->console.name = vm->name;
+    life->console.number = vm->id;
     life->console.input = life->board->serial_input;
+    life->console.ready = life->board->serial_ready;
     if (backend == &console)
-        console_attach(&life->console);
+        console_attach(&life->console); /* now: numbers and places are in the order of the file */
     return true;
 }
 

@@ -62,6 +62,8 @@ static void run(struct life *life)
                  vm->vcpu_count == 1 ? "" : "s", life->config->memory / MIB(1));
     vm->ending = vm->said_crash = vm->said_halted = false;
     life->begun = true;
+    if (life->config->serial != SERIAL_NONE)
+        console_attach(&life->console); /* it may have been about to end when it was started */
     life->live = vm->vcpu_count;
     life->born = clock_now();
     __atomic_store_n(&vm->end, VM_RUNS, __ATOMIC_RELEASE);
@@ -185,6 +187,8 @@ static void ended(struct life *life)
     bool again = vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
 
     life->board->stop(vm);
+    if (!again)
+        console_detach(&life->console); /* what is typed from now on is another VM's */
     pace(life);
     if (says_reset(life))
         say_end(life);

@@ -15,7 +15,9 @@ struct host_uart {
     bool stuck;         /* its transmitter never gets ready */
     char received[256]; /* not yet read */
     unsigned received_count;
-    char sent[8192];
+    unsigned takes; /* bytes that the transmitter still takes, if wired */
+    bool wired;     /* what is sent waits until `takes` allows it: serial_room asks */
+    char sent[65536];
     unsigned sent_count;
 };
 
@@ -41,11 +43,13 @@ static uint32_t host_in(uint16_t port, unsigned size)
     if (!uart)
         return port == 0xe9 && host_debug_port ? 0xe9 : 0xff;
     if (port - uart->port == 5) {
-        bool ready = !uart->stuck && uart->busy == 0;
+        bool ready = !uart->stuck && uart->busy == 0 && (!uart->wired || uart->takes);
 
         uart->busy -= uart->busy > 0;
         return (ready ? 0x60 : 0) | (uart->received_count > 0);
     }
+    if (port - uart->port == 2)
+        return 0xc1;
     if (port != uart->port)
         return uart->registers[port - uart->port];
     byte = (uint8_t)uart->received[0];
@@ -66,7 +70,7 @@ static void host_out(uint16_t port, unsigned size, uint32_t value)
     if ((uart->registers[3] & 0x80) && port - uart->port < 2)
         uart->divisor[port - uart->port] = (uint8_t)value;
     else if (port == uart->port)
-        uart->sent[uart->sent_count++] = (char)value;
+        uart->sent[uart->sent_count++] = (char)value, uart->takes -= uart->takes > 0;
     else
         uart->registers[port - uart->port] = (uint8_t)value;
 }

@@ -41,11 +41,12 @@ void vcpu_cpuid_changed(struct vcpu *vcpu)
     (void)vcpu;
 }
 
-static void put(void *owner, uint8_t byte)
+static bool put(void *owner, uint8_t byte)
 {
     assert_ptr_equal(owner, said);
     if (length < sizeof(said) - 1)
         said[length++] = byte;
+    return true;
 }
 
 static uint32_t in(uint16_t port, unsigned size)

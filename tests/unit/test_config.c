@@ -94,13 +94,14 @@ static void every_key_but_kernel_has_a_default(void **state)
 static void values_of_every_kind_are_read(void **state)
 {
     (void)state;
-    assert_true(parse("[keel]\nconsole = com3 , 9600\nall_off = monitor\n"
+    assert_true(parse("[keel]\nconsole = com3 , 9600\nall_off = monitor\nescape=^a\n"
                       "[vm a]\nkernel=k\nmemory=0x400k\nvcpus=64\ncpus= 3, 5 - 6 ,255\nserial=com4\n"
                       "on_crash=restart\n"
                       "[vm b]\nkernel=k\nmemory=2G\nformat=flat\nload=0x200000\nentry=long\nserial=none\n"));
     assert_int_equal(config.console.port, 3);
     assert_int_equal(config.console.baud, 9600);
     assert_int_equal(config.all_off, ALL_OFF_MONITOR);
+    assert_int_equal(config.escape, 1);
     assert_int_equal(config.vms[0].memory, MIB(1));
     assert_int_equal(config.vms[0].vcpus, 64);
     assert_int_equal(config.vms[0].cpus[0], BIT(3) | BIT(5) | BIT(6));
@@ -232,9 +233,9 @@ static void an_unknown_key_is_said_with_those_there_are(void **state)
         "keel.conf:3: [vm a] \"vcpu\" is not a key of this section; those are: memory vcpus cpus kernel");
     assert_false(config.vms[0].start);
     assert_false(parse("[keel]\nmemory=1G\n[vm a]\nkernel=k\n"));
-    assert_said(
-        "keel.conf:2: [keel] \"memory\" is not a key of this section; those are: console all_off; the line "
-        "is ignored");
+    assert_said("keel.conf:2: [keel] \"memory\" is not a key of this section; those are: console escape "
+                "all_off; the line "
+                "is ignored");
     assert_true(config.vms[0].start);
 }
 

@@ -19,11 +19,12 @@ void vm_stop(struct vm *stopped, enum vm_end end, unsigned with)
     status = with;
 }
 
-static void put(void *owner, uint8_t byte)
+static bool put(void *owner, uint8_t byte)
 {
     assert_ptr_equal(owner, &said);
     if (length < sizeof(said) - 1)
         said[length++] = byte;
+    return true;
 }
 
 static struct serial_backend backend;

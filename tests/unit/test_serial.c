@@ -13,7 +13,7 @@ static void a_port_is_set_up_for_its_baud(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
-        struct serial serial = {0x3f8, 4};
+        struct serial serial = {0x3f8, 4, 1};
 
         host_uarts_begin(0x3f8, 0);
         assert_true(serial_init(&serial, rows[i].baud));
@@ -30,7 +30,7 @@ static void a_port_is_set_up_for_its_baud(void **state)
 
 static void a_port_that_is_not_there_stays_silent(void **state)
 {
-    struct serial serial = {0x2f8, 3};
+    struct serial serial = {0x2f8, 3, 1};
 
     (void)state;
     host_uarts_begin(0x3f8, 0);
@@ -52,7 +52,7 @@ static uint32_t remembers_one_value(uint16_t port, unsigned size)
 
 static void one_value_that_is_kept_makes_no_port(void **state)
 {
-    struct serial serial = {0x3f8, 4};
+    struct serial serial = {0x3f8, 4, 1};
 
     (void)state;
     host_uarts_begin(0, 0);
@@ -63,7 +63,7 @@ static void one_value_that_is_kept_makes_no_port(void **state)
 
 static void a_byte_waits_for_room(void **state)
 {
-    const struct serial serial = {0x3f8, 4};
+    const struct serial serial = {0x3f8, 4, 1};
 
     (void)state;
     host_uarts_begin(0x3f8, 0);

@@ -100,6 +100,39 @@ static void the_transmitter_interrupt_comes_once_for_each_cause(void **state)
 }
 
 /* What drivers do to find chips that do not raise it again. */
+static void a_backend_without_room_keeps_the_transmitter_busy(void **state)
+{
+    (void)state;
+    refuses_from = 2;
+    out(MCR, OUT2);
+    out(IER, 2);
+    out(THR, 'a');
+    assert_true(line);
+    out(THR, 'b');
+    assert_false(line);
+    assert_int_equal(in(LSR), 0);
+    assert_int_equal(in(IIR)&15, 1);
+    out(IER, 0);
+    out(IER, 2); /* it is not empty: nothing to tell */
+    assert_false(line);
+    out(THR, 'c'); /* a driver that does not look */
+    assert_int_equal(sent_count, 3);
+    assert_int_equal(in(LSR), 0);
+    refuses_from = 0;
+    uart_output_ready(&uart);
+    assert_true(line);
+    assert_int_equal(in(LSR), 0x60);
+    assert_int_equal(in(IIR)&15, 2);
+    uart_output_ready(&uart); /* told once */
+    assert_false(line);
+    refuses_from = 1;
+    out(THR, 'd');
+    assert_int_equal(in(LSR), 0);
+    uart.device.ops->reset(&uart.device);
+    refuses_from = 0;
+    assert_int_equal(in(LSR), 0x60);
+}
+
 static void the_transmitter_interrupt_returns_when_enabled_again(void **state)
 {
     (void)state;
@@ -282,6 +315,7 @@ int main(void)
         cmocka_unit_test_setup(words_are_as_long_as_line_control_says, setup),
         cmocka_unit_test_setup(sends_at_once_and_without_a_backend_drops, setup),
         cmocka_unit_test_setup(the_transmitter_interrupt_comes_once_for_each_cause, setup),
+        cmocka_unit_test_setup(a_backend_without_room_keeps_the_transmitter_busy, setup),
         cmocka_unit_test_setup(the_transmitter_interrupt_returns_when_enabled_again, setup),
         cmocka_unit_test_setup(another_source_does_not_clear_the_transmitter_interrupt, setup),
         cmocka_unit_test_setup(out2_gates_the_line_but_not_iir, setup),

@@ -16,13 +16,14 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR, THR = RBR, FCR = IIR, DLL = RBR, 
 static struct uart uart;
 static struct spinlock lock;
 static uint8_t sent[BYTES];
-static unsigned sent_count, rises;
+static unsigned sent_count, rises, refuses_from; /* 0: the backend always has room */
 static bool line;
 
-static inline void put(void *owner, uint8_t byte)
+static inline bool put(void *owner, uint8_t byte)
 {
     assert_ptr_equal(owner, sent);
     sent[sent_count++ % BYTES] = byte;
+    return !refuses_from || sent_count < refuses_from;
 }
 
 static inline void set_line(void *owner, unsigned pin, bool asserted)

@@ -29,7 +29,35 @@ bool svm_nmi_allowed(struct vcpu *vcpu)
 
     if (iret_is_done(svm))
         svm->nmi = NMI_OPEN;
-    return svm->nmi == NMI_OPEN && !(svm->vmcb.interrupt_shadow & VMCB_SHADOW);
+    return svm->nmi == NMI_OPEN && !(svm->vmcb.interrupt_control & VMCB_V_NMI_MASK) &&
+           !(svm->vmcb.interrupt_shadow & VMCB_SHADOW);
+}
+
+static void set_interrupt_control(union vmcb *vmcb, uint64_t control)
+{
+    if (control == vmcb->interrupt_control)
+        return;
+    vmcb->interrupt_control = control;
+    vmcb_changed(vmcb, VMCB_CLEAN_INTERRUPT);
+}
+
+void svm_unblock_nmi(struct vcpu *vcpu)
+{
+    union vmcb *vmcb = vmcb_of(vcpu);
+
+    svm_of(vcpu)->nmi = NMI_OPEN;
+    set_interrupt_control(vmcb, vmcb->interrupt_control & ~VMCB_V_NMI_MASK);
+}
+
+void svm_take_back_nmi(struct vcpu *vcpu)
+{
+    union vmcb *vmcb = vmcb_of(vcpu);
+
+    if (likely(!(vmcb->interrupt_control & VMCB_V_NMI)))
+        return;
+    set_interrupt_control(vmcb, vmcb->interrupt_control & ~VMCB_V_NMI);
+    vcpu->nmis = 1;
+    vcpu_note(vcpu, REQUEST_EVENT);
 }
 
 static void intercept_iret(union vmcb *vmcb, bool on)
@@ -61,7 +89,7 @@ void svm_inject(struct vcpu *vcpu, const struct event *event)
     if (event->has_error)
         vmcb->event |= VMCB_EVENT_ERROR | (uint64_t)event->error << 32;
     vmcb->interrupt_shadow &= ~VMCB_SHADOW;
-    if (event->type == EVENT_NMI) {
+    if (event->type == EVENT_NMI && !svm_has(SVM_VNMI)) { /* else the CPU blocks the next one by itself */
         svm->nmi = NMI_BLOCKED;
         intercept_iret(vmcb, true);
     }
@@ -96,7 +124,8 @@ bool svm_stop_stepping(struct vcpu *vcpu)
 /*
  * An interrupt's window is a virtual interrupt that is intercepted before it is taken. For an NMI that has to
  * wait: while another is served, IRET is intercepted; behind IRET, or in a shadow, one instruction is stepped
- * over; and what this VMRUN injects is followed by an interrupt of this core, which exits at once.
+ * over; and what this VMRUN injects is followed by an interrupt of this core, which exits at once. Where
+ * there are virtual NMIs, the CPU keeps the one that waits and delivers it (APM, "NMI Virtualization").
  */
 void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
 {
@@ -105,10 +134,12 @@ void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
     uint64_t control =
         interrupt ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
 
-    if (control != vmcb->interrupt_control) {
-        vmcb->interrupt_control = control;
-        vmcb_changed(vmcb, VMCB_CLEAN_INTERRUPT);
+    if (unlikely(nmi) && svm_has(SVM_VNMI)) {
+        control |= VMCB_V_NMI;
+        vcpu->nmis = 0;
+        nmi = false;
     }
+    set_interrupt_control(vmcb, control);
     if (likely(!nmi) || svm->nmi == NMI_BLOCKED)
         return;
     if (vmcb->event & VMCB_EVENT_VALID) {

@@ -11,6 +11,7 @@
 #define SVM_EXITS(X) \
     X(0x004, CR4_READ, "CR4 read") \
     X(0x008, CR8_READ, "CR8 read") \
+    X(0x010, CR0_WRITE, "CR0 write") \
     X(0x014, CR4_WRITE, "CR4 write") \
     X(0x018, CR8_WRITE, "CR8 write") \
     X(0x041, DB, "#DB") \

@@ -30,9 +30,21 @@ static bool next_instruction(struct vcpu *vcpu)
     return true;
 }
 
+/* APM, "MOV CRx/DRx Intercepts": decode assists name the general register. */
+#define MOVE_DECODED          BIT(63)
+#define MOVE_REGISTER(info)   ((enum vcpu_reg)((info)&15))
+#define MOVE_CONTROL(code)    ((unsigned)(code)&15)
+#define MOVE_TO_CONTROL(code) ((code) >= SVM_EXIT_CR0_WRITE)
+
 static bool handle_move_control(struct vcpu *vcpu)
 {
-    exit_emulate(vcpu, EMULATE_NO_GPA);
+    const union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t code = vmcb->exit_code, info = vmcb->exit_info1;
+
+    if (!(info & MOVE_DECODED))
+        exit_emulate(vcpu, EMULATE_NO_GPA);
+    else if (emulate_move_control(vcpu, MOVE_CONTROL(code), MOVE_REGISTER(info), MOVE_TO_CONTROL(code)))
+        return next_instruction(vcpu);
     return true;
 }
 
@@ -76,6 +88,7 @@ static bool handle_cpuid(struct vcpu *vcpu)
 static bool handle_hlt(struct vcpu *vcpu)
 {
     next_instruction(vcpu);
+    svm_take_back_nmi(vcpu);
     return vcpu_halt(vcpu);
 }
 
@@ -150,7 +163,7 @@ static bool handle_task_switch(struct vcpu *vcpu)
     if (!vcpu->event.valid)
         request.length = (uint8_t)(next_rip(vcpu) - vmcb->rip);
     if (request.source == TASK_SWITCH_IRET)
-        svm_of(vcpu)->nmi = NMI_OPEN;
+        svm_unblock_nmi(vcpu);
     exit_task_switch(vcpu, &request);
     return true;
 }

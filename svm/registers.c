@@ -1,6 +1,8 @@
 /* Registers that the VMCB holds, by the names that the core gives them. */
 #include "hv/host/x86.h"
+#include "hv/lib/string.h"
 #include "hv/vm/native.h"
+#include "svm/exit_codes.h"
 #include "svm/svm.h"
 
 #define FIELD(reg, name) [REG_##reg] = offsetof(union vmcb, name)
@@ -118,6 +120,17 @@ void svm_get_code(struct vcpu *vcpu, struct code_state *code)
     code->cr3 = vmcb->cr3;
     code->base = vmcb->cs.base;
     code->attributes = vmcb->cs.attributes;
+}
+
+/* APM, "Nested and intercepted #PF": only those exits say so. */
+unsigned svm_get_bytes(struct vcpu *vcpu, uint8_t bytes[15])
+{
+    const union vmcb *vmcb = vmcb_of(vcpu);
+    unsigned count = svm_has(SVM_DECODE_ASSISTS) && vmcb->exit_code == SVM_EXIT_NPF ? vmcb->fetched : 0;
+
+    count = MIN(count, 15);
+    memcpy(bytes, &vmcb->instruction, count);
+    return count;
 }
 
 #define IA32_TSC      0x10

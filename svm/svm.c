@@ -17,6 +17,8 @@ struct svm_capabilities svm_cpu;
 #define MSR_VM_CR      0xc0010114
 #define VM_CR_SVMDIS   BIT(4)
 #define MSR_HSAVE_PA   0xc0010117
+#define MSR_TSC_RATIO  0xc0000104
+#define TSC_RATIO_ONE  BIT(32) /* APM, "TSC Ratio MSR": the integer part begins there */
 #define EFER_SVME_HOST BIT(12)
 
 /* By bit; NULL where the APM has none. */
@@ -104,6 +106,8 @@ static bool enable(void)
     }
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME_HOST);
     wrmsr(MSR_HSAVE_PA, virt_to_phys(cpu->vendor));
+    if (svm_has(SVM_TSC_RATIO)) /* a guest's TSC runs as the machine's does, whoever was here before */
+        wrmsr_safe(MSR_TSC_RATIO, TSC_RATIO_ONE);
     __asm__ volatile("vmsave %%rax" : : "a"(virt_to_phys(cpu->vendor) + PAGE_SIZE) : "memory");
     log_line("cpu %u: SVM on, revision %u, %u ASIDs", cpu->index, svm_cpu.revision, svm_cpu.asids);
     return true;
@@ -154,6 +158,7 @@ const struct virt_ops svm_ops = {
     .get_segment = svm_get_segment,
     .set_segment = svm_set_segment,
     .get_code = svm_get_code,
+    .get_bytes = svm_get_bytes,
     .get_msr = svm_get_msr,
     .set_msr = svm_set_msr,
     .advance = svm_advance,

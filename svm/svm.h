@@ -7,7 +7,10 @@
 #include "svm/features.h"
 #include "svm/vmcb.h"
 
-/* Whether the guest serves an NMI: SVM leaves it to software to know (APM, "NMI Support"). */
+/*
+ * Whether the guest serves an NMI: without virtual NMIs software has to know (APM, "NMI Support"). With them
+ * it is VMCB_V_NMI_MASK, and this stays NMI_OPEN.
+ */
 enum svm_nmi {
     NMI_OPEN,
     NMI_BLOCKED,   /* one was injected: IRET is intercepted */
@@ -82,6 +85,7 @@ void svm_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
 void svm_get_segment(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
 void svm_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
 void svm_get_code(struct vcpu *vcpu, struct code_state *code);
+unsigned svm_get_bytes(struct vcpu *vcpu, uint8_t bytes[15]);
 bool svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 void svm_advance(struct vcpu *vcpu, unsigned length);
@@ -118,6 +122,12 @@ void svm_take_back_delivery(struct vcpu *vcpu);
 /* events.c: takes back the single step that svm_set_windows asked for. Returns whether this exit is its end
  * only. */
 bool svm_stop_stepping(struct vcpu *vcpu);
+
+/* events.c: the guest serves no NMI any more. */
+void svm_unblock_nmi(struct vcpu *vcpu);
+
+/* events.c: the guest halts: an NMI that the VMCB holds would not wake it there. */
+void svm_take_back_nmi(struct vcpu *vcpu);
 
 /* events.c: IRET is about to run: the NMI is served when it has. */
 void svm_begin_iret(struct vcpu *vcpu);

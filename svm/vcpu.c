@@ -103,7 +103,8 @@ void svm_vcpu_reset(struct vcpu *vcpu)
     union vmcb *vmcb = &svm->vmcb;
 
     memset(vmcb->bytes + offsetof(union vmcb, es), 0, sizeof(*vmcb) - offsetof(union vmcb, es));
-    vmcb->interrupt_control = VMCB_V_INTR_MASKING | VMCB_V_IGN_TPR | VMCB_V_INTR_PRIORITY;
+    vmcb->interrupt_control = VMCB_V_INTR_MASKING | VMCB_V_IGN_TPR | VMCB_V_INTR_PRIORITY |
+                              (svm_has(SVM_VNMI) ? VMCB_V_NMI_ENABLE : 0);
     vmcb->interrupt_shadow = 0;
     vmcb->event = 0;
     vmcb->pat = 0x0007040600070406;

@@ -51,6 +51,7 @@ struct vmcb_segment {
     X(0x0c0, clean,              uint32_t, "clean bits", DUMP) \
     X(0x0c8, next_rip,           uint64_t, "nRIP", CRASH) \
     X(0x0d0, fetched,            uint8_t,  "bytes fetched", DUMP) \
+    X(0x0d1, instruction,        uint8_t,  "first byte fetched", DUMP) \
     X(0x0e0, avic_page,          uint64_t, "AVIC backing page", DUMP) \
     X(0x0f0, avic_logical,       uint64_t, "AVIC logical table", DUMP) \
     X(0x0f8, avic_physical,      uint64_t, "AVIC physical table", DUMP)
@@ -113,9 +114,12 @@ union vmcb {
 
 /* interrupt_control */
 #define VMCB_V_IRQ             BIT(8)
+#define VMCB_V_NMI             BIT(11) /* one waits */
+#define VMCB_V_NMI_MASK        BIT(12) /* one is served */
 #define VMCB_V_INTR_PRIORITY   (UINT64_C(15) << 16)
 #define VMCB_V_IGN_TPR         BIT(20)
 #define VMCB_V_INTR_MASKING    BIT(24)
+#define VMCB_V_NMI_ENABLE      BIT(26)
 
 /* interrupt_shadow, nested, lbr_control */
 #define VMCB_SHADOW            BIT(0)

@@ -318,6 +318,17 @@ static bool is_control(const struct operand *operand)
     return operand->index <= 8 && (BIT(operand->index) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8)));
 }
 
+/* APM, "MOV CRn": with LOCK, CR0 is CR8, for those without a REX prefix (AltMovCr8). */
+static void take_alternative_cr8(struct instruction *in)
+{
+    struct operand *control = in->to.kind == OPERAND_CONTROL ? &in->to : &in->from;
+
+    if (in->operation == OP_MOV_CONTROL && in->lock && control->index == 0) {
+        control->index = 8;
+        in->lock = false;
+    }
+}
+
 /* Encodings that the opcode maps allow and the instructions' descriptions forbid. */
 static bool is_valid(const struct decoder *d, const struct opcode_row *row)
 {
@@ -381,6 +392,7 @@ enum decode_result decode(const uint8_t *bytes, unsigned available, unsigned bit
         return DECODE_MORE;
     if ((row->flags & (ROW_IMM_B | ROW_IMM_Z)) && !take_immediate(&d, row->flags & ROW_IMM_B ? I_b : I_z))
         return DECODE_MORE;
+    take_alternative_cr8(out);
     if (!is_valid(&d, row))
         return DECODE_INVALID;
     finish(&d, row);

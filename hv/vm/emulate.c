@@ -184,6 +184,20 @@ static enum outcome fetch_page(struct vcpu *vcpu, const struct code_place *place
     return OUTCOME_NEXT;
 }
 
+/* The instruction that the CPU itself has read: what lies there now may be another. */
+static bool take_given(struct vcpu *vcpu, const struct code_place *place, struct cached *entry)
+{
+    unsigned count = virt->get_bytes ? virt->get_bytes(vcpu, entry->raw) : 0;
+    struct fault fault;
+
+    if (likely(!count) || decode(entry->raw, MIN(count, place->most), place->bits, &entry->in) != DECODE_OK)
+        return false;
+    entry->raw_length = (uint8_t)count;
+    if (!guest_walk(vcpu, place->gva, ACCESS_FETCH, &entry->path, &entry->code_gpa, &fault))
+        entry->path.exact = false; /* so that it is not remembered */
+    return true;
+}
+
 static enum outcome fetch(struct vcpu *vcpu, uint64_t rip, struct cached *entry, struct fault *fault)
 {
     struct code_place place;
@@ -192,6 +206,8 @@ static enum outcome fetch(struct vcpu *vcpu, uint64_t rip, struct cached *entry,
     entry->raw_length = 0;
     if (!place_code(vcpu, rip, &place, fault))
         return OUTCOME_FAULT;
+    if (take_given(vcpu, &place, entry))
+        return OUTCOME_NEXT;
     while (result == DECODE_MORE) {
         enum outcome outcome;
 

@@ -27,6 +27,12 @@ unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t 
  */
 unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15]);
 
+/*
+ * MOV between general register `reg` and control register `number`, 4 or 8, for a processor that says which.
+ * Whether it is done; false: #GP raised.
+ */
+bool emulate_move_control(struct vcpu *vcpu, unsigned number, enum vcpu_reg reg, bool to_control);
+
 /* A cache of decoded instructions for one vCPU; the size is what the caller must allocate, zeroed. */
 size_t decode_cache_size(void);
 

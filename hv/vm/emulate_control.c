@@ -53,6 +53,21 @@ enum outcome execute_move_control(struct emulation *e)
     return write_control(e->vcpu, in->to.index, value) == EXC_NONE ? OUTCOME_NEXT : OUTCOME_FAULT;
 }
 
+bool emulate_move_control(struct vcpu *vcpu, unsigned number, enum vcpu_reg reg, bool to_control)
+{
+    unsigned size = vcpu_code_mode(vcpu) == CODE_64 ? 8 : 4;
+    uint64_t value = register_get(vcpu, reg, size);
+
+    /* The processor has looked at the CPL; an emulator may not have. */
+    if (vcpu_cpl(vcpu) != 0 || (to_control && write_control(vcpu, number, value) != EXC_NONE)) {
+        vcpu_raise(vcpu, &(struct fault){.vector = EXC_GP, .has_error = true});
+        return false;
+    }
+    if (!to_control && read_control(vcpu, number, &value))
+        register_set(vcpu, reg, size, value);
+    return true;
+}
+
 /* What leaves the guest by itself is not emulated: its own exit does it. */
 enum outcome execute_nothing(struct emulation *e)
 {

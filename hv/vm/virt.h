@@ -60,6 +60,12 @@ struct virt_ops {
     /* All of it in one call; may be NULL, then `get` and `get_segment` are asked. */
     void (*get_code)(struct vcpu *vcpu, struct code_state *code);
 
+    /*
+     * The bytes of the instruction that caused the latest exit, as the CPU has read them. Returns how many: 0
+     * where it has not kept them. May be NULL.
+     */
+    unsigned (*get_bytes)(struct vcpu *vcpu, uint8_t bytes[15]);
+
     /* Whether an interrupt or NMI could be injected at this moment. */
     bool (*interrupt_allowed)(struct vcpu *vcpu);
     bool (*nmi_allowed)(struct vcpu *vcpu);

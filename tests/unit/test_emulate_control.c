@@ -2,6 +2,8 @@
  * themselves. */
 #include "tests/unit/guest.h"
 
+#include <string.h>
+
 #include "hv/vm/emulate.h"
 
 #define CODE       0x1000
@@ -63,6 +65,80 @@ static void cr8_is_the_priority_of_the_local_apic(void **state)
     guest.vcpu.gpr[REG_RBX] = UINT64_MAX;
     assert_int_equal(run(), EMULATE_DONE);
     assert_int_equal(guest.vcpu.gpr[REG_RBX], 11);
+}
+
+static void a_processor_that_names_the_registers_spares_the_bytes(void **state)
+{
+    (void)state;
+    begin(64);
+    guest.vcpu.gpr[REG_R9] = 11;
+    guest.vcpu.gpr[REG_RBX] = UINT64_MAX;
+    assert_true(emulate_move_control(&guest.vcpu, 8, REG_R9, true));
+    assert_int_equal(priority, 11);
+    assert_true(emulate_move_control(&guest.vcpu, 8, REG_RBX, false));
+    assert_int_equal(guest.vcpu.gpr[REG_RBX], 11);
+    guest.vcpu.gpr[REG_R9] = CR4_PAE | CR4_TSD;
+    assert_true(emulate_move_control(&guest.vcpu, 4, REG_R9, true));
+    assert_int_equal(fake_cpu.regs[REG_CR4], CR4_PAE | CR4_TSD);
+    assert_false(guest.raised);
+
+    guest.vcpu.gpr[REG_R9] = 16;
+    assert_false(emulate_move_control(&guest.vcpu, 8, REG_R9, true));
+    assert_int_equal(guest.fault.vector, EXC_GP);
+    assert_int_equal(priority, 11);
+    guest_set_cpl(3);
+    guest.raised = false;
+    assert_false(emulate_move_control(&guest.vcpu, 8, REG_RBX, false));
+    assert_true(guest.raised);
+}
+
+static void in_32_bit_code_a_move_has_32_bits(void **state)
+{
+    (void)state;
+    begin(32);
+    fake_cpu.regs[REG_CR4] = CR4_PAE;
+    guest.vcpu.gpr[REG_RBX] = UINT64_MAX;
+    assert_true(emulate_move_control(&guest.vcpu, 4, REG_RBX, false));
+    assert_int_equal(guest.vcpu.gpr[REG_RBX], CR4_PAE);
+    guest.vcpu.gpr[REG_RBX] = BIT(40) | CR4_TSD;
+    assert_true(emulate_move_control(&guest.vcpu, 4, REG_RBX, true));
+    assert_int_equal(fake_cpu.regs[REG_CR4], CR4_TSD);
+}
+
+static unsigned given; /* bytes of an exit that the processor has kept */
+
+static unsigned give_bytes(struct vcpu *vcpu, uint8_t bytes[15])
+{
+    static const uint8_t to_cr8[] = {0x45, 0x0f, 0x22, 0xc1}; /* mov cr8, r9 */
+
+    (void)vcpu;
+    memcpy(bytes, to_cr8, sizeof(to_cr8));
+    return given;
+}
+
+static void bytes_that_the_processor_kept_count_and_not_what_lies_there_now(void **state)
+{
+    struct virt_ops vendor = *virt;
+    const struct virt_ops *before = virt;
+
+    (void)state;
+    begin(64);
+    vendor.get_bytes = give_bytes;
+    virt = &vendor;
+    priority = 3;
+    guest.vcpu.gpr[REG_R9] = 11;
+    GUEST_CODE(CODE, 0x44, 0x0f, 0x20, 0xc3); /* mov rbx, cr8 */
+    given = 4;
+    assert_int_equal(run(), EMULATE_DONE);
+    assert_int_equal(priority, 11);
+    assert_int_equal(fake_cpu.regs[REG_RIP], CODE + 4);
+    for (given = 0; given < 4; given++) { /* too few to be an instruction: what lies there */
+        fake_cpu.regs[REG_RIP] = CODE;
+        guest.vcpu.gpr[REG_RBX] = 0;
+        assert_int_equal(run(), EMULATE_DONE);
+        assert_int_equal(guest.vcpu.gpr[REG_RBX], 11);
+    }
+    virt = before;
 }
 
 static void cr8_has_four_bits(void **state)
@@ -217,6 +293,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(cr8_is_the_priority_of_the_local_apic, guest_end),
+        cmocka_unit_test_teardown(a_processor_that_names_the_registers_spares_the_bytes, guest_end),
+        cmocka_unit_test_teardown(in_32_bit_code_a_move_has_32_bits, guest_end),
+        cmocka_unit_test_teardown(bytes_that_the_processor_kept_count_and_not_what_lies_there_now, guest_end),
         cmocka_unit_test_teardown(cr8_has_four_bits, guest_end),
         cmocka_unit_test_teardown(cr4_takes_what_cpuid_shows, guest_end),
         cmocka_unit_test_teardown(bits_of_cr4_that_cpuid_does_not_show_are_reserved, guest_end),

@@ -204,6 +204,8 @@ begin:
     mov   esp, STACK_TOP
     equal byte [caught], 14
     equal dword [caught_error], 0x11
+    under_svm
+    je    .pointers_in_memory
     mov   dword [PAE + 8], PAE + 0x2003 ; a reserved bit of a pointer
     mov   eax, PAE
     faults_with 13, 0, mov cr3, eax
@@ -217,6 +219,22 @@ begin:
     mov   eax, PAE
     mov   cr3, eax
     faults_with 14, 0, mov ecx, [VIEW + 0x1010]
+    jmp   .end_of_pae
+
+    ; With nested paging AMD's processors hold no pointers: each walk reads them (APM, "Legacy PAE Mode").
+.pointers_in_memory:
+    mov   dword [PAE + 8], PAE + 0x2003
+    mov   eax, PAE
+    works mov cr3, eax
+    faults_with 14, 9, mov ecx, [VIEW + 0x1010]
+    mov   dword [PAE + 8], PAE + 0x2001
+    works mov ecx, [VIEW + 0x1010]
+    equal ecx, 0x9876
+    mov   dword [PAE + 8], 0
+    mov   eax, PAE
+    mov   cr3, eax
+    faults_with 14, 0, mov ecx, [VIEW + 0x1010]
+.end_of_pae:
     mov   eax, cr0
     and   eax, ~(1 << 31)
     mov   cr0, eax

@@ -1,40 +1,16 @@
-; Hardware task switches of 32-bit code: JMP, CALL and IRET, an interrupt through a task gate, a double fault through one,
+; Hardware task switches of 32-bit code: JMP, CALL and IRET, an exception through a task gate, a double fault through one,
 ; busy bits, links, NT and TS, CR3 and LDT per task, and the exceptions of a switch that fails.
 bits 32
 %include "guests/lib.inc"
+%include "guests/task.inc"
 
-SECOND      equ OWN                     ; a TSS that is called
 GATE        equ OWN + 8                 ; a task gate to it
 FAULT_TASK  equ OWN + 16                ; for the double fault
 LOCAL       equ OWN + 24                ; an LDT
-TSS2        equ SCRATCH
 TSS3        equ SCRATCH + 0x100
 LDT         equ SCRATCH + 0x200
-STACK2      equ SCRATCH + 0x2000
+NOWHERE     equ 0x7fc00000              ; four MiB that are not mapped
 STACK3      equ SCRATCH + 0x3000
-
-; A TSS at %1 that starts at %2 with its stack ending at %3.
-%macro task_state 3
-    mov   edi, %1
-    mov   ecx, 26
-    xor   eax, eax
-    rep   stosd
-    mov   dword [%1 + 0x20], %2
-    mov   dword [%1 + 0x24], 2
-    mov   dword [%1 + 0x38], %3
-    mov   dword [%1 + 0x48], DATA
-    mov   dword [%1 + 0x4c], CODE32
-    mov   dword [%1 + 0x50], DATA
-    mov   dword [%1 + 0x54], DATA
-    mov   dword [%1 + 0x58], DATA
-    mov   dword [%1 + 0x5c], DATA
-    mov   dword [%1 + 0x64], 104 << 16
-%endmacro
-
-%macro descriptor 3
-    mov   dword [gdt + %1], (%2 & 0xffff) << 16 | 0x67
-    mov   dword [gdt + %1 + 4], %3 << 8 | (%2 >> 16 & 0xff)
-%endmacro
 
 ; The type of a descriptor, with its present bit.
 %macro type_is 2
@@ -123,17 +99,8 @@ begin:
     equal eax, TABLES
     sldt  eax
     equal ax, 0
-    mov   eax, cr0
-    and   eax, ~(1 << 31)
-    mov   cr0, eax
 
-    ; An interrupt through the gate, and an exception with an error code, which is pushed on the new stack.
-    task_state TSS2, second_interrupt, STACK2
-    mov   dword [IDT + 0x50 * 8], SECOND << 16
-    mov   dword [IDT + 0x50 * 8 + 4], 0x8500
-    mov   dword [seen], 0
-    int   0x50
-    equal dword [seen], 0x4
+    ; An exception with an error code through a gate: it is pushed on the new stack.
     task_state TSS2, second_error, STACK2
     mov   eax, [IDT + 13 * 8]
     mov   [saved_gate], eax
@@ -149,23 +116,19 @@ begin:
     mov   eax, [saved_gate + 4]
     mov   [IDT + 13 * 8 + 4], eax
 
-    ; A double fault with a stack of no use, as systems catch it.
+    ; A double fault with a stack that is not there, as systems catch it.
     task_state TSS3, third_double, STACK3
     mov   dword [IDT + 8 * 8], FAULT_TASK << 16
     mov   dword [IDT + 8 * 8 + 4], 0x8500
-    mov   dword [gdt + SECOND], 0x0000000f              ; a stack segment of 16 bytes
-    mov   dword [gdt + SECOND + 4], 0x00409300
-    mov   eax, SECOND
-    mov   ss, eax
-    mov   esp, 8
+    mov   dword [TABLES + (NOWHERE >> 20)], 0
+    mov   eax, cr3
+    mov   cr3, eax
+    mov   esp, NOWHERE + 0x1000
     ud2
 .after_double:
-    mov   eax, DATA
-    mov   ss, eax
     mov   esp, STACK_TOP
     equal dword [seen], 0x8
     type_is FAULT_TASK, 0x89
-    descriptor SECOND, TSS2, 0x89
 
     ; Refused before anything is changed: a busy task, a descriptor that is none, not present, too short.
     mov   byte [gdt + SECOND + 5], 0x8b
@@ -224,10 +187,6 @@ second_pages:
     mov   [seen], eax
     iretd
 
-second_interrupt:
-    mov   dword [seen], 4
-    iretd
-
 second_error:
     pop   dword [seen]
     add   dword [TSS + 0x20], 2
@@ -238,7 +197,6 @@ third_double:
     or    eax, 8
     mov   [seen], eax
     mov   dword [TSS + 0x20], begin.after_double
-    mov   dword [TSS + 0x50], DATA
     iretd
 
 [section .data]

@@ -171,6 +171,8 @@ begin:
 .no_xsaveopt:
     bt    r12d, 3
     jc    .xsaves
+    under_svm                           ; which has no control to take XSAVES away
+    je    .no_xsaves
     mov   eax, -1
     faults 6, xsaves [AREA]
     jmp   .no_xsaves

@@ -60,21 +60,13 @@ void svm_take_back_nmi(struct vcpu *vcpu)
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
-static void intercept_iret(union vmcb *vmcb, bool on)
-{
-    uint32_t bit = BIT(SVM_EXIT_IRET % 32);
-
-    vmcb->intercepts1 = on ? vmcb->intercepts1 | bit : vmcb->intercepts1 & ~bit;
-    vmcb_changed(vmcb, VMCB_CLEAN_INTERCEPTS);
-}
-
 void svm_begin_iret(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
 
     svm->nmi = NMI_RETURNING;
     svm->iret_rip = svm->vmcb.rip;
-    intercept_iret(&svm->vmcb, false);
+    svm_intercept(&svm->vmcb, SVM_EXIT_IRET, false);
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
@@ -91,7 +83,7 @@ void svm_inject(struct vcpu *vcpu, const struct event *event)
     vmcb->interrupt_shadow &= ~VMCB_SHADOW;
     if (event->type == EVENT_NMI && !svm_has(SVM_VNMI)) { /* else the CPU blocks the next one by itself */
         svm->nmi = NMI_BLOCKED;
-        intercept_iret(vmcb, true);
+        svm_intercept(vmcb, SVM_EXIT_IRET, true);
     }
 }
 
@@ -101,6 +93,7 @@ static void step(struct svm_vcpu *svm)
     svm->stepping = true;
     svm->guest_tf = svm->vmcb.rflags & RFLAGS_TF;
     svm->vmcb.rflags |= RFLAGS_TF;
+    svm_intercept(&svm->vmcb, SVM_EXIT_DB, true);
 }
 
 bool svm_stop_stepping(struct vcpu *vcpu)
@@ -109,6 +102,7 @@ bool svm_stop_stepping(struct vcpu *vcpu)
     union vmcb *vmcb = &svm->vmcb;
 
     svm->stepping = false;
+    svm_intercept(vmcb, SVM_EXIT_DB, !svm_cpu.loses_dr6);
     vcpu_note(vcpu, REQUEST_EVENT);
     if (svm->guest_tf)
         return false;

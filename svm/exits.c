@@ -280,19 +280,20 @@ static __attribute__((noinline)) bool handle_other(struct vcpu *vcpu)
     }
 }
 
-/* IRET is intercepted only while the guest serves an NMI, PAUSE only where the CPU can tell a loop of them.
- */
+/* IRET is intercepted only while the guest serves an NMI, PAUSE only where the CPU can tell a loop of them,
+ * #DB only where it says its cause. */
 static bool is_intercepted(unsigned code)
 {
     return exit_handlers[code] && code != SVM_EXIT_IRET &&
-           (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER));
+           (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER)) &&
+           (code != SVM_EXIT_DB || !svm_cpu.loses_dr6);
 }
 
 void svm_set_intercepts(union vmcb *vmcb)
 {
     for (unsigned code = 0; code < SVM_EXIT_COUNT; code++)
         if (is_intercepted(code))
-            vmcb->bytes[code / 8] |= (uint8_t)(1 << code % 8);
+            svm_intercept(vmcb, code, true);
 }
 
 bool svm_handle_exit(struct vcpu *vcpu)

@@ -1,6 +1,7 @@
 /* SVM on and off: the vendor's table of operations. */
 #include "svm/svm.h"
 
+#include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
@@ -110,6 +111,10 @@ static bool enable(void)
         wrmsr_safe(MSR_TSC_RATIO, TSC_RATIO_ONE);
     __asm__ volatile("vmsave %%rax" : : "a"(virt_to_phys(cpu->vendor) + PAGE_SIZE) : "memory");
     log_line("cpu %u: SVM on, revision %u, %u ASIDs", cpu->index, svm_cpu.revision, svm_cpu.asids);
+    if (cpu->index == 0) {
+        interrupts_enter_at(EXC_DB, (uint64_t)svm_debug_trap);
+        svm_cpu.loses_dr6 = svm_debug_exit_loses_cause();
+    }
     return true;
 }
 

@@ -35,6 +35,7 @@ struct svm_capabilities {
     uint32_t asids, features;
     uint8_t revision, physical_bits;
     bool pages_1g;
+    bool loses_dr6; /* see svm_debug_exit_loses_cause */
 };
 extern struct svm_capabilities svm_cpu;
 
@@ -59,6 +60,15 @@ static inline void vmcb_changed(union vmcb *vmcb, uint32_t parts)
     vmcb->clean &= ~parts;
 }
 
+/* Turns the intercept with this exit code on or off. */
+static inline void svm_intercept(union vmcb *vmcb, unsigned code, bool on)
+{
+    uint8_t *byte = &vmcb->bytes[code / 8], bit = (uint8_t)(1 << code % 8);
+
+    *byte = on ? *byte | bit : *byte & (uint8_t)~bit;
+    vmcb_changed(vmcb, VMCB_CLEAN_INTERCEPTS);
+}
+
 /* exits.c: handles the exit that has just happened. Returns whether the vCPU goes on. Called from entry.asm.
  */
 bool svm_handle_exit(struct vcpu *vcpu);
@@ -68,6 +78,12 @@ void svm_set_intercepts(union vmcb *vmcb);
 
 /* entry.asm: enters the guest until svm_handle_exit returns false. */
 void svm_enter(struct vcpu *vcpu);
+
+/* entry.asm: the entry of this core's own #DB. */
+extern const char svm_debug_trap[];
+
+/* probe.c: whether the VMCB's DR6 is without the cause of an intercepted #DB. Needs SVM on. */
+bool svm_debug_exit_loses_cause(void);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
 bool svm_make_maps(void); /* of MSRs and ports, for all vCPUs; false: no memory */

@@ -36,19 +36,21 @@ extern const struct {
 static struct gate idt[256];
 static void (*handlers[256])(void);
 
+void interrupts_enter_at(uint8_t vector, uint64_t entry)
+{
+    idt[vector] = (struct gate){
+        .offset_low = (uint16_t)entry,
+        .offset_middle = (uint16_t)(entry >> 16),
+        .offset_high = (uint32_t)(entry >> 32),
+        .selector = SELECTOR_CODE,
+        .attributes = INTERRUPT_GATE,
+    };
+}
+
 void interrupts_init(void)
 {
-    for (unsigned v = 0; v < 256; v++) {
-        uint64_t stub = (uint64_t)trap_stubs + v / 32 * GROUP_SIZE + v % 32 * STUB_SIZE;
-
-        idt[v] = (struct gate){
-            .offset_low = (uint16_t)stub,
-            .offset_middle = (uint16_t)(stub >> 16),
-            .offset_high = (uint32_t)(stub >> 32),
-            .selector = SELECTOR_CODE,
-            .attributes = INTERRUPT_GATE,
-        };
-    }
+    for (unsigned v = 0; v < 256; v++)
+        interrupts_enter_at((uint8_t)v, (uint64_t)trap_stubs + v / 32 * GROUP_SIZE + v % 32 * STUB_SIZE);
     for (unsigned i = 0; i < ARRAY_LENGTH(own_stack); i++)
         idt[own_stack[i].vector].ist = own_stack[i].ist;
 }

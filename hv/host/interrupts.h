@@ -21,6 +21,9 @@ struct trap_frame {
 /* Builds the IDT that all cores share. */
 void interrupts_init(void);
 
+/* Another entry for `vector`: assembly, run before anything is saved. */
+void interrupts_enter_at(uint8_t vector, uint64_t entry);
+
 /* Loads it on the calling core. */
 void interrupts_load(void);
 

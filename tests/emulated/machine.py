@@ -28,10 +28,13 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 port_e9_hack: enabled={debug_console}
 display_library: rfb, options="timeout=0"
 log: {log}
-panic: action=fatal
+panic: action=fatal, cpu0={cpu_panics}
 error: action=report
 info: action=report
 """
+
+# With cpu_panics="report" Bochs's debugger stops at each triple fault: how many it goes on from.
+CONTINUES = 2000
 
 
 class Failure(RuntimeError):
@@ -47,16 +50,17 @@ class Machine:
     model  the emulator's name for its CPU model
     megs   memory in MiB
     accelerator  QEMU: tcg or kvm
+    cpu_panics  Bochs: fatal | report. What Bochs does when its processor panics: it ends, or says so and goes on
     debugger  Bochs: its debugger's input and output are process.stdin and process.stdout
     ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
     """
 
     def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, ignore_bad_msrs=False,
-                 debugger=False, options=(), accelerator="tcg"):
+                 debugger=False, options=(), accelerator="tcg", cpu_panics="fatal"):
         self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
         self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
         self.ignore_bad_msrs = ignore_bad_msrs
-        self.debugger, self.accelerator = debugger, accelerator
+        self.debugger, self.accelerator, self.cpu_panics = debugger, accelerator, cpu_panics
         self.options = list(options)
         self.log = ""
         self.seen = 0
@@ -97,8 +101,8 @@ class Machine:
         os.symlink(pathlib.Path(image).resolve(), own)
         (self.folder / "bochsrc").write_text(BOCHSRC.format(
             megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, port=port, debug_console=0, ignore_bad_msrs=int(self.ignore_bad_msrs),
-            log=self.folder / "bochs.log"))
-        (self.folder / "commands").write_text("c\n")
+            cpu_panics=self.cpu_panics, log=self.folder / "bochs.log"))
+        (self.folder / "commands").write_text("c\n" * CONTINUES)
         bound = ["-benchmark", str(self.limit)] if self.limit else []
         return ["bochs", "-q", *bound, *self.options, "-f", "bochsrc", "-rc", "commands"]
 

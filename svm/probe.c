@@ -1,0 +1,62 @@
+/* What an emulator gets wrong of SVM, found out by trying. */
+#include "hv/host/log.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "svm/exit_codes.h"
+#include "svm/svm.h"
+
+#define CODE_64BIT 0x29b
+#define DATA_FLAT  0xc93
+#define DR6_RESET  0xffff0ff0
+#define DR6_STEP   BIT(14)
+#define ASID       1
+
+/* This core's own state for a guest, but for RFLAGS.TF; what could come meanwhile is intercepted. */
+static void prepare(union vmcb *vmcb)
+{
+    static const uint8_t codes[] = {SVM_EXIT_VMRUN, SVM_EXIT_DB,   SVM_EXIT_MC, SVM_EXIT_SHUTDOWN,
+                                    SVM_EXIT_NMI,   SVM_EXIT_INIT, SVM_EXIT_HLT};
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(codes); i++)
+        svm_intercept(vmcb, codes[i], true);
+    vmcb->asid = ASID;
+    vmcb->tlb_control = VMCB_FLUSH_ALL;
+    vmcb->cs = (struct vmcb_segment){.attributes = CODE_64BIT, .limit = UINT32_MAX};
+    vmcb->ds = vmcb->es = vmcb->ss = (struct vmcb_segment){.attributes = DATA_FLAT, .limit = UINT32_MAX};
+    vmcb->efer = rdmsr(MSR_EFER);
+    vmcb->cr0 = read_cr0();
+    vmcb->cr3 = read_cr3();
+    vmcb->cr4 = read_cr4();
+    vmcb->dr6 = DR6_RESET;
+    vmcb->dr7 = 0x400;
+    vmcb->rflags = RFLAGS_1 | RFLAGS_TF;
+}
+
+bool svm_debug_exit_loses_cause(void)
+{
+    union vmcb *vmcb = host_allocate(sizeof(*vmcb));
+    bool loses;
+
+    if (!vmcb)
+        return false;
+    prepare(vmcb);
+    __asm__ volatile("leaq 1f(%%rip), %%rcx\n"
+                     "movq %%rcx, %0\n"
+                     "clgi\n"
+                     "vmrun %%rax\n"
+                     "stgi\n"
+                     "jmp 2f\n"
+                     "1: nop\n"
+                     "hlt\n"
+                     "2:"
+                     : "=m"(vmcb->rip)
+                     : "a"(virt_to_phys(vmcb))
+                     : "rcx", "cc", "memory");
+    loses = vmcb->exit_code == SVM_EXIT_DB && !(vmcb->dr6 & DR6_STEP);
+    host_free(vmcb, sizeof(*vmcb));
+    if (loses)
+        log_line(
+            "SVM: an intercepted #DB does not say its cause in DR6, as in Bochs 2.7: none is intercepted, "
+            "and a guest whose #DB handler hits a breakpoint can keep its core");
+    return loses;
+}

@@ -10,11 +10,14 @@
 #include "devices/pit.h"
 #include "devices/reset.h"
 #include "devices/rtc.h"
+#include "devices/testdev.h"
 #include "devices/uart.h"
 #include "hv/load/pc.h"
 
 #define PORT_RANGES 20
 #define MMIO_RANGES 1
+#define TEST_PORTS  4
+#define TEST_MMIO   1
 
 struct board {
     struct vm *vm;
@@ -28,7 +31,8 @@ struct board {
     struct pci pci;
     struct debug_ports debug;
     struct ioapic ioapic;
-    struct bus_range ports[PORT_RANGES], mmio[MMIO_RANGES];
+    struct testdev test; /* if the VM has test_memory */
+    struct bus_range ports[PORT_RANGES + TEST_PORTS], mmio[MMIO_RANGES + TEST_MMIO];
     struct local_apic_group group;
     struct local_apic apics[];
 };
@@ -68,6 +72,18 @@ static const struct place port_map[PORT_RANGES] = {
 
 static const struct place mmio_map[MMIO_RANGES] = {
     {PC_IOAPIC, PC_IOAPIC + IOAPIC_SIZE - 1, AT(ioapic.device)},
+};
+
+/* For `testdev = yes`: these take the place of what else answers there. */
+static const struct place test_ports[TEST_PORTS] = {
+    {0x00e0, 0x00e3, AT(test.latch)},
+    {0x00e4, 0x00e7, AT(test.flush)},
+    {0x00e8, 0x00eb, AT(test.bytes)},
+    {0x2000, 0x2000 + TESTDEV_LINES - 1, AT(test.lines)},
+};
+
+static const struct place test_mmio[TEST_MMIO] = {
+    {0xff000000, 0xff000000 + VM_TEST_MEMORY - 1, AT(test.memory)},
 };
 
 /* Interrupt lines: each goes to a pin of the 8259As and to one of the I/O APIC. */
@@ -183,12 +199,48 @@ static void create_local_apics(struct board *board, unsigned physical_bits)
                                           });
 }
 
-static bool create_bus(struct board *board, struct bus *bus, const char *name, struct bus_range *ranges,
-                       const struct place *map, unsigned count)
+static bool overlaps(const struct place *place, const struct place *others, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        ranges[i] = (struct bus_range){map[i].first, map[i].last, part(board, map[i].device)};
-    return bus_init(bus, name, ranges, count);
+        if (place->first <= others[i].last && place->last >= others[i].first)
+            return true;
+    return false;
+}
+
+/* Those of the PC and of the test device, if there is one, in ascending order. */
+static bool create_bus(struct board *board, struct bus *bus, const char *name, struct bus_range *ranges,
+                       const struct place *map, unsigned count, const struct place *test, unsigned tests)
+{
+    unsigned made = 0, at = 0;
+
+    tests = board->vm->test_memory ? tests : 0;
+    for (unsigned i = 0; i < count || at < tests;) {
+        const struct place *place;
+
+        if (at < tests && (i == count || test[at].first < map[i].first))
+            place = &test[at++];
+        else if (overlaps(place = &map[i++], test, tests))
+            continue;
+        ranges[made++] = (struct bus_range){place->first, place->last, part(board, place->device)};
+    }
+    return bus_init(bus, name, ranges, made);
+}
+
+/* The test device's lines are those of the interrupt controllers, by number. */
+static void set_test_line(void *owner, unsigned line, bool asserted)
+{
+    struct board *board = owner;
+
+    if (line < 16)
+        pic_set_line(&board->pic, line, asserted);
+    ioapic_set_line(&board->ioapic, line ? line : PC_TIMER_GSI, asserted);
+}
+
+static void create_testdev(struct board *board)
+{
+    testdev_init(&board->test, board->vm);
+    for (unsigned i = 0; i < TESTDEV_LINES; i++)
+        board->test.irq[i] = (struct irq_line){set_test_line, board, i};
 }
 
 size_t board_size(unsigned vcpus)
@@ -204,8 +256,11 @@ bool board_create(struct vm *vm, void *memory, const struct serial_backend *seri
     board->vm = vm;
     create_local_apics(board, physical_bits);
     create_shared_devices(board, serial);
-    return create_bus(board, &vm->ports, "port", board->ports, port_map, PORT_RANGES) &&
-           create_bus(board, &vm->mmio, "memory", board->mmio, mmio_map, MMIO_RANGES);
+    if (vm->test_memory)
+        create_testdev(board);
+    return create_bus(board, &vm->ports, "port", board->ports, port_map, PORT_RANGES, test_ports,
+                      TEST_PORTS) &&
+           create_bus(board, &vm->mmio, "memory", board->mmio, mmio_map, MMIO_RANGES, test_mmio, TEST_MMIO);
 }
 
 void board_reset(struct vm *vm)

@@ -27,6 +27,7 @@ struct config_vm {
     const char *cmdline;
     enum config_serial serial;
     enum config_on_crash on_crash;
+    bool testdev;
     enum image_format format;
     gpa_t load; /* of a flat image */
     enum entry_mode entry;

@@ -221,6 +221,8 @@ static bool create_board(struct life *life)
     if (life->config->serial >= SERIAL_COM2 && !open_port(life))
         return false;
 
+    if (life->config->testdev && !(vm->test_memory = host_allocate(VM_TEST_MEMORY)))
+        return false;
     life->devices_size = life->board->size(life->config->vcpus);
     life->devices = host_allocate(life->devices_size);
     if (!life->devices || !life->board->create(vm, life->devices, backend, life->limits.physical_bits))
@@ -360,6 +362,9 @@ void life_destroy(struct life *life)
             life->board->stop(vm); /* once more: what was typed until now may have armed a timer */
         host_free(life->devices, life->devices_size);
     }
+    if (vm->test_memory)
+        host_free(vm->test_memory, VM_TEST_MEMORY);
+    vm->test_memory = NULL;
     for (unsigned i = 0; i < VM_VCPUS_MOST; i++)
         if (vm->vcpus[i]) {
             virt->vcpu_destroy(vm->vcpus[i]);

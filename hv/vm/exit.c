@@ -145,6 +145,8 @@ void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
 
 void exit_memory(struct vcpu *vcpu, gpa_t gpa, gpa_t reported)
 {
+    if (unlikely(vcpu->vm->test_memory) && vm_find_page(vcpu->vm, reported))
+        return; /* it is there again: the instruction, or the delivery, begins anew */
     if (likely(!vcpu->event.valid))
         exit_emulate(vcpu, gpa);
     else

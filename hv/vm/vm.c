@@ -47,6 +47,40 @@ void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value
         memcpy(ram, &value, size);
 }
 
+void vm_show_page(struct vm *vm)
+{
+    if (vm->hidden)
+        virt->page_set_present(vm, vm->hidden - 1, true);
+    vm->hidden = 0;
+}
+
+void vm_hide_page(struct vm *vm, gpa_t page)
+{
+    vm_show_page(vm);
+    if (!guest_ptr(&vm->memory, page, PAGE_SIZE))
+        return;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        if (is_local(vm->vcpus[i], page))
+            return;
+    if (!virt->page_set_present(vm, page, false))
+        return;
+    vm->hidden = page + 1;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_request(vm->vcpus[i], REQUEST_FLUSH);
+}
+
+bool vm_find_page(struct vm *vm, gpa_t gpa)
+{
+    bool found;
+
+    spin_lock(&vm->lock);
+    found = vm->hidden && ALIGN_DOWN(gpa, PAGE_SIZE) == vm->hidden - 1;
+    if (found)
+        vm_show_page(vm);
+    spin_unlock(&vm->lock);
+    return found;
+}
+
 /* Whoever comes first says why; nobody sees `end` before the words behind it are there. */
 static bool first_to_end(struct vm *vm)
 {

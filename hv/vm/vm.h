@@ -30,6 +30,7 @@ struct vm_backing {
 };
 
 #define VM_PIECES_MOST 32
+#define VM_TEST_MEMORY KIB(64) /* at 0xFF000000 */
 
 struct vm {
     char name[VM_NAME_MOST];
@@ -52,7 +53,9 @@ struct vm {
     hpa_t host_cr3;
     struct vm_backing backing[VM_PIECES_MOST + 2];
     unsigned backing_count;
-    void *life; /* what hv/vm/life.c remembers to start it again and to give everything back */
+    uint8_t *test_memory; /* of the test device; NULL: the VM has none */
+    gpa_t hidden;         /* a page of RAM that its next access brings back, plus 1; 0: none */
+    void *life;           /* what hv/vm/life.c remembers to start it again and to give everything back */
 };
 
 /*
@@ -63,6 +66,14 @@ void vm_stop(struct vm *vm, enum vm_end end, unsigned status);
 
 /* vm_stop with VM_CRASHED and a reason in words: "triple fault at rip 0x1234". */
 void vm_crash(struct vm *vm, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/*
+ * Takes a page of RAM away until the VM's next access to it; one page at most, and no page that has an APIC.
+ * The VM's lock is held. vm_find_page brings it back at an access there: true, if it was the one.
+ */
+void vm_hide_page(struct vm *vm, gpa_t page);
+void vm_show_page(struct vm *vm);
+bool vm_find_page(struct vm *vm, gpa_t gpa);
 
 /*
  * Guest-physical memory as the vCPU sees it, from the emulator and from exits: its own APIC page first, then

@@ -197,3 +197,18 @@ void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits)
     if (bits == 64)
         fake_cpu.regs[REG_EFER] = EFER_LME | EFER_LMA;
 }
+
+/* Where hv/vm/vm.c is not: the page that the test device has taken away, plus 1. */
+gpa_t fake_hidden;
+
+__attribute__((weak)) void vm_hide_page(struct vm *vm, gpa_t page)
+{
+    (void)vm;
+    fake_hidden = page + 1;
+}
+
+__attribute__((weak)) void vm_show_page(struct vm *vm)
+{
+    (void)vm;
+    fake_hidden = 0;
+}

@@ -159,6 +159,9 @@ static const struct {
     {loop_back_the_mouse, PC_AUX_IRQ, PC_AUX_IRQ},
 };
 
+static uint8_t test_memory[VM_TEST_MEMORY];
+static bool with_testdev;
+
 static void create(void)
 {
     const struct serial_backend backend = {put, said};
@@ -170,6 +173,7 @@ static void create(void)
     vm.memory.regions[1] = (struct guest_region){.first = KIB(768), .size = MIB(256) - KIB(768)};
     vm.memory.regions[2] = (struct guest_region){.first = GIB(4), .size = MIB(128)};
     vm.vcpu_count = VCPUS;
+    vm.test_memory = with_testdev ? test_memory : NULL;
     for (unsigned i = 0; i < VCPUS; i++) {
         vcpus[i].vm = &vm;
         vcpus[i].id = i;
@@ -484,6 +488,77 @@ static void random_accesses_are_survived(void **state)
     assert_int_equal(pending(0), -1);
 }
 
+static int setup_with_testdev(void **state)
+{
+    int result;
+
+    with_testdev = true;
+    result = setup(state);
+    with_testdev = false;
+    return result;
+}
+
+static void without_the_key_there_is_no_test_device(void **state)
+{
+    (void)state;
+    out(0xe0, 4, 0x12345678);
+    assert_int_equal(in(0xe0, 4), 0xffffffff);
+    assert_int_equal(in(0xe9, 1), 0xe9);
+    assert_null(bus_find(&vm.ports, 0x2000));
+    assert_null(bus_find(&vm.mmio, 0xff000000));
+}
+
+static void the_test_devices_latch_is_read_in_any_size(void **state)
+{
+    (void)state;
+    out(0xe0, 4, 0x12345678);
+    assert_int_equal(in(0xe2, 2), 0x1234);
+    assert_int_equal(in(0xe9, 1), 0x56); /* in the debug console's place */
+    out(0xeb, 1, 0xab);
+    assert_int_equal(in(0xe0, 4), 0xab345678);
+    assert_int_equal(in(0xe8, 4), 0xab345678);
+    assert_int_equal(length, 0);
+}
+
+static void the_test_device_drives_every_line(void **state)
+{
+    (void)state;
+    apic_write(0, APIC_SVR, 0x1ff);
+    for (unsigned n = 0; n < 24; n++) {
+        ioapic_write((uint8_t)(0x10 + 2 * n), 0x50 + n);
+        ioapic_write((uint8_t)(0x11 + 2 * n), 0);
+    }
+    for (unsigned n = 0; n < 24; n++) {
+        if (n == PC_TIMER_GSI) /* the cascade's number: the pin is line 0's */
+            continue;
+        out((uint16_t)(0x2000 + n), 1, 0xff);
+        assert_int_equal(pending(0), 0x50 + (n ? n : PC_TIMER_GSI));
+        acknowledge(0);
+        apic_write(0, APIC_EOI, 0);
+        out((uint16_t)(0x2000 + n), 1, 1); /* no edge */
+        assert_int_equal(pending(0), -1);
+        out((uint16_t)(0x2000 + n), 1, 0);
+    }
+}
+
+static void the_test_devices_memory_holds_and_pages_go(void **state)
+{
+    uint64_t value = 0;
+
+    (void)state;
+    bus_write(&vm.mmio, 0xff00fff8, 8, 0x1122334455667788);
+    bus_read(&vm.mmio, 0xff00fffc, 4, &value);
+    assert_int_equal(value, 0x11223344);
+    out(0xe4, 4, 0x12345678);
+    assert_int_equal(fake_hidden, 0x12345001);
+    out(0xe5, 1, 0x99);
+    assert_int_equal(fake_hidden, 0x12345001);
+    board_reset(&vm);
+    assert_int_equal(fake_hidden, 0);
+    bus_read(&vm.mmio, 0xff00fffc, 4, &value);
+    assert_int_equal(value, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -502,6 +577,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stopped_board_calls_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(every_device_can_describe_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(random_accesses_are_survived, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_the_key_there_is_no_test_device, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_test_devices_latch_is_read_in_any_size, setup_with_testdev,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_test_device_drives_every_line, setup_with_testdev, teardown),
+        cmocka_unit_test_setup_teardown(the_test_devices_memory_holds_and_pages_go, setup_with_testdev,
+                                        teardown),
     };
     return cmocka_run_group_tests_name("board", tests, NULL, NULL);
 }

@@ -237,9 +237,36 @@ static void advance_is_the_vendors(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, core_teardown)
 
+static void a_hidden_page_is_back_at_its_next_access(void **state)
+{
+    (void)state;
+    assert_false(vm_find_page(&core.vm, 0));
+    vm_hide_page(&core.vm, 0x3000);
+    assert_int_equal(core.page_count, 1);
+    assert_int_equal(core.pages[0].page, 0x3000);
+    assert_false(core.pages[0].present);
+    assert_true(core.vcpu->requests & REQUEST_FLUSH);
+    assert_false(vm_find_page(&core.vm, 0x4000));
+    assert_true(vm_find_page(&core.vm, 0x3fff));
+    assert_true(core.pages[1].present);
+    assert_false(vm_find_page(&core.vm, 0x3fff));
+    vm_hide_page(&core.vm, 0); /* page 0 is one too */
+    vm_hide_page(&core.vm, 0x5000);
+    assert_int_equal(core.page_count, 5);
+    assert_int_equal(core.pages[3].page, 0);
+    assert_true(core.pages[3].present); /* one at a time */
+    vm_hide_page(&core.vm, 0xfee00000); /* no RAM */
+    assert_int_equal(core.page_count, 6);
+    core.vcpu->local = (struct bus_range){0x7000, 0x7fff, &local_device};
+    vm_hide_page(&core.vm, 0x7000); /* hidden already, by an APIC */
+    assert_int_equal(core.page_count, 6);
+    assert_int_equal(core.vm.hidden, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_hidden_page_is_back_at_its_next_access),
         TEST(ram_is_read_and_written_little_endian),
         TEST(devices_come_before_ram),
         TEST(what_nobody_answers_reads_as_ones_and_swallows_writes),

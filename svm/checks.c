@@ -92,6 +92,12 @@ CHECK(exception_of_other_modes)
            (vector == EXC_BR || vector == EXC_OF);
 }
 
+/* APM, "NMI Virtualization": the machine's NMIs must be intercepted then. */
+CHECK(virtual_nmis_without_intercept)
+{
+    return (value & VMCB_V_NMI_ENABLE) && !(vmcb->intercepts1 & BIT(SVM_EXIT_NMI % 32));
+}
+
 /* Types 2 and 3 are reserved; 0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-. */
 CHECK(bad_memory_type)
 {
@@ -111,6 +117,8 @@ const struct svm_check svm_checks[] = {
     {AT(iopm), map_beyond_physical, KIB(12), "the map must end within the physical-address width"},
     {AT(msrpm), map_beyond_physical, KIB(8), "the map must end within the physical-address width"},
     {AT(asid), none_of, UINT32_MAX, "0 is the host's"},
+    {AT(interrupt_control), virtual_nmis_without_intercept, 0,
+     "virtual NMIs, bit 26, need the intercept of NMI"},
     {AT(nested_cr3), beyond_physical, 0, "beyond the physical-address width"},
     {AT(event), reserved_event_type, 0, "the event's type, bits 10:8, is reserved"},
     {AT(event), no_exception, 0, "the vector is that of no exception"},

@@ -42,18 +42,37 @@ static unsigned port_access(greg_t *gregs, const uint8_t *at, bool prefix16)
     return immediate ? 2 : 1;
 }
 
-/* XSETBV, and MOV to and from control registers; 0: another instruction. */
+/* RDMSR and WRMSR. */
+static void msr_access(greg_t *gregs, bool write)
+{
+    uint32_t number = (uint32_t)gregs[place[RCX]];
+
+    if (write) {
+        privileged.msr = number;
+        privileged.msr_value = (uint32_t)gregs[place[RAX]] | (uint64_t)gregs[place[RDX]] << 32;
+        return;
+    }
+    gregs[place[RAX]] = number == privileged.msr ? (uint32_t)privileged.msr_value : 0;
+    gregs[place[RDX]] = number == privileged.msr ? (greg_t)(privileged.msr_value >> 32) : 0;
+}
+
+/* RDMSR, WRMSR, XSETBV, and MOV to and from control and debug registers; 0: another instruction. */
 static unsigned two_byte(greg_t *gregs, const uint8_t *at, unsigned rex)
 {
     greg_t *general = &gregs[place[(at[2] & 7) | (rex & 1) << 3]];
-    uint64_t *control = &privileged.cr[(at[2] >> 3 & 7) | (rex & 4) << 1];
+    uint64_t *control =
+        at[1] & 1 ? &privileged.dr[at[2] >> 3 & 7] : &privileged.cr[(at[2] >> 3 & 7) | (rex & 4) << 1];
 
+    if (at[1] == 0x30 || at[1] == 0x32) {
+        msr_access(gregs, at[1] == 0x30);
+        return 2;
+    }
     if (at[1] == 0x01 && at[2] == 0xd1) {
         privileged.xcr0 = (uint32_t)gregs[place[RAX]] | (uint64_t)gregs[place[RDX]] << 32;
         privileged.xsetbvs++;
-    } else if (at[1] == 0x20) {
+    } else if (at[1] == 0x20 || at[1] == 0x21) {
         *general = (greg_t)*control;
-    } else if (at[1] == 0x22) {
+    } else if (at[1] == 0x22 || at[1] == 0x23) {
         *control = (uint64_t)*general;
     } else {
         return 0;

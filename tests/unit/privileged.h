@@ -14,6 +14,9 @@ struct privileged {
     void (*out)(uint16_t port, unsigned size, uint32_t value);
     void (*halt)(void); /* HLT: may longjmp away; NULL: goes on at once */
     uint64_t cr[16];    /* MOV to and from control registers */
+    uint64_t dr[8];     /* and debug registers */
+    uint32_t msr;       /* the latest written, which reads what was written; others read as 0 */
+    uint64_t msr_value;
     uint64_t xcr0;
     unsigned xsetbvs;
     bool interrupts; /* IF, as CLI and STI leave it */

@@ -74,3 +74,6 @@ $(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC
 sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
+svm := $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c \
+       $(patsubst %,svm/%.c,svm vcpu registers events exits checks vmcb exit_codes)
+$(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))

@@ -53,6 +53,7 @@ static const struct mutation {
     M(iopm, "the map must end", UINT64_C(0xfffffff000)), /* the last page is inside, the map's end is not */
     M(msrpm, "the map must end", UINT64_C(0xfffffff000)),
     M(asid, "0 is the host's", 0),
+    M(interrupt_control, "virtual NMIs", VMCB_V_NMI_ENABLE),
     M(nested_cr3, "beyond", BIT(40)),
     M(event, "type", EVENT(1, 32)),
     M(event, "no exception", EVENT(EVENT_EXCEPTION, EXC_NMI)),
@@ -103,6 +104,9 @@ static void a_good_vmcb_breaks_no_check(void **state)
     build();
     assert_int_equal(explain(), 0);
     assert_string_equal(text, "");
+    vmcb.interrupt_control = VMCB_V_NMI_ENABLE;
+    vmcb.intercepts1 = 1 << 1; /* NMI */
+    assert_int_equal(explain(), 0);
     vmcb.cr0 = CR0_CD | CR0_NW | CR0_ET; /* after RESET */
     vmcb.cr4 = 0;
     vmcb.efer = EFER_SVME;

@@ -1,0 +1,219 @@
+#include "tests/unit/svm_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/debug/crash.h"
+#include "hv/host/apic.h"
+#include "hv/host/paging.h"
+#include "hv/host/x86.h"
+#include "hv/vm/emulate.h"
+#include "hv/vm/exit.h"
+#include "hv/vm/native.h"
+#include "hv/vm/nested.h"
+#include "hv/vm/task_switch.h"
+
+struct svm_machine machine;
+unsigned svm_asids = 1 << 15;
+uint64_t image_base;
+
+/* What SVM's files stand on: memory, the core's APIC, and state that stays in the CPU. */
+
+void *host_allocate(uint64_t size)
+{
+    void *memory = aligned_alloc(PAGE_SIZE, ALIGN_UP(size, PAGE_SIZE));
+
+    machine.allocations++;
+    return memset(memory, 0, ALIGN_UP(size, PAGE_SIZE));
+}
+
+void host_free(void *memory, uint64_t size)
+{
+    (void)size;
+    machine.allocations--;
+    free(memory);
+}
+
+hpa_t paging_root(void)
+{
+    return 0x5000;
+}
+
+bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
+{
+    (void)leaf, (void)subleaf, (void)reg, (void)bit;
+    return false;
+}
+
+void host_apic_send(uint32_t apic_id, uint8_t vector)
+{
+    (void)apic_id, (void)vector;
+    machine.kicks++;
+}
+
+bool nested_create(struct vm *vm, const struct table_format *format, unsigned largest, unsigned memory_type)
+{
+    (void)vm, (void)format, (void)largest, (void)memory_type;
+    return true;
+}
+
+void nested_destroy(struct vm *vm)
+{
+    (void)vm;
+}
+
+bool nested_set_present(struct vm *vm, gpa_t page, bool present)
+{
+    (void)vm, (void)page, (void)present;
+    return true;
+}
+
+const struct table_format table_format_npt;
+
+const uint32_t msr_native[] = {MSR_FS_BASE, MSR_STAR, 0x174, 0};
+static struct msr_state msrs;
+
+unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base, uint32_t attributes)
+{
+    (void)vcpu, (void)rip, (void)cr3, (void)cs_base, (void)attributes;
+    return machine.length;
+}
+
+void svm_enter(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    machine.entries++;
+}
+
+/* What exits mean is the core's: noted here. */
+
+static bool asked(const char *format, ...) PRINTF_LIKE(1, 2);
+static bool asked(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(machine.asked, sizeof(machine.asked), format, arguments);
+    va_end(arguments);
+    return !machine.refuses;
+}
+
+#define ASKED_FOR(type, name)                                                                                \
+    type exit_##name(struct vcpu *vcpu)                                                                      \
+    {                                                                                                        \
+        (void)vcpu;                                                                                          \
+        return (type)asked(#name);                                                                           \
+    }
+ASKED_FOR(void, cpuid)
+ASKED_FOR(void, hypercall)
+ASKED_FOR(void, pause)
+ASKED_FOR(bool, rdmsr)
+ASKED_FOR(bool, wrmsr)
+ASKED_FOR(bool, xsetbv)
+ASKED_FOR(bool, undefined)
+ASKED_FOR(bool, protection)
+ASKED_FOR(bool, window)
+ASKED_FOR(bool, ignored)
+ASKED_FOR(bool, triple_fault)
+
+void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    (void)vcpu;
+    asked("in 0x%x, %u", port, size);
+}
+
+void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    (void)vcpu;
+    asked("out 0x%x, %u", port, size);
+}
+
+void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigned size)
+{
+    (void)vcpu;
+    asked("breakpoints 0x%lx at 0x%x, %u", dr7, port, size);
+}
+
+void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
+{
+    (void)vcpu;
+    asked(gpa == EMULATE_NO_GPA ? "emulate" : "emulate at 0x%lx", gpa);
+}
+
+void exit_memory(struct vcpu *vcpu, gpa_t gpa, gpa_t reported)
+{
+    (void)vcpu;
+    asked(gpa == EMULATE_NO_GPA ? "memory" : "memory at 0x%lx, reported 0x%lx", gpa, reported);
+}
+
+void exit_task_switch(struct vcpu *vcpu, struct task_switch *request)
+{
+    (void)vcpu;
+    asked("task 0x%x by %u, length %u", request->selector, request->source, request->length);
+}
+
+bool emulate_move_control(struct vcpu *vcpu, unsigned number, enum vcpu_reg reg, bool to_control)
+{
+    (void)vcpu;
+    return asked("cr%u %s %u", number, to_control ? "from" : "to", reg);
+}
+
+static void take_text(struct writer *self, const char *text, size_t length)
+{
+    (void)self;
+    memcpy(machine.report + strlen(machine.report), text,
+           MIN(length, sizeof(machine.report) - 1 - strlen(machine.report)));
+}
+
+static struct writer report = {take_text};
+struct writer *const crash_writer = &report;
+
+void crash_begin(struct vm *vm)
+{
+    (void)vm;
+}
+
+/* The vCPU made anew on the CPU of this test. */
+static void make(uint32_t features)
+{
+    svm_make_maps(); /* made once, for all */
+    memset(&machine, 0, sizeof(machine));
+    core.vcpu->msrs = &msrs;
+    machine.cpu.self = &machine.cpu;
+    machine.cpu.vendor = host_allocate(2 * PAGE_SIZE);
+    privileged_set_core(&machine.cpu);
+    svm_cpu = (struct svm_capabilities){.asids = svm_asids, .features = features, .physical_bits = 40};
+    virt = &svm_ops;
+    assert_true(svm_vcpu_create(core.vcpu));
+    machine.svm = svm_of(core.vcpu);
+    machine.vmcb = vmcb_of(core.vcpu);
+}
+
+int svm_setup(void **state)
+{
+    core_setup(state);
+    make(BIT(SVM_NESTED_PAGING));
+    return 0;
+}
+
+int svm_teardown(void **state)
+{
+    svm_vcpu_destroy(core.vcpu);
+    host_free(machine.cpu.vendor, PAGE_SIZE);
+    assert_int_equal(machine.allocations, 0);
+    return core_teardown(state);
+}
+
+void svm_begin(uint32_t features)
+{
+    void *none = NULL;
+
+    svm_teardown(&none);
+    core_setup(&none);
+    make(features | BIT(SVM_NESTED_PAGING));
+    privileged_begin();
+    svm_vcpu_load(core.vcpu);
+    svm_vcpu_reset(core.vcpu);
+    privileged_end();
+}

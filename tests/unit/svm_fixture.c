@@ -6,6 +6,7 @@
 
 #include "hv/debug/crash.h"
 #include "hv/host/apic.h"
+#include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
 #include "hv/vm/emulate.h"
@@ -78,6 +79,18 @@ unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t 
 {
     (void)vcpu, (void)rip, (void)cr3, (void)cs_base, (void)attributes;
     return machine.length;
+}
+
+const char svm_debug_trap[1];
+
+bool svm_debug_exit_loses_cause(void)
+{
+    return false;
+}
+
+void interrupts_enter_at(uint8_t vector, uint64_t handler)
+{
+    (void)vector, (void)handler;
 }
 
 void svm_enter(struct vcpu *vcpu)

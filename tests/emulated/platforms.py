@@ -70,6 +70,7 @@ SKIPPED = [
     ("native/*", "*", "runs without Keel: proves the guest right, where all of them can pass"),
     ("multiboot/*", "*", "how a guest is loaded is the same everywhere"),
     ("linux/debian", "bochs-*", "linux/vmlinux and linux/bzimage in bochs-vmx are more; half a minute and longer each"),
+    ("linux/4 vcpus/*", "*", "a minute and longer each"),
     ("linux/*", "*", "too long for every platform; linux/debian stands for them"),
     ("uefi/*", "bochs-*", "Bochs has no UEFI"),
     ("machine/*", "*", "about VMX or the emulator's own machine"),

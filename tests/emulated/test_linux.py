@@ -4,7 +4,7 @@ import re
 
 import keel
 from keel import require
-from registry import each, test
+from registry import each, on_each, test
 
 # The kernel's own tests of its ciphers are two fifths of its boot, and say nothing about Keel.
 CMDLINE = "console=ttyS0,115200 quiet cryptomgr.notests"
@@ -127,3 +127,20 @@ def boots_with_an_option(option, found, not_found, end):
         require(not re.search(not_found, output, re.MULTILINE), machine.report(f"{not_found!r} is in:\n{output}"))
         shell.last(end)
         machine.expect(ENDINGS[end], 60)
+
+
+WORK = "for j in 1 2 3 4; do (i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; seq 1 5000 | awk '{ s += $1 } END { print s }') & done; wait"
+
+
+@on_each("linux/4 vcpus", [("4 cores", 4)], ("qemu-tcg-svm",))
+def computes_on_four_vcpus(platform, cores):
+    conf = keel.vm("linux", memory="256M", vcpus=4, kernel="vmlinux", ramdisk="initrd.gz", cmdline=CMDLINE)
+    files = {"vmlinux": keel.kernel("debian", "vmlinux"), "initrd.gz": keel.ramdisk()}
+    with keel.Booted(conf, files, megs=MEGS, ips=20_000_000, cpus=cores, **platform.machine()) as machine:
+        shell = Shell(machine).wait(300)
+        says(machine, shell.run("nproc"), "4\n")
+        sums = re.findall(r"^\d+$", shell.run(WORK, 120), re.MULTILINE)
+        require(sums == ["12502500"] * 4, machine.report(f"the sums are {sums}"))
+        complaints = shell.run("dmesg | grep -iE 'stall|lockup|hung|did not|failed\\(' ; true")
+        require(not complaints.strip(), machine.report(f"Linux complains:\n{complaints}"))
+        power_off(machine, shell, "linux")

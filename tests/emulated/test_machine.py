@@ -47,7 +47,7 @@ def shares_its_core(platform, code):
     """A guest that never leaves by itself leaves another one on its core its time."""
     greedy = keel.vm("greedy", memory="16M", kernel="greedy", format="flat", load="0x8000", entry="real")
     files = {"greedy": code, "long": binary("long")}
-    with keel.Booted(greedy + conf("long"), files, megs=192, ips=20_000_000, **platform.machine(steady=True)) as machine:
+    with keel.Booted(greedy + conf("long"), files, megs=192, ips=20_000_000, **platform.machine()) as machine:
         machine.expect(r"vm greedy: started", keel.PATIENCE)
         machine.expect(r"vm long: exited with status 1\b", keel.PATIENCE)
 

@@ -189,11 +189,13 @@ static void run(void)
         stop_in_words("hardware virtualization cannot be turned on on the boot core.");
     hygiene_init();
     stage(0x25);
+    sched_init();
     smp_start(start_other_core);
     log_line("smp: %u core%s", cpu_count, cpu_count == 1 ? "" : "s");
     stage(0x26);
     read_config(map_modules());
     open_console();
+    sched_report_shares = config.report & REPORT_SHARES;
     audit_paging();
     say_memory();
     stage(0x27);

@@ -12,6 +12,7 @@
 #define CONFIG_KEYS     24  /* at least as many as a section has */
 
 enum config_all_off { ALL_OFF_POWEROFF, ALL_OFF_REBOOT, ALL_OFF_MONITOR };
+enum config_report { REPORT_SHARES = 1 }; /* bits: what is said at a VM's end */
 enum config_serial { SERIAL_CONSOLE, SERIAL_NONE, SERIAL_COM2, SERIAL_COM3, SERIAL_COM4 };
 enum config_on_crash { ON_CRASH_HALT, ON_CRASH_RESTART };
 
@@ -21,6 +22,8 @@ struct config_vm {
     uint64_t memory;
     unsigned vcpus;
     uint64_t cpus[CONFIG_CPUS / 64]; /* cores it may run on; all 0: any */
+    unsigned weight;                 /* against other VMs, in their share of the cores' time */
+    unsigned cap;                    /* percent of a core that it gets at most; 0: no limit */
     bool autostart;
     const char *after;            /* the name of the VM after whose end it starts; NULL: none */
     const char *kernel, *ramdisk; /* names of modules; NULL if not given */
@@ -36,6 +39,7 @@ struct config_vm {
     unsigned lines[CONFIG_KEYS];                         /* where each key was set: 0 if nowhere */
 };
 
+#define CONFIG_CAP_MOST     (100 * VM_VCPUS_MOST)
 #define CONFIG_MEMORY_LEAST MIB(1)
 #define CONFIG_MEMORY_MOST  GIB(1024)
 
@@ -48,6 +52,7 @@ struct config {
     } console;
     unsigned escape; /* the console's escape key; 0: there is none */
     enum config_all_off all_off;
+    unsigned report;             /* enum config_report */
     unsigned lines[CONFIG_KEYS]; /* as in struct config_vm */
     struct config_vm vms[CONFIG_VMS_MOST];
     unsigned vm_count;

@@ -59,14 +59,29 @@ static bool parse_memory(void *field, const char *value)
     return true;
 }
 
-static bool parse_vcpus(void *field, const char *value)
+static bool parse_between(void *field, const char *value, uint64_t least, uint64_t most)
 {
     uint64_t number;
 
-    if (!parse_number(value, &number) || number < 1 || number > VM_VCPUS_MOST)
+    if (!parse_number(value, &number) || number < least || number > most)
         return false;
     *(unsigned *)field = (unsigned)number;
     return true;
+}
+
+static bool parse_vcpus(void *field, const char *value)
+{
+    return parse_between(field, value, 1, VM_VCPUS_MOST);
+}
+
+static bool parse_weight(void *field, const char *value)
+{
+    return parse_between(field, value, 1, RUN_WEIGHT_MOST);
+}
+
+static bool parse_cap(void *field, const char *value)
+{
+    return parse_between(field, value, 0, CONFIG_CAP_MOST);
 }
 
 static const char *skip_blanks(const char *text)
@@ -164,6 +179,31 @@ static bool parse_yes_no(void *field, const char *value)
     return true;
 }
 
+/* "shares exits": the bits of enum config_report; or "none". */
+static bool parse_report(void *field, const char *value)
+{
+    static const char *const words[] = {"shares"};
+    unsigned bits = 0;
+
+    if (strcmp(value, "none") != 0)
+        for (const char *at = skip_blanks(value); *at; at = skip_blanks(at)) {
+            unsigned i = 0;
+            size_t length = 0;
+
+            while (at[length] && at[length] != ' ' && at[length] != '\t')
+                length++;
+            while (i < ARRAY_LENGTH(words) &&
+                   (strlen(words[i]) != length || strncmp(at, words[i], length) != 0))
+                i++;
+            if (i == ARRAY_LENGTH(words))
+                return false;
+            bits |= 1u << i;
+            at += length;
+        }
+    *(unsigned *)field = bits;
+    return *value != 0;
+}
+
 /* com1 to com4 with an optional `,baud`, or none. */
 static bool parse_console(void *field, const char *value)
 {
@@ -219,6 +259,9 @@ const struct config_key config_keys[] = {
     {KEEL(all_off), "all_off", parse_all_off, "poweroff", false,
      "poweroff, reboot or monitor",
      "what to do once every VM is off"},
+    {KEEL(report), "report", parse_report, "none", false,
+     "none, or words of: shares",
+     "what to say of each VM at its end"},
     {VM(memory), "memory", parse_memory, "256M", false,
      "a size from 1M to 1024G, with K, M or G, in whole pages of 4K",
      "RAM"},
@@ -228,6 +271,12 @@ const struct config_key config_keys[] = {
     {VM(cpus), "cpus", parse_cpus, "all", false,
      "a list of cores and ranges of them from 0 to 255 (0-1,3), or all",
      "cores it may run on"},
+    {VM(weight), "weight", parse_weight, "100", false,
+     "a number from 1 to 10000",
+     "its share of the cores' time against other VMs"},
+    {VM(cap), "cap", parse_cap, "0", false,
+     "a number from 0 to 6400",
+     "percent of a core that it gets at most, 0 for no limit"},
     {VM(kernel), "kernel", parse_name, NULL, NEEDED,
      "the name of a module, which is one word",
      "module: Linux bzImage or vmlinux, multiboot, multiboot2, or flat with format = flat"},

@@ -14,6 +14,7 @@
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
+#include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
 
 /* Says why the VM cannot be started; returns false. */
@@ -323,32 +324,21 @@ bool life_load(struct life *life)
     return true;
 }
 
-/* The cores that the VM may run on: those it names, or all; never one that could not turn virtualization on.
- */
-static unsigned list_cores(const struct config_vm *config, unsigned cores[CPUS_MOST])
+/* The cores that `cpus` names, or all; never one that could not turn virtualization on. */
+static bool choose_cores(struct life *life)
 {
-    unsigned count = 0;
+    const uint64_t *named = life->config->cpus;
+    struct vm *vm = &life->vm;
     bool any = true;
 
     for (unsigned i = 0; i < CONFIG_CPUS / 64; i++)
-        any = any && !config->cpus[i];
-    for (unsigned i = 0; i < cpu_count; i++)
-        if (cpus[i]->runs_guests && (any || (i < CONFIG_CPUS && config->cpus[i / 64] >> (i % 64) & 1)))
-            cores[count++] = i;
-    return count;
-}
-
-/* Deals the vCPUs out over the cores. */
-static bool place_vcpus(struct life *life)
-{
-    static unsigned next_core;
-    unsigned cores[CPUS_MOST], count = list_cores(life->config, cores);
-
-    if (!count)
+        any = any && !named[i];
+    for (unsigned i = 0; i < CONFIG_CPUS / 64; i++)
+        vm->cores[i] = any ? UINT64_MAX : named[i];
+    if (!sched_may_run(vm))
         return refuse(life, "none of the cores that `cpus` names is there; the machine has 0 to %u",
                       cpu_count - 1);
-    for (unsigned i = 0; i < life->vm.vcpu_count; i++)
-        life->vm.vcpus[i]->core = cores[__atomic_fetch_add(&next_core, 1, __ATOMIC_RELAXED) % count];
+    sched_add_vm(vm, life->config->weight, life->config->cap);
     return true;
 }
 
@@ -357,6 +347,7 @@ void life_destroy(struct life *life)
     struct vm *vm = &life->vm;
 
     console_detach(&life->console);
+    sched_remove_vm(vm);
     if (life->devices) {
         if (vm->board)
             life->board->stop(vm); /* once more: what was typed until now may have armed a timer */
@@ -389,7 +380,7 @@ static bool make_parts(struct life *life)
         if (!create_vcpu(life, i))
             return false;
     vm->vcpu_count = life->config->vcpus;
-    return place_vcpus(life) && create_board(life);
+    return choose_cores(life) && create_board(life);
 }
 
 bool life_create(struct life *life)

@@ -1,24 +1,56 @@
-/* Round robin over the vCPUs of each core, a slice of time each when more than one has something to do. */
 #include "hv/vm/sched.h"
 
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/interrupts.h"
+#include "hv/host/log.h"
 #include "hv/host/timer.h"
 #include "hv/host/x86.h"
+#include "hv/lib/arith.h"
+#include "hv/lib/bitmap.h"
+#include "hv/lib/string.h"
 #include "hv/vm/hygiene.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
-#define SLICES_A_SECOND 100
+#define SLICES_A_SECOND  200
+#define PERIODS_A_SECOND 10
+#define CORES_LOOKED_AT  8  /* by one that has others waiting, in each slice */
+#define WORTH_MOVING     2  /* slices that a vCPU would be owed elsewhere */
+#define FORGOTTEN        20 /* times that: what a core's vCPUs are owed by others, if none of them can move */
 
-/* A core's vCPUs: a ring through vcpu->next_on_core. */
-static struct run_list {
+/* A core's queue. Whoever holds one lock may only try another. */
+static struct sched_core {
     struct spinlock lock;
-    struct vcpu *last; /* ran last; NULL: the core has none */
+    struct run_queue queue;
     struct timer slice;
-} lists[CPUS_MOST];
+    uint64_t until;    /* when to decide again */
+    uint64_t balanced; /* when this core last looked at others */
+    unsigned homes;    /* vCPUs that were added here or moved here */
+    bool serving;      /* the core is in sched_loop */
+    bool due;          /* who runs is asked to leave for another */
+    uint64_t slept;
+} cores[CPUS_MOST];
+
+_Static_assert(VM_CORES == CPUS_MOST, "a set of cores has a bit for each");
+
+static uint64_t idle_cores[CPUS_MOST / 64];
+static struct run_times times;
+static struct shares shares;
+bool sched_report_shares;
+
+/* Before it changes who can run. */
+static void account(uint64_t now)
+{
+    if (sched_report_shares)
+        share_pass(&shares, now);
+}
+
+static struct vcpu *vcpu_at(struct runner *runner)
+{
+    return runner ? container_of(runner, struct vcpu, runner) : NULL;
+}
 
 void sched_kick(unsigned core)
 {
@@ -26,39 +58,173 @@ void sched_kick(unsigned core)
         host_apic_send(cpus[core]->apic_id, VECTOR_KICK);
 }
 
+static void set_idle(unsigned core, bool idle)
+{
+    if (bitmap_test(idle_cores, core) == idle)
+        return;
+    if (idle)
+        __atomic_fetch_or(&idle_cores[core / 64], BIT(core % 64), __ATOMIC_ACQ_REL);
+    else
+        __atomic_fetch_and(&idle_cores[core / 64], ~BIT(core % 64), __ATOMIC_ACQ_REL);
+}
+
+/* An idle core that the VM may use, which counts as idle no more; `otherwise` if there is none. */
+static unsigned claim_idle(const struct vm *vm, unsigned otherwise)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(idle_cores); i++) {
+        uint64_t free = __atomic_load_n(&idle_cores[i], __ATOMIC_ACQUIRE) & vm->cores[i];
+        uint64_t bit = free & -free;
+
+        if (bit && __atomic_fetch_and(&idle_cores[i], ~bit, __ATOMIC_ACQ_REL) & bit)
+            return i * 64 + (unsigned)__builtin_ctzll(bit);
+    }
+    return otherwise;
+}
+
+/* A runner has come to the core, whose lock is held: who runs there leaves if it is this one's turn, and also
+ * if nothing would end its slice. */
+static void announce(unsigned index, struct runner *runner, uint64_t now)
+{
+    struct sched_core *core = &cores[index];
+    struct vcpu *running = vcpu_at(core->queue.running);
+
+    if (running) {
+        if (!runqueue_preempts(&core->queue, runner) && core->until - now <= times.slice)
+            return;
+        core->due = true;
+        vcpu_note(running, REQUEST_YIELD);
+    } else {
+        set_idle(index, false);
+    }
+    sched_kick(index);
+}
+
+/* Where a vCPU that wakes goes: to its own core if that is free or still has its state, else to a free one.
+ */
+static unsigned choose_core(const struct vcpu *vcpu)
+{
+    const struct sched_core *home = &cores[vcpu->core];
+
+    if ((home->serving && !home->queue.count) || cpus[vcpu->core]->current == vcpu)
+        return vcpu->core;
+    return claim_idle(vcpu->vm, vcpu->core);
+}
+
+static __attribute__((noinline)) void wake(struct vcpu *vcpu)
+{
+    struct sched_core *home = &cores[vcpu->core];
+    uint64_t now = clock_now();
+    unsigned index;
+
+    spin_lock(&home->lock);
+    if (vcpu->run_state != RUN_ASLEEP) {
+        spin_unlock(&home->lock);
+        return;
+    }
+    vcpu->run_state = RUN_QUEUED;
+    index = choose_core(vcpu);
+    if (index != vcpu->core) {
+        home->homes--;
+        vcpu->core = index;
+        spin_unlock(&home->lock);
+        home = &cores[index];
+        spin_lock(&home->lock);
+        home->homes++;
+    }
+    account(now);
+    runqueue_insert(&home->queue, &vcpu->runner, now);
+    announce(index, &vcpu->runner, now);
+    spin_unlock(&home->lock);
+}
+
 void vcpu_request(struct vcpu *vcpu, uint64_t requests)
 {
-    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_ACQ_REL);
-    sched_kick(vcpu->core);
+    struct cpu *on;
+
+    /* A full barrier: whoever stops or starts running it sees the request, or is seen here. */
+    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_SEQ_CST);
+    on = __atomic_load_n(&vcpu->running_on, __ATOMIC_ACQUIRE);
+    if (likely(on == this_cpu()))
+        return;
+    if (requests & REQUEST_STOP) /* it does not wait until its VM's cap allows that */
+        vcpu->runner.urgent = true;
+    if (on)
+        sched_kick(on->index);
+    else if (__atomic_load_n(&vcpu->run_state, __ATOMIC_ACQUIRE) == RUN_ASLEEP)
+        wake(vcpu);
+    else if (requests & REQUEST_STOP)
+        sched_kick(vcpu->core);
 }
 
-void sched_add(struct vcpu *vcpu)
+void sched_init(void)
 {
-    struct run_list *list = &lists[vcpu->core];
-
-    spin_lock(&list->lock);
-    if (list->last) {
-        vcpu->next_on_core = list->last->next_on_core;
-        list->last->next_on_core = vcpu;
-    } else {
-        vcpu->next_on_core = vcpu;
-        list->last = vcpu;
+    times = (struct run_times){clock_hz() / SLICES_A_SECOND, clock_hz() / PERIODS_A_SECOND};
+    memset(idle_cores, 0, sizeof(idle_cores));
+    for (unsigned i = 0; i < CPUS_MOST; i++) {
+        cores[i] = (struct sched_core){.until = RUN_NEVER};
+        runqueue_init(&cores[i].queue, &times);
     }
-    spin_unlock(&list->lock);
-    sched_kick(vcpu->core);
 }
 
-void sched_remove(struct vcpu *vcpu)
+static bool usable(const struct vm *vm, unsigned core)
 {
-    struct run_list *list = &lists[vcpu->core];
-    struct vcpu *before = vcpu;
+    return cpus[core]->runs_guests && bitmap_test(vm->cores, core);
+}
 
-    spin_lock(&list->lock);
-    while (before->next_on_core != vcpu)
-        before = before->next_on_core;
-    before->next_on_core = vcpu->next_on_core;
-    list->last = before == vcpu ? NULL : before;
-    spin_unlock(&list->lock);
+static unsigned usable_cores(const struct vm *vm)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < cpu_count; i++)
+        count += usable(vm, i);
+    return count;
+}
+
+bool sched_may_run(const struct vm *vm)
+{
+    return usable_cores(vm) > 0;
+}
+
+void sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
+{
+    unsigned most = 100 * usable_cores(vm);
+    uint64_t now = clock_now();
+
+    run_group_init(&vm->group, weight, times.period * cap / 100, now);
+    if (sched_report_shares)
+        share_add(&shares, &vm->share, &vm->group, cap ? MIN(cap, most) : most, now);
+}
+
+static uint64_t to_ms(uint64_t ticks)
+{
+    return mul_div(ticks, 1000, clock_hz());
+}
+
+void sched_remove_vm(struct vm *vm)
+{
+    uint64_t now = clock_now(), slept = 0;
+
+    if (!vm->share.group)
+        return;
+    share_remove(&shares, &vm->share, now);
+    vm->share.group = NULL;
+    for (unsigned i = 0; i < cpu_count; i++)
+        slept += cores[i].slept;
+    log_line("vm %s: ran %lu ms, was due %lu ms, in %lu ms; the cores have slept %lu ms", vm->name,
+             to_ms(vm->group.ran), to_ms(vm->share.due), to_ms(now - vm->share.begin), to_ms(slept));
+}
+
+/* The core with the fewest vCPUs, of those that are not still busy starting VMs if there are any. */
+static unsigned emptiest_core(const struct vm *vm)
+{
+    unsigned found = CPUS_MOST;
+
+    for (unsigned i = 0; i < cpu_count; i++)
+        if (usable(vm, i) &&
+            (found == CPUS_MOST || cores[i].serving > cores[found].serving ||
+             (cores[i].serving == cores[found].serving && cores[i].homes < cores[found].homes)))
+            found = i;
+    return found;
 }
 
 static bool has_work(const struct vcpu *vcpu)
@@ -66,37 +232,208 @@ static bool has_work(const struct vcpu *vcpu)
     return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
 }
 
-/* The next vCPU in the ring with something to do; *others says whether there is one more. */
-static struct vcpu *choose(struct run_list *list, bool *others)
+void sched_add(struct vcpu *vcpu)
 {
-    struct vcpu *chosen = NULL, *vcpu;
+    unsigned index = emptiest_core(vcpu->vm);
+    struct sched_core *core = &cores[index];
 
-    *others = false;
-    spin_lock(&list->lock);
-    vcpu = list->last;
-    if (vcpu)
-        do {
-            vcpu = vcpu->next_on_core;
-            if (!has_work(vcpu))
-                continue;
-            if (chosen)
-                *others = true;
-            else
-                chosen = vcpu;
-        } while (vcpu != list->last);
-    if (chosen)
-        list->last = chosen;
-    spin_unlock(&list->lock);
-    return chosen;
+    spin_lock(&core->lock);
+    vcpu->runner.group = &vcpu->vm->group;
+    vcpu->runner.urgent = false;
+    if (!vcpu->runner.ran)
+        vcpu->runner.virtual = core->queue.virtual;
+    vcpu->core = index;
+    vcpu->run_state = RUN_ASLEEP;
+    core->homes++;
+    spin_unlock(&core->lock);
+    if (has_work(vcpu))
+        wake(vcpu);
+}
+
+/* The one that waits, is owed most where the virtual time is this, more than `least`, and may go there. */
+static struct vcpu *candidate(struct sched_core *from, unsigned to, uint64_t virtual, int64_t least)
+{
+    struct vcpu *found = NULL;
+
+    list_for_each(link, &from->queue.runners)
+    {
+        struct runner *runner = container_of(link, struct runner, link);
+        struct vcpu *vcpu = vcpu_at(runner);
+        int64_t lag = runner_lag(runner, virtual);
+
+        if (runner == from->queue.running || runner->throttled || lag <= least || !usable(vcpu->vm, to) ||
+            __atomic_load_n(&cpus[vcpu->core]->current, __ATOMIC_ACQUIRE) == vcpu)
+            continue;
+        found = vcpu;
+        least = lag;
+    }
+    return found;
+}
+
+/* Both locks are held. */
+static void move(struct sched_core *from, unsigned to, struct vcpu *vcpu, uint64_t now)
+{
+    from->homes--;
+    cores[to].homes++;
+    vcpu->core = to;
+    runqueue_move(&from->queue, &cores[to].queue, &vcpu->runner, now);
+}
+
+/* For a core that would idle: takes a vCPU that waits elsewhere. Returns whether there is one to run now. */
+static bool steal(unsigned index)
+{
+    struct sched_core *core = &cores[index];
+    struct vcpu *vcpu = NULL;
+    bool found;
+
+    spin_lock(&core->lock);
+    for (unsigned i = 1; i < cpu_count && !vcpu && !runqueue_contended(&core->queue); i++) {
+        struct sched_core *from = &cores[(index + i) % cpu_count];
+
+        if (!__atomic_load_n(&from->queue.count, __ATOMIC_RELAXED) || !spin_try_lock(&from->lock))
+            continue;
+        vcpu = candidate(from, index, from->queue.virtual, INT64_MIN);
+        if (vcpu)
+            move(from, index, vcpu, clock_now());
+        spin_unlock(&from->lock);
+    }
+    found = runqueue_contended(&core->queue);
+    spin_unlock(&core->lock);
+    return found;
+}
+
+/* The least virtual time of a core on which somebody waits: those that run alone have no claim beyond it. */
+static uint64_t least_claim(uint64_t virtual)
+{
+    uint64_t least = virtual;
+
+    for (unsigned i = 0; i < cpu_count; i++) {
+        uint64_t other = __atomic_load_n(&cores[i].queue.virtual, __ATOMIC_RELAXED);
+
+        if (__atomic_load_n(&cores[i].queue.count, __ATOMIC_RELAXED) > 1 && (int64_t)(other - least) < 0)
+            least = other;
+    }
+    return least;
+}
+
+/*
+ * Gives the other core, both locked, what waits here and would be owed most there: a core whose virtual time
+ * is ahead has more to give.
+ */
+static bool give(struct sched_core *core, unsigned to, uint64_t least, uint64_t now)
+{
+    struct sched_core *other = &cores[to];
+    int64_t worth = (int64_t)(WORTH_MOVING * times.slice);
+    uint64_t virtual = runqueue_virtual(&other->queue, now);
+    struct vcpu *vcpu;
+
+    if (!other->queue.count) {
+        virtual = core->queue.virtual;
+        worth = INT64_MIN;
+    } else if (!runqueue_contended(&other->queue)) {
+        runqueue_lift(&other->queue, least);
+        virtual = other->queue.virtual;
+    }
+    vcpu = candidate(core, to, virtual, worth);
+    if (vcpu) {
+        move(core, to, vcpu, now);
+        announce(to, &vcpu->runner, now);
+    } else if (core->queue.running && worth > 0 &&
+               runner_lag(core->queue.running, virtual) > FORGOTTEN * worth) {
+        runqueue_lift(&core->queue, core->queue.virtual + (virtual - core->queue.virtual) / 2);
+    }
+    return vcpu;
+}
+
+/* Once a slice, on a core on which somebody waits. The one that is to run has been loaded. */
+static void balance(unsigned index)
+{
+    struct sched_core *core = &cores[index];
+    uint64_t now, least;
+    unsigned first;
+
+    if (core->queue.count < 2 || cpu_count == 1)
+        return;
+    now = clock_now();
+    if (now - core->balanced < times.slice)
+        return;
+    first = (unsigned)(now / times.slice) % (cpu_count - 1);
+    core->balanced = now;
+    spin_lock(&core->lock);
+    least = least_claim(runqueue_virtual(&core->queue, now));
+    for (unsigned i = 0; i < MIN(cpu_count - 1, CORES_LOOKED_AT); i++) {
+        unsigned to = (index + 1 + (first + i) % (cpu_count - 1)) % cpu_count;
+        bool given;
+
+        if (!cores[to].serving || !spin_try_lock(&cores[to].lock))
+            continue;
+        given = give(core, to, least, now);
+        spin_unlock(&cores[to].lock);
+        if (given)
+            break;
+    }
+    spin_unlock(&core->lock);
 }
 
 static void slice_over(struct timer *timer)
 {
-    struct vcpu *vcpu = this_cpu()->current;
+    struct sched_core *core = container_of(timer, struct sched_core, slice);
+    struct vcpu *running = vcpu_at(core->queue.running);
 
-    (void)timer;
-    if (vcpu)
-        vcpu_note(vcpu, REQUEST_YIELD);
+    if (running) {
+        core->due = true;
+        vcpu_note(running, REQUEST_YIELD);
+    }
+}
+
+static void set_slice(struct sched_core *core)
+{
+    if (core->until == RUN_NEVER)
+        timer_cancel(&core->slice);
+    else if (!timer_armed(&core->slice) || core->slice.deadline != core->until)
+        timer_arm(&core->slice, core->until);
+}
+
+/* The vCPU has left the guest. It sleeps if it has nothing to do; a request that comes now wakes it. */
+static void settle(struct sched_core *core, struct vcpu *vcpu, struct runner **aside, uint64_t now)
+{
+    uint64_t requests = __atomic_fetch_and(&vcpu->requests, ~REQUEST_YIELD, __ATOMIC_ACQ_REL);
+
+    /* One that spins in PAUSE leaves of its own accord: others go first. */
+    *aside = core->due || requests & REQUEST_STOP ? NULL : &vcpu->runner;
+    if (!(requests & REQUEST_STOP))
+        vcpu->runner.urgent = false;
+    vcpu->run_state = has_work(vcpu) ? RUN_QUEUED : RUN_ASLEEP;
+    __atomic_store_n(&vcpu->running_on, NULL, __ATOMIC_SEQ_CST);
+    if (vcpu->run_state == RUN_ASLEEP && has_work(vcpu))
+        vcpu->run_state = RUN_QUEUED;
+    if (vcpu->run_state == RUN_ASLEEP) {
+        account(now);
+        runqueue_remove(&core->queue, &vcpu->runner, now);
+        *aside = NULL;
+    }
+}
+
+/* The vCPU to run, or NULL. `was`, if not NULL, has run until now. */
+static struct vcpu *choose(struct sched_core *core, struct cpu *cpu, struct vcpu *was)
+{
+    struct runner *aside = NULL;
+    struct vcpu *vcpu;
+    uint64_t now;
+
+    spin_lock(&core->lock);
+    now = clock_now();
+    if (was)
+        settle(core, was, &aside, now);
+    core->due = false;
+    vcpu = vcpu_at(runqueue_pick(&core->queue, aside, now, &core->until));
+    if (vcpu) {
+        /* A full barrier before its requests are looked at. */
+        __atomic_store_n(&vcpu->running_on, cpu, __ATOMIC_SEQ_CST);
+    }
+    set_idle(cpu->index, !vcpu);
+    spin_unlock(&core->lock);
+    return vcpu;
 }
 
 static void make_current(struct cpu *cpu, struct vcpu *vcpu)
@@ -109,26 +446,53 @@ static void make_current(struct cpu *cpu, struct vcpu *vcpu)
     virt->vcpu_load(vcpu);
 }
 
+void sched_remove(struct vcpu *vcpu)
+{
+    struct sched_core *core = &cores[vcpu->core];
+    uint64_t now = clock_now();
+
+    spin_lock(&core->lock);
+    vcpu->run_state = RUN_OUT;
+    vcpu->running_on = NULL;
+    account(now);
+    runqueue_remove(&core->queue, &vcpu->runner, now);
+    core->homes--;
+    spin_unlock(&core->lock);
+}
+
+static void rest(struct sched_core *core)
+{
+    uint64_t since = clock_now();
+
+    interrupts_wait();
+    core->slept += clock_now() - since;
+}
+
 _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
 {
     struct cpu *cpu = this_cpu();
-    struct run_list *list = &lists[cpu->index];
+    struct sched_core *core = &cores[cpu->index];
+    struct vcpu *vcpu = NULL;
 
-    list->slice.expired = slice_over;
+    core->slice.expired = slice_over;
+    core->serving = true;
+    share_count_core(&shares, 1, clock_now());
     for (;;) {
-        bool others;
-        struct vcpu *vcpu = choose(list, &others);
-
+        vcpu = choose(core, cpu, vcpu);
         if (!vcpu) {
-            timer_cancel(&list->slice);
-            interrupts_wait();
+            if (steal(cpu->index))
+                continue;
+            set_slice(core);
+            rest(core);
             continue;
         }
         make_current(cpu, vcpu);
-        if (others && !timer_armed(&list->slice))
-            timer_arm(&list->slice, clock_now() + clock_hz() / SLICES_A_SECOND);
+        set_slice(core);
+        balance(cpu->index);
         virt->run(vcpu);
         if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP)
             stopped(vcpu);
+        if (!core->queue.running) /* and it may be gone */
+            vcpu = NULL;
     }
 }

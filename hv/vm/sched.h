@@ -1,11 +1,31 @@
-/* Which vCPU a core runs. */
+/*
+ * Which vCPU a core runs. Each core has a queue (hv/vm/runqueue.h); a vCPU that can run waits in one of those
+ * of the cores that its VM may use, and moves when another core would serve it better.
+ */
 #pragma once
 
 #include "hv/lib/base.h"
+#include "hv/vm/vcpu.h"
 
-struct vcpu;
+struct vm;
 
-/* Gives the vCPU to its core (vcpu->core), which runs it from now on. */
+/* Once, when the clock is known and before any other call. */
+void sched_init(void);
+
+/* A VM's share: `weight` against other VMs, at most `cap` percent of a core (0: no limit). Once, before its
+ * vCPUs are added. vm->cores has been set. */
+void sched_add_vm(struct vm *vm, unsigned weight, unsigned cap);
+
+/* The VM is gone. A line says what it had and was due, if sched_report_shares. */
+void sched_remove_vm(struct vm *vm);
+
+/* Keep account of what each VM is due. Set before the first VM is added. */
+extern bool sched_report_shares;
+
+/* Whether the machine has a core that the VM may use. */
+bool sched_may_run(const struct vm *vm);
+
+/* Gives the vCPU, which is loaded nowhere, to a core, which runs it from now on. */
 void sched_add(struct vcpu *vcpu);
 
 /*

@@ -8,8 +8,10 @@
 #include "hv/lib/base.h"
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
+#include "hv/vm/runqueue.h"
 
 struct vm;
+struct cpu;
 struct decode_cache;
 struct cpuid_table;
 struct msr_state;
@@ -206,6 +208,9 @@ struct native_state {
     uint64_t msrs[NATIVE_MSRS_MOST];
 };
 
+/* What the scheduler has of it; it runs while it is in a queue (running_on). */
+enum run_state { RUN_OUT, RUN_ASLEEP, RUN_QUEUED };
+
 enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
 
 struct vcpu {
@@ -219,8 +224,10 @@ struct vcpu {
     struct event event; /* to inject at the next entry */
     uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
     uint8_t sipi_vector;
-    unsigned core; /* the machine's core that runs it */
-    struct vcpu *next_on_core;
+    struct cpu *running_on; /* NULL: none runs it */
+    enum run_state run_state;
+    unsigned core; /* whose queue it is in or was in last */
+    struct runner runner;
     struct bus_range local; /* the vCPU's own range of memory, before the VM's bus: the local APIC's page */
     struct bus msr_bus;
     struct bus hypercall_bus;

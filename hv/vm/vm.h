@@ -7,10 +7,12 @@
 #include "hv/vm/bus.h"
 #include "hv/vm/guest_mem.h"
 #include "hv/vm/irq.h"
+#include "hv/vm/share.h"
 #include "hv/vm/vcpu.h"
 
 #define VM_VCPUS_MOST 64
 #define VM_NAME_MOST  32
+#define VM_CORES      256 /* of the machine, that it can be kept to */
 
 /* Why a VM stops running. */
 enum vm_end {
@@ -40,7 +42,10 @@ struct vm {
     struct spinlock lock; /* the board's: held around every device that the vCPUs share */
     struct vcpu *vcpus[VM_VCPUS_MOST];
     unsigned vcpu_count;
-    bool ending; /* somebody is about to set `end` */
+    struct run_group group;        /* its share of the machine's time */
+    struct share share;            /* what is due to it */
+    uint64_t cores[VM_CORES / 64]; /* those that it may use */
+    bool ending;                   /* somebody is about to set `end` */
     enum vm_end end;
     unsigned status;
     char reason[192];     /* the longest names an address twice and an instruction of 15 bytes */

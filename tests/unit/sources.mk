@@ -64,9 +64,11 @@ sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_log := $(core) hv/debug/log.c hv/debug/crash.c tests/unit/privileged.c
 sources_symbols := hv/debug/symbols.c
-sources_sched := $(core) hv/vm/sched.c tests/unit/privileged.c
 sources_clock := hv/host/clock.c tests/unit/privileged.c
 sources_timer_queue := hv/host/timer.c tests/unit/privileged.c
+sources_runqueue := hv/vm/runqueue.c
+sources_share := hv/vm/share.c hv/vm/runqueue.c
+sources_sched := $(core) hv/vm/sched.c hv/vm/runqueue.c hv/vm/share.c tests/unit/privileged.c
 sources_host_acpi := hv/host/acpi.c
 sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c tests/unit/privileged.c
 # The image's symbols are addresses near the top, which only a table of addresses can hold here.

@@ -86,6 +86,8 @@ static void every_key_but_kernel_has_a_default(void **state)
     assert_int_equal(vm->memory, MIB(256));
     assert_int_equal(vm->vcpus, 1);
     assert_int_equal(vm->cpus[0] | vm->cpus[1] | vm->cpus[2] | vm->cpus[3], 0);
+    assert_int_equal(vm->weight, 100);
+    assert_int_equal(vm->cap, 0);
     assert_null(vm->ramdisk);
     assert_string_equal(vm->cmdline, "");
     assert_int_equal(vm->format, FORMAT_AUTO);
@@ -95,7 +97,8 @@ static void values_of_every_kind_are_read(void **state)
 {
     (void)state;
     assert_true(parse("[keel]\nconsole = com3 , 9600\nall_off = monitor\nescape=^a\n"
-                      "[vm a]\nkernel=k\nmemory=0x400k\nvcpus=64\ncpus= 3, 5 - 6 ,255\nserial=com4\n"
+                      "[vm a]\nkernel=k\nmemory=0x400k\nvcpus=64\ncpus= 3, 5 - 6 "
+                      ",255\nweight=10000\ncap=6400\nserial=com4\n"
                       "on_crash=restart\n"
                       "[vm b]\nkernel=k\nmemory=2G\nformat=flat\nload=0x200000\nentry=long\nserial=none\n"));
     assert_int_equal(config.console.port, 3);
@@ -106,6 +109,8 @@ static void values_of_every_kind_are_read(void **state)
     assert_int_equal(config.vms[0].vcpus, 64);
     assert_int_equal(config.vms[0].cpus[0], BIT(3) | BIT(5) | BIT(6));
     assert_int_equal(config.vms[0].cpus[3], BIT(63));
+    assert_int_equal(config.vms[0].weight, 10000);
+    assert_int_equal(config.vms[0].cap, 6400);
     assert_int_equal(config.vms[0].serial, SERIAL_COM4);
     assert_int_equal(config.vms[0].on_crash, ON_CRASH_RESTART);
     assert_int_equal(config.vms[1].memory, GIB(2));
@@ -187,6 +192,12 @@ static void values_out_of_range_are_refused(void **state)
         "cpus = 1 2",
         "cpus = 0-99999999999",
         "cpus =",
+        "weight = 0",
+        "weight = 10001",
+        "weight = 1.5",
+        "cap = 6401",
+        "cap = 50%",
+        "cap = -1",
         "serial = com1",
         "serial = Console",
         "on_crash = no",
@@ -215,6 +226,20 @@ static void values_out_of_range_are_refused(void **state)
     }
 }
 
+static void a_report_is_a_list_of_words(void **state)
+{
+    (void)state;
+    assert_true(parse("[keel]\nreport = shares\n[vm a]\nkernel=k\n"));
+    assert_int_equal(config.report, REPORT_SHARES);
+    assert_true(parse("[keel]\nreport = shares  shares\n[vm a]\nkernel=k\n"));
+    assert_int_equal(config.report, REPORT_SHARES);
+    assert_true(parse("[keel]\nreport = none\n[vm a]\nkernel=k\n"));
+    assert_int_equal(config.report, 0);
+    assert_false(parse("[keel]\nreport = share\n[vm a]\nkernel=k\n"));
+    assert_false(parse("[keel]\nreport =\n[vm a]\nkernel=k\n"));
+    assert_false(parse("[keel]\nreport = shares none\n[vm a]\nkernel=k\n"));
+}
+
 static void other_vms_start_all_the_same(void **state)
 {
     (void)state;
@@ -229,12 +254,12 @@ static void an_unknown_key_is_said_with_those_there_are(void **state)
 {
     (void)state;
     assert_false(parse("[vm a]\nkernel=k\nvcpu=1\n"));
-    assert_said(
-        "keel.conf:3: [vm a] \"vcpu\" is not a key of this section; those are: memory vcpus cpus kernel");
+    assert_said("keel.conf:3: [vm a] \"vcpu\" is not a key of this section; those are: memory vcpus cpus "
+                "weight cap kernel");
     assert_false(config.vms[0].start);
     assert_false(parse("[keel]\nmemory=1G\n[vm a]\nkernel=k\n"));
     assert_said("keel.conf:2: [keel] \"memory\" is not a key of this section; those are: console escape "
-                "all_off; the line "
+                "all_off report; the line "
                 "is ignored");
     assert_true(config.vms[0].start);
 }
@@ -507,6 +532,7 @@ int main(void)
         cmocka_unit_test(comments_begin_after_a_blank_and_outside_quotes),
         cmocka_unit_test(a_bad_value_is_named_by_file_line_section_key_and_reason),
         cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(a_report_is_a_list_of_words),
         cmocka_unit_test(other_vms_start_all_the_same),
         cmocka_unit_test(an_unknown_key_is_said_with_those_there_are),
         cmocka_unit_test(what_is_wrong_in_the_keel_section_leaves_the_default),

@@ -11,6 +11,7 @@
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
+#include "hv/vm/sched.h"
 #include "tests/unit/core_fixture.h"
 
 #define VCPUS 3
@@ -22,6 +23,22 @@ static struct cpu machine_cpus[2];
 /* How many pieces of each kind are out, and which request fails: the first is 1; 0: none. */
 static unsigned pool_blocks, guest_memory, spaces, vendor_vms, vendor_vcpus, boards, attached;
 static unsigned requests, failing;
+
+/* The scheduler. */
+bool sched_may_run(const struct vm *vm)
+{
+    return vm->cores[0] & 3;
+}
+
+void sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
+{
+    vm->group = (struct run_group){.weight = weight, .quota = cap};
+}
+
+void sched_remove_vm(struct vm *vm)
+{
+    (void)vm;
+}
 
 static bool grant(void)
 {
@@ -342,20 +359,20 @@ static void too_little_memory_is_said_in_figures(void **state)
     assert_non_null(strstr(fake_log, "8 MiB of memory wanted, 5 MiB of 8 MiB for guests are free"));
 }
 
-static void vcpus_are_dealt_out_over_the_cores_named(void **state)
+static void a_vm_keeps_to_the_cores_named_and_gets_its_share(void **state)
 {
-    unsigned on[2] = {0};
-
     (void)state;
+    config.weight = 250;
+    config.cap = 50;
     assert_true(life_create(&life));
-    for (unsigned i = 0; i < VCPUS; i++)
-        on[life.vm.vcpus[i]->core]++;
-    assert_true(on[0] && on[1]);
+    assert_int_equal(life.vm.cores[0] & life.vm.cores[3], UINT64_MAX);
+    assert_int_equal(life.vm.group.weight, 250);
+    assert_int_equal(life.vm.group.quota, 50);
     life_destroy(&life);
     config.cpus[0] = BIT(1);
     assert_true(life_create(&life));
-    for (unsigned i = 0; i < VCPUS; i++)
-        assert_int_equal(life.vm.vcpus[i]->core, 1);
+    assert_int_equal(life.vm.cores[0], BIT(1));
+    assert_int_equal(life.vm.cores[1] | life.vm.cores[2] | life.vm.cores[3], 0);
     life_destroy(&life);
     config.cpus[0] = BIT(7);
     assert_false(life_create(&life));
@@ -371,7 +388,7 @@ int main(void)
         TEST(a_thousand_vms_made_and_given_back_leave_nothing),
         TEST(whatever_is_missing_is_said_once_and_all_else_given_back),
         TEST(too_little_memory_is_said_in_figures),
-        TEST(vcpus_are_dealt_out_over_the_cores_named),
+        TEST(a_vm_keeps_to_the_cores_named_and_gets_its_share),
     };
     return cmocka_run_group_tests_name("create", tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 struct cpu *cpus[CPUS_MOST];
 unsigned cpu_count = 2;
 static struct cpu machine_cpus[2];
+static unsigned this_core;
 
 void hygiene_switch(unsigned *before, unsigned id)
 {
@@ -44,13 +45,13 @@ static void tell(char what, const struct vcpu *vcpu)
 static void vcpu_load(struct vcpu *vcpu)
 {
     tell('L', vcpu);
-    machine_cpus[0].current = vcpu;
+    machine_cpus[this_core].current = vcpu;
 }
 
 static void vcpu_put(struct vcpu *vcpu)
 {
     tell('P', vcpu);
-    machine_cpus[0].current = NULL;
+    machine_cpus[this_core].current = NULL;
 }
 
 /* What a vCPU does when it runs; NULL: it runs until its time is over. */
@@ -87,6 +88,20 @@ static void sleeps(void)
 
 static struct virt_ops ops;
 
+/* The VM may use these cores, as bits. */
+static void set_vm(uint64_t may_use, unsigned cap)
+{
+    core.vm.cores[0] = may_use;
+    sched_add_vm(&core.vm, 100, cap);
+}
+
+/* What follows happens on this core. */
+static void go_to(unsigned index)
+{
+    this_core = index;
+    privileged_set_core(&machine_cpus[index]);
+}
+
 static int setup(void **state)
 {
     core_setup(state);
@@ -97,10 +112,13 @@ static int setup(void **state)
     virt = &ops;
     memset(machine_cpus, 0, sizeof(machine_cpus));
     for (unsigned i = 0; i < 2; i++) {
-        machine_cpus[i] = (struct cpu){.self = &machine_cpus[i], .index = i, .apic_id = 0x10 + i};
+        machine_cpus[i] =
+            (struct cpu){.self = &machine_cpus[i], .index = i, .apic_id = 0x10 + i, .runs_guests = true};
         cpus[i] = &machine_cpus[i];
     }
-    privileged_set_core(&machine_cpus[0]);
+    sched_init();
+    set_vm(1, 0);
+    go_to(0);
     story[0] = 0;
     kicks = 0;
     activity = NULL;
@@ -120,14 +138,9 @@ static const char *live(unsigned runs)
     return story;
 }
 
-/* Takes the vCPUs off the core again: their VM ends. */
 static int teardown(void **state)
 {
-    for (unsigned i = 0; i < CORE_VCPUS; i++)
-        core.vcpus[i].requests = REQUEST_STOP;
-    activity = NULL;
-    live(16);
-    assert_string_equal(story + strlen(story) - 1, "z");
+    privileged_end();
     return core_teardown(state);
 }
 
@@ -161,9 +174,15 @@ static void vcpus_take_turns(void **state)
     assert_int_equal(count, 9);
     for (char vcpu = '0'; vcpu <= '2'; vcpu++)
         assert_non_null(memchr(turns, vcpu, 3));
-    for (unsigned i = 3; i < count; i++)
-        assert_int_equal(turns[i], turns[i - 3]);
-    assert_memory_equal(story + strlen(story) - 6, "P", 1); /* one is put before the next is loaded */
+    for (char vcpu = '0'; vcpu <= '2'; vcpu++) {
+        unsigned times = 0;
+
+        for (unsigned i = 0; i < count; i++)
+            times += turns[i] == vcpu;
+        assert_int_equal(times, 3);
+    }
+    for (const char *at = story + 2; *at; at += 2) /* one is put before the next is loaded */
+        assert_true(*at != 'L' || at[-2] == 'P');
 }
 
 static void halt(struct vcpu *vcpu)
@@ -174,14 +193,21 @@ static void halt(struct vcpu *vcpu)
 static void a_vcpu_that_halts_leaves_the_core_to_others_until_a_request_comes(void **state)
 {
     (void)state;
+    core.vcpus[0].activity = VCPU_HALTED;
     sched_add(&core.vcpus[0]);
     sched_add(&core.vcpus[1]);
-    core.vcpus[0].activity = VCPU_HALTED;
     assert_string_equal(live(2), "L1R1R1R1");
     activity = halt;
     assert_string_equal(live(5), "R1z");
     vcpu_request(&core.vcpus[0], REQUEST_NMI);
     assert_string_equal(live(5), "P1L0R0z");
+}
+
+/* A PAUSE-loop exit: with time gone, and no request of the scheduler's. */
+static void pauses(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    fake_now += 1000;
 }
 
 static void the_slice_ends_with_a_request_to_yield(void **state)
@@ -191,7 +217,7 @@ static void the_slice_ends_with_a_request_to_yield(void **state)
     sched_add(&core.vcpus[1]);
     activity = halt;
     live(0); /* stopped before it ran: the slice has been armed */
-    assert_int_equal(fake_next_deadline(), fake_now + fake_hz / 100);
+    assert_in_range(fake_next_deadline(), fake_now + fake_hz / 400, fake_now + fake_hz / 200);
     fake_run_until(fake_next_deadline());
     assert_int_equal(machine_cpus[0].current->requests, REQUEST_YIELD);
     machine_cpus[0].current->requests = 0;
@@ -218,27 +244,137 @@ static void a_vcpu_that_is_to_stop_leaves_the_core_loaded(void **state)
 
 static void what_is_to_be_done_when_a_vcpu_stopped_takes_its_turns_and_no_others(void **state)
 {
+    unsigned turns = 0, others = 0;
+
     (void)state;
     sched_add(&core.vcpus[0]);
     sched_add(&core.vcpus[1]);
     vcpu_request(&core.vcpus[0], REQUEST_STOP);
     core.vcpus[0].activity = VCPU_OFF;
     work = 2;
-    assert_string_equal(live(6), "L1R1P1L0R0S0P0L1R1P1L0R0S0P0L1R1P1L0R0S0P0L1R1");
+    live(12);
+    for (const char *at = story; *at; at += 2) {
+        turns += at[0] == 'S' && at[1] == '0';
+        others += at[0] == 'R' && at[1] == '1';
+        assert_false(at[0] == 'S' && at[1] == '1');
+    }
+    assert_int_equal(turns, 3);
+    assert_int_equal(others, 10);
+    assert_int_equal(core.vcpus[0].run_state, RUN_OUT);
 }
 
-static void requests_to_another_core_kick_it(void **state)
+static void requests_kick_only_another_core_that_runs_the_vcpu(void **state)
 {
     (void)state;
-    vcpu_request(&core.vcpus[0], REQUEST_NMI);
-    assert_int_equal(kicks, 0); /* its own core is here */
-    core.vcpus[1].core = 1;
-    vcpu_request(&core.vcpus[1], REQUEST_STOP);
+    vcpu_request(&core.vcpus[2], REQUEST_NMI); /* no core has it */
+    sched_add(&core.vcpus[0]);
+    live(0);
+    vcpu_request(&core.vcpus[0], REQUEST_NMI); /* its own core is here */
+    assert_int_equal(kicks, 0);
+    go_to(1);
+    vcpu_request(&core.vcpus[0], REQUEST_STOP);
     assert_int_equal(kicks, 1);
+    assert_int_equal(kicked, 0x10);
+    assert_int_equal(core.vcpus[0].requests, REQUEST_NMI | REQUEST_STOP);
+    sched_kick(1);
+    assert_int_equal(kicks, 1);
+}
+
+static void who_wakes_takes_the_core_from_one_that_has_had_more(void **state)
+{
+    (void)state;
+    core.vcpus[0].activity = VCPU_HALTED;
+    sched_add(&core.vcpus[0]);
+    sched_add(&core.vcpus[1]);
+    assert_string_equal(live(9), "L1R1R1R1R1R1R1R1R1R1R1"); /* alone: no slice ends */
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
+    vcpu_request(&core.vcpus[0], REQUEST_EVENT);
+    assert_int_equal(core.vcpus[1].requests, REQUEST_YIELD);
+    assert_int_equal(kicks, 0);
+    core.vcpus[0].activity = VCPU_RUNNABLE;
+    live(0);
+    assert_string_equal(story, "P1L0R0");
+}
+
+static void who_wakes_goes_to_a_core_that_idles_if_it_may(void **state)
+{
+    (void)state;
+    set_vm(3, 0);
+    go_to(1);
+    assert_string_equal(live(1), "z");
+    go_to(0);
+    sched_add(&core.vcpus[0]); /* core 1 serves, core 0 does not yet */
+    assert_int_equal(core.vcpus[0].core, 1);
     assert_int_equal(kicked, 0x11);
-    assert_int_equal(core.vcpus[1].requests, REQUEST_STOP);
-    sched_kick(0);
-    assert_int_equal(kicks, 1);
+    sched_add(&core.vcpus[1]);
+    assert_int_equal(core.vcpus[1].core, 1);
+    assert_string_equal(live(0), "L0R0"); /* core 0 serves now, and takes one of them */
+    assert_int_equal(core.vcpus[0].core, 0);
+}
+
+static void who_may_not_use_a_core_waits_for_its_own(void **state)
+{
+    (void)state;
+    go_to(1);
+    assert_string_equal(live(1), "z");
+    go_to(0);
+    for (unsigned i = 0; i < 3; i++) {
+        sched_add(&core.vcpus[i]);
+        assert_int_equal(core.vcpus[i].core, 0);
+    }
+    assert_int_equal(kicks, 0);
+    go_to(1);
+    assert_string_equal(live(1), "z"); /* nor does the idle core take it */
+}
+
+static void a_core_that_would_idle_takes_who_waits_elsewhere(void **state)
+{
+    (void)state;
+    set_vm(3, 0);
+    activity = halt;
+    for (unsigned i = 0; i < 3; i++)
+        sched_add(&core.vcpus[i]); /* to 0, 1, 0 */
+    assert_int_equal(core.vcpus[2].core, 0);
+    go_to(1);
+    live(9);
+    assert_string_equal(story + strlen(story) - 1, "z");
+    assert_non_null(strstr(story, "R0"));
+    assert_non_null(strstr(story, "R1"));
+    assert_non_null(strstr(story, "R2"));
+}
+
+static void a_vcpu_that_spins_in_pause_lets_its_sibling_go_first(void **state)
+{
+    (void)state;
+    sched_add(&core.vcpus[0]);
+    sched_add(&core.vcpus[1]);
+    activity = pauses;
+    live(5);
+    for (const char *at = story; at[2] && at[3]; at += 2)
+        assert_false(at[0] == 'R' && at[2] == 'R' && at[1] == at[3]);
+}
+
+static void a_cap_lets_the_core_sleep_until_the_next_period(void **state)
+{
+    (void)state;
+    set_vm(1, 10);
+    sched_add(&core.vcpus[0]);
+    assert_string_equal(live(9), "L0R0z"); /* 20 ms at once, of 10 in 100 */
+    assert_int_equal(fake_next_deadline(), fake_hz / 10);
+    vcpu_request(&core.vcpus[0], REQUEST_STOP); /* but it ends at once */
+    activity = end_vm;
+    assert_string_equal(live(9), "R0S0z");
+}
+
+static void a_vm_may_run_where_a_core_is_that_it_may_use(void **state)
+{
+    (void)state;
+    set_vm(4, 0);
+    assert_false(sched_may_run(&core.vm));
+    set_vm(6, 0);
+    assert_true(sched_may_run(&core.vm));
+    machine_cpus[1].runs_guests = false;
+    assert_false(sched_may_run(&core.vm));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -253,7 +389,14 @@ int main(void)
         TEST(the_slice_ends_with_a_request_to_yield),
         TEST(a_vcpu_that_is_to_stop_leaves_the_core_loaded),
         TEST(what_is_to_be_done_when_a_vcpu_stopped_takes_its_turns_and_no_others),
-        TEST(requests_to_another_core_kick_it),
+        TEST(requests_kick_only_another_core_that_runs_the_vcpu),
+        TEST(who_wakes_takes_the_core_from_one_that_has_had_more),
+        TEST(who_wakes_goes_to_a_core_that_idles_if_it_may),
+        TEST(who_may_not_use_a_core_waits_for_its_own),
+        TEST(a_core_that_would_idle_takes_who_waits_elsewhere),
+        TEST(a_vcpu_that_spins_in_pause_lets_its_sibling_go_first),
+        TEST(a_cap_lets_the_core_sleep_until_the_next_period),
+        TEST(a_vm_may_run_where_a_core_is_that_it_may_use),
     };
     return cmocka_run_group_tests_name("sched", tests, NULL, NULL);
 }

@@ -13,7 +13,8 @@ begin:
     cpuid
     imul  rax, rax, SECONDS * 1000
     mov   r10, rax                      ; the end
-    mov   word [AP_CODE], 0xfeeb        ; jmp $
+    mov   dword [AP_CODE], 0xfeebfb     ; sti; jmp $: Bochs's SVM loses exits for interrupts while they are off
+    sti
     mov   esi, APIC
     mov   dword [rsi + 0xf0], 0x1ff
     mov   dword [rsi + 0x300], 0xc4500  ; INIT to all others

@@ -30,7 +30,8 @@ static struct sched_core {
     unsigned homes;    /* vCPUs that were added here or moved here */
     bool serving;      /* the core is in sched_loop */
     bool due;          /* who runs is asked to leave for another */
-    uint64_t slept;
+    bool sleeps;       /* it halts */
+    uint64_t slept;    /* ticks; while it sleeps, less the time since when */
 } cores[CPUS_MOST];
 
 _Static_assert(VM_CORES == CPUS_MOST, "a set of cores has a bit for each");
@@ -209,7 +210,7 @@ void sched_remove_vm(struct vm *vm)
     share_remove(&shares, &vm->share, now);
     vm->share.group = NULL;
     for (unsigned i = 0; i < cpu_count; i++)
-        slept += cores[i].slept;
+        slept += cores[i].slept + (cores[i].sleeps ? now : 0);
     log_line("vm %s: ran %lu ms, was due %lu ms, in %lu ms; the cores have slept %lu ms", vm->name,
              to_ms(vm->group.ran), to_ms(vm->share.due), to_ms(now - vm->share.begin), to_ms(slept));
 }
@@ -462,10 +463,11 @@ void sched_remove(struct vcpu *vcpu)
 
 static void rest(struct sched_core *core)
 {
-    uint64_t since = clock_now();
-
+    core->slept -= clock_now();
+    core->sleeps = true;
     interrupts_wait();
-    core->slept += clock_now() - since;
+    core->sleeps = false;
+    core->slept += clock_now();
 }
 
 _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))

@@ -30,7 +30,7 @@ _Static_assert(PC_PM1A_EVT == PC_PM_BASE && PC_PM1A_CNT == PC_PM_BASE + 2 * PM1_
                    PC_PM_TMR == PC_PM_BASE + 2 * TIMER_LOW && PC_GPE0 == PC_PM_BASE + 2 * GPE_STATUS,
                "the block is laid out as hv/load/pc.h says");
 
-static uint64_t timer_ticks(void)
+static inline uint64_t timer_ticks(void)
 {
     return mul_div(clock_now(), PM_TIMER_HZ, clock_hz());
 }

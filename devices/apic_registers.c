@@ -156,7 +156,7 @@ static const struct apic_register registers[APIC_REGS] = {
 
 /* clang-format on */
 
-static uint32_t read_register(struct local_apic *apic, enum apic_reg reg)
+static inline uint32_t read_register(struct local_apic *apic, enum apic_reg reg)
 {
     const struct apic_register *entry = &registers[reg];
 

@@ -129,7 +129,7 @@ static void register_write(struct ioapic *ioapic, uint32_t value)
 }
 
 /* The 32-bit register that holds the byte at `offset`. false: there is none. The EOI register reads as 0. */
-static bool current(const struct ioapic *ioapic, uint64_t offset, uint32_t *value)
+static inline bool current(const struct ioapic *ioapic, uint64_t offset, uint32_t *value)
 {
     switch (offset & ~UINT64_C(3)) {
     case OFFSET_INDEX:

@@ -37,13 +37,13 @@
 #define EDGES_MOST_HZ    50000
 #define LATE_MOST_CLOCKS PIT_HZ
 
-static uint64_t pit_clock(void)
+static inline uint64_t pit_clock(void)
 {
     return mul_div(clock_now(), PIT_HZ, clock_hz());
 }
 
 /* The first moment at which pit_clock() has reached `clock`. */
-static uint64_t time_of(uint64_t clock)
+static inline uint64_t time_of(uint64_t clock)
 {
     uint64_t time = mul_div(clock, clock_hz(), PIT_HZ);
 
@@ -57,7 +57,7 @@ static unsigned mode_of(const struct pit_counter *counter)
     return mode > 5 ? mode - 4 : mode; /* modes 2 and 3 ignore the highest bit */
 }
 
-static bool is_periodic(const struct pit_counter *counter)
+static inline bool is_periodic(const struct pit_counter *counter)
 {
     return mode_of(counter) == 2 || mode_of(counter) == 3;
 }
@@ -166,16 +166,9 @@ static void remember_quiet(struct pit_counter *counter, uint64_t next)
     counter->step = mode_of(counter) == 3 ? 2 : 1;
 }
 
-/* Carries the counter on to the CLK pulse `clock`, in a bounded number of steps. */
-static void pit_advance(struct pit_counter *counter, uint64_t clock)
+/* Carries the counter on to the CLK pulse `clock`, from event to event, in a bounded number of steps. */
+static void advance_by_events(struct pit_counter *counter, uint64_t clock)
 {
-    if (likely(clock < counter->quiet_until)) {
-        if (clock > counter->at) {
-            counter->count -= (uint32_t)(clock - counter->at) * counter->step;
-            counter->at = clock;
-        }
-        return;
-    }
     counter->quiet_until = 0;
     while (counter->at < clock) {
         uint64_t left = clock - counter->at, next = next_event(counter);
@@ -195,6 +188,16 @@ static void pit_advance(struct pit_counter *counter, uint64_t clock)
         coast(counter, next - 1);
         happen(counter);
         counter->at += next;
+    }
+}
+
+static inline void pit_advance(struct pit_counter *counter, uint64_t clock)
+{
+    if (unlikely(clock >= counter->quiet_until)) {
+        advance_by_events(counter, clock);
+    } else if (clock > counter->at) {
+        counter->count -= (uint32_t)(clock - counter->at) * counter->step;
+        counter->at = clock;
     }
 }
 
@@ -311,7 +314,7 @@ static void set_gate(struct pit_counter *counter, bool gate)
 }
 
 /* The counting element as the guest reads it. */
-static uint16_t visible_count(const struct pit_counter *counter)
+static inline uint16_t visible_count(const struct pit_counter *counter)
 {
     uint32_t count = counter->count;
 

@@ -10,7 +10,7 @@
 #include "svm/svm.h"
 
 /* The CPU says where the next instruction is, or its length is found by decoding it. */
-static uint64_t next_rip(struct vcpu *vcpu)
+static inline uint64_t next_rip(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t rip = vmcb->rip;

@@ -54,7 +54,7 @@ void svm_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
 }
 
 /* Segments in the VMCB, by the core's numbers. */
-static struct vmcb_segment *segment_at(struct vcpu *vcpu, enum vcpu_segment segment)
+static inline struct vmcb_segment *segment_at(struct vcpu *vcpu, enum vcpu_segment segment)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
     struct vmcb_segment *const all[SEG_COUNT] = {

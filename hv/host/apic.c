@@ -47,12 +47,12 @@ static bool x2apic, deadline_mode;
 static volatile uint32_t *page;
 static uint64_t timer_hz;
 
-static uint32_t apic_read(unsigned reg)
+static inline uint32_t apic_read(unsigned reg)
 {
     return x2apic ? (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg) : page[reg * 4];
 }
 
-static void apic_write(unsigned reg, uint32_t value)
+static inline void apic_write(unsigned reg, uint32_t value)
 {
     if (x2apic)
         wrmsr(MSR_X2APIC_FIRST + reg, value);

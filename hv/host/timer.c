@@ -12,7 +12,7 @@ static void program(struct timer_queue *queue)
     host_apic_timer_set(queue->first ? queue->first->deadline : UINT64_MAX);
 }
 
-static void unlink(struct timer_queue *queue, struct timer *timer)
+static inline void unlink(struct timer_queue *queue, struct timer *timer)
 {
     for (struct timer **at = &queue->first; *at; at = &(*at)->next)
         if (*at == timer) {

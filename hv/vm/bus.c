@@ -107,7 +107,7 @@ static inline bool fits(const struct bus_range *range, uint64_t address, unsigne
 
 /* The widest power of two that one cycle at `address` may have when `size` bytes are left and the whole did
  * not fit. */
-static unsigned part_size(const struct bus_range *range, uint64_t address, unsigned size)
+static inline unsigned part_size(const struct bus_range *range, uint64_t address, unsigned size)
 {
     unsigned part = range ? MIN(size, range->device->ops->width) : 1;
 

@@ -188,7 +188,7 @@ static void set_operand_size(struct decoder *d, unsigned flags)
         d->in->operand_size = (d->bits == 16) == d->operand_prefix ? 4 : 2;
 }
 
-static struct operand register_operand(const struct decoder *d, unsigned index, unsigned size)
+static inline struct operand register_operand(const struct decoder *d, unsigned index, unsigned size)
 {
     if (size == 1 && !d->rex && index >= 4)
         return (struct operand){OPERAND_HIGH_BYTE, index - 4, 1};

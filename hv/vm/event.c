@@ -8,7 +8,7 @@
 /* SDM, "Interrupt 8 - Double Fault Exception": what two exceptions in a row become. */
 enum severity { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 
-static enum severity severity_of(unsigned vector)
+static inline enum severity severity_of(unsigned vector)
 {
     switch (vector) {
     case EXC_DE:

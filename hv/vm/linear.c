@@ -22,7 +22,7 @@ static bool segment_fault(enum vcpu_segment segment, struct fault *fault)
     return false;
 }
 
-static bool canonical(struct vcpu *vcpu, gva_t gva)
+static inline bool canonical(struct vcpu *vcpu, gva_t gva)
 {
     unsigned unused_bits = 64 - 48;
 

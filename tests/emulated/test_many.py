@@ -8,8 +8,9 @@ from registry import on_each, test
 from test_guests import binary
 
 # How far a VM's time may be from what it is due. Bochs counts instructions. QEMU's processors are threads of a busy host,
-# which stand still when they must; and with -icount one of them runs for two seconds before another's turn.
-PLACES = {"bochs-vmx": 0.05, "bochs-svm": 0.05, "qemu-tcg-svm": 0.75}
+# which stand still when they must (and with -icount one runs for two seconds before the other's turn): there only that
+# nobody starves is looked at.
+PLACES = {"bochs-vmx": (0.95, 1.05), "bochs-svm": (0.95, 1.05), "qemu-tcg-svm": (0.25, 8)}
 ENDED = r"vm (\S+): ran (\d+) ms, was due (\d+) ms, in (\d+) ms; the cores have slept (\d+) ms"
 
 
@@ -32,8 +33,9 @@ def shares_follow_weights(platform):
     weights = {"a": 100, "b": 200, "c": 400, "d": 100, "e": 50, "f": 100, "g": 300, "h": 100}
     sections = [spinning(name, weight=weight, vcpus=1 + index % 2) for index, (name, weight) in enumerate(weights.items())]
     said, machine = run(platform, sections, cpus=2)
+    least, most = PLACES[platform.name]
     for name, (ran, due, _, _) in said.items():
-        require(abs(ran - due) <= PLACES[platform.name] * due, machine.report(f"{name} ran {ran} ms, {due} ms were due"))
+        require(least * due <= ran <= most * due, machine.report(f"{name} ran {ran} ms, {due} ms were due"))
 
 
 @test("many/caps and cores")

@@ -21,9 +21,10 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
 HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/apic_% \
             devices/board devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
             hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
-            hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/linear hv/vm/msr hv/vm/vcpu hv/vm/vm hv/vm/walk \
-            hv/host/apic hv/host/interrupts hv/host/timer hv/lib/string
-HOT_OBJECTS := $(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS))
+            hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/msr hv/vm/vcpu hv/vm/vm hv/vm/walk \
+            hv/host/interrupts hv/host/timer hv/lib/string
+NOT_HOT  := devices/apic_mode hv/vm/emulate_string
+HOT_OBJECTS := $(filter-out $(NOT_HOT:%=$(BUILD)/keel/%.o),$(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS)))
 $(OBJECTS): OPTIMIZE := -Oz
 $(HOT_OBJECTS): OPTIMIZE := -O2 -fno-inline-functions
 # 256 KiB by gcc, which builds what is released; clang, which checks, makes larger code.

@@ -4,7 +4,7 @@
 ; The image may lie at any border of 2 MiB below 4 GiB: firmware often uses what is at 2 MiB. EBP holds, until long mode is
 ; on, how far it lies above its link address.
 ; POST codes on port 0x80 say how far it got: 10 entered, 11 boot loader checked, 12 long mode there, 13 paging on,
-; 14 in 64-bit code; C goes on from 20.
+; 14 in 64-bit code, 15 constants expanded; C goes on from 20.
 
 %define PHYS(symbol) ((symbol) + 0x80000000)    ; link address minus 0xffffffff80000000, modulo 2^64
 %define HERE(symbol) ebp + PHYS(symbol)         ; where it really lies
@@ -55,7 +55,7 @@ entry32:
     xor ebp, ebp
     mov esi, PHYS(text_loader)                  ; from an unknown loader only at the link address
     cmp edx, MULTIBOOT2_LOADED
-    jne stop32
+    jne stop
     lea esp, [ebx + 8]                          ; the reserved word of the information is stack enough for one call
     call .here
 .here:
@@ -70,14 +70,14 @@ entry32:
     mov eax, 0x80000000
     cpuid
     cmp eax, 0x80000001
-    jb stop32
+    jb stop
     mov eax, 0x80000001
     cpuid
     bt edx, 29
-    jnc stop32
+    jnc stop
     lea esi, [HERE(text_nx)]
     bt edx, 20
-    jnc stop32
+    jnc stop
     post 0x12
 
     ; Boot page tables in 2 MiB pages: the low 4 GiB where they are, and the image at its link address.
@@ -142,15 +142,16 @@ load_gdt:
     add esp, 8
     ret
 
-; Prints the text at ESI where anybody may look, and stops: COM1, debug port 0xE9, and the top line of a text screen.
-stop32:
+; Prints the text at ESI where anybody may look, and stops: COM1, debug port 0xE9, and the top line of a text screen. Its
+; bytes mean the same in 32-bit and in 64-bit mode.
+stop:
     mov dx, 0x3f8 + 3                           ; 115200 8N1
     mov al, 0x80
     out dx, al
     mov dx, 0x3f8
     mov al, 1
     out dx, al
-    inc dx
+    mov dx, 0x3f8 + 1
     mov al, 0
     out dx, al
     mov dx, 0x3f8 + 3
@@ -184,7 +185,7 @@ stop32:
     jmp .halt
 
 bits 64
-extern keel_main, cpu_start_here
+extern keel_main, cpu_start_here, inflate, rodata_start, rodata_end, packed_start, packed_end
 entry64_low:
     mov rax, entry64
     jmp rax
@@ -199,7 +200,20 @@ entry64:
     xor ebp, ebp
     mov al, 0x14
     out 0x80, al
-    mov edi, edi                                ; the upper half is undefined after the mode switch
+    mov ebx, edi                                ; the upper half is undefined after the mode switch
+    mov rdi, packed_start
+    mov rsi, packed_end
+    sub rsi, rdi
+    mov rdx, rodata_start
+    mov rcx, rodata_end
+    sub rcx, rdx
+    call inflate
+    mov rsi, text_damaged
+    test al, al
+    jz stop
+    mov al, 0x15
+    out 0x80, al
+    mov edi, ebx
     call keel_main
     ud2
 
@@ -281,10 +295,11 @@ stack_switch:
     call rsi
     ud2
 
-section .rodata
+; .rodata is not there yet.
 text_loader:    db "Keel: not started by a multiboot2 boot loader (EAX is not 0x36d76289). In GRUB use the command multiboot2.", 13, 10, 0
 text_long_mode: db "Keel: this CPU has no 64-bit mode (CPUID 0x80000001:EDX[29]). An x86-64 CPU is needed; in an emulator choose another CPU model.", 13, 10, 0
 text_nx:        db "Keel: this CPU shows no execute-disable bit (CPUID 0x80000001:EDX[20]). Turn on NX / XD in the firmware's set-up.", 13, 10, 0
+text_damaged:   db "Keel: the constants in the image cannot be expanded. The file is damaged, or the boot loader left out some of it.", 13, 10, 0
 
 align 8
 global boot_gdt

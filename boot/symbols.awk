@@ -6,7 +6,7 @@ function hex(text,   i, value) {
     return value
 }
 $3 == "image_start" { start = hex(substr($1, 9)) }
-$2 ~ /^[tT]$/ && $3 !~ /\.|^image_|_end$|^(plain|error)_[0-9]+$/ {
+$2 ~ /^[tT]$/ && $3 !~ /\.|^image_|^text_|_end$|^(plain|error)_[0-9]+$/ {
     count++
     offset[count] = hex(substr($1, 9)) - start
     name[count] = $3

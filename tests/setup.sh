@@ -3,9 +3,9 @@
 set -eu
 
 packages="gcc clang clang-format binutils nasm make acpica-tools bochs bochsbios vgabios qemu-system-x86 \
-grub-common grub-pc-bin grub-efi-amd64-bin gnu-efi ovmf sbsigntool xorriso mtools lz4 zstd busybox-static python3 \
+grub-common grub-pc-bin grub-efi-amd64-bin gnu-efi ovmf sbsigntool xorriso mtools gzip lz4 zstd busybox-static python3 \
 lcov bsdextrautils libcmocka-dev libzydis-dev libunicorn-dev"
-commands="gcc clang clang-format ld nasm make iasl bochs qemu-system-x86_64 grub-mkimage xorriso lz4 zstd busybox \
+commands="gcc clang clang-format ld nasm make iasl bochs qemu-system-x86_64 grub-mkimage xorriso gzip lz4 zstd busybox \
 python3"
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then

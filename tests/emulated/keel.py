@@ -30,7 +30,7 @@ def vm(name="linux", **keys):
     return "".join([f"[vm {name}]\n", *(f"{key} = {value}\n" for key, value in keys.items())])
 
 
-def disk(conf, files):
+def disk(conf, files, kernel=KEEL):
     """
     A disk image of Keel with this keel.conf (None: without one) and modules {name: path or bytes}. Made anew under a
     name of its own; the caller removes it.
@@ -40,15 +40,15 @@ def disk(conf, files):
     IMAGES.mkdir(parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(suffix=".img", dir=IMAGES)
     os.close(handle)
-    return image.boot_image(path, KEEL, modules)
+    return image.boot_image(path, kernel, modules)
 
 
 class Booted(Machine):
     """Keel started with this configuration; a context manager that also removes the image."""
 
-    def __init__(self, conf, files=None, **machine):
+    def __init__(self, conf, files=None, kernel=KEEL, **machine):
         super().__init__(**machine)
-        self.disk = disk(conf, files or {})
+        self.disk = disk(conf, files or {}, kernel)
         self.start(self.disk)
 
     def stop(self):

@@ -138,6 +138,15 @@ def names_what_is_wrong_with_each_kernel_and_starts_the_rest():
             said(machine, f"vm {name}: not started: kernel {name}: {why}")
 
 
+@test("input/a damaged image")
+def says_that_its_read_only_data_cannot_be_expanded():
+    image = bytearray(keel.KEEL.read_bytes())
+    packed = image.rindex(b"\x1f\x8b\x08\0")  # gzip's first bytes
+    image[packed + 2000] ^= 16
+    with boot(good("first"), {}, kernel=bytes(image)) as machine:
+        machine.expect(r"^Keel: the constants in the image cannot be expanded\. The file is damaged", keel.PATIENCE)
+
+
 @test("input/memory of VMs")
 def says_how_much_memory_there_is():
     elf = keel.kernel("debian", "vmlinux").read_bytes()[: 64 << 10]

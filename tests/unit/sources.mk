@@ -1,6 +1,7 @@
 # sources_NAME: what tests/unit/test_NAME.c is linked with, besides fake.c. libraries_NAME: host libraries it needs.
 sources_bus := hv/vm/bus.c
 sources_format := hv/lib/format.c
+sources_inflate := hv/lib/inflate.c
 sources_string :=
 sources_lib :=
 sources_i8042 := devices/i8042.c devices/ps2_keyboard.c hv/lib/format.c

@@ -59,26 +59,6 @@ begin:
     faults_with 12, 0, mov eax, [rbp]
 
     ; Control registers: what a hypervisor decides must fault like the processor.
-    mov   rax, cr0
-    mov   rcx, rax
-    btr   rax, 31
-    faults_with 13, 0, mov cr0, rax
-    mov   rax, rcx
-    bts   rax, 29                       ; NW without CD
-    btr   rax, 30
-    faults_with 13, 0, mov cr0, rax
-    mov   rax, rcx
-    bts   rax, 40
-    faults_with 13, 0, mov cr0, rax
-    mov   rax, cr4
-    btr   rax, 5
-    faults_with 13, 0, mov cr4, rax
-    mov   rax, cr4
-    bts   rax, 25
-    faults_with 13, 0, mov cr4, rax
-    mov   rax, cr3
-    bts   rax, 60
-    faults_with 13, 0, mov cr3, rax
     mov   eax, 16
     faults_with 13, 0, mov cr8, rax
     mov   ecx, 5

@@ -270,7 +270,7 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
 /* The few codes that are no intercept's. */
 static __attribute__((noinline)) bool handle_other(struct vcpu *vcpu)
 {
-    switch ((int64_t)vmcb_of(vcpu)->exit_code) {
+    switch ((int32_t)vmcb_of(vcpu)->exit_code) { /* QEMU 7.2 does not extend the sign */
     case SVM_EXIT_NPF:
         return handle_nested_fault(vcpu);
     case SVM_EXIT_INVALID:

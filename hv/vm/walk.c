@@ -97,8 +97,8 @@ static uint64_t reserved_bits(const struct walk *walk, unsigned level, uint64_t 
         return level == 2 && is_leaf(walk, level, entry) ? reserved_4m(walk) : 0;
     if (walk->mode == PAGING_PAE) {
         bits |= ~ADDRESS_52 & ~PTE_XD;
-        if (level == 3)
-            return bits | PTE_XD | 0x1e6;
+        if (level == 3) /* all of 8:5 and 2:1 but 5: QEMU 7.2 marks these entries as accessed */
+            return bits | PTE_XD | 0x1c6;
     }
     if (!(walk->efer & EFER_NXE))
         bits |= PTE_XD;

@@ -12,7 +12,7 @@ def source_of_check(listing, number):
         number_part, address, text = line[:6], line[7:15].strip(), line[40:]
         if "<" not in line[30:40] and text.strip():
             source = f"line {number_part.strip()}: {' '.join(text.split())}"
-        elif address and text.split() == ["jmp", "failed"]:
+        elif address and text.split() in (["jmp", "failed"], ["call", "noted"]):
             count += 1
             if count == number:
                 return source

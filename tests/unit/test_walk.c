@@ -234,6 +234,20 @@ static void address_bits_beyond_maxphyaddr_are_reserved(void **state)
     }
 }
 
+/* Bits 8:5 and 2:1 are reserved, but QEMU marks these entries as accessed. */
+static void pae_pointers_may_be_accessed_and_nothing_else(void **state)
+{
+    (void)state;
+    for (unsigned bit = 1; bit <= 8; bit++) {
+        begin(&shapes[1]);
+        set_entry(3, entry(3) | BIT(bit));
+        if (bit == 3 || bit == 4 || bit == 5)
+            expect_page(ACCESS_READ, 0x45123);
+        else
+            expect_fault(ACCESS_READ, 9);
+    }
+}
+
 static void structure_bits_are_reserved_where_the_manual_says(void **state)
 {
     (void)state;
@@ -407,6 +421,7 @@ int main(void)
         TEST(supervisor_at_any_level_stops_programs),
         TEST(execute_disable_at_any_level_stops_fetches),
         TEST(address_bits_beyond_maxphyaddr_are_reserved),
+        TEST(pae_pointers_may_be_accessed_and_nothing_else),
         TEST(structure_bits_are_reserved_where_the_manual_says),
         TEST(large_pages_map_and_check_their_alignment),
         TEST(four_megabyte_pages_need_pse),

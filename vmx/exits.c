@@ -29,7 +29,7 @@ static bool next_instruction(struct vcpu *vcpu)
 }
 
 /* An event whose delivery this exit cut short goes in again with the next entry. */
-static void take_back_delivery(struct vcpu *vcpu)
+static inline void take_back_delivery(struct vcpu *vcpu)
 {
     uint32_t delivery = (uint32_t)vmread(VMCS_IDT_VECTORING);
 

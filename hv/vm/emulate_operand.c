@@ -56,7 +56,7 @@ uint64_t effective_address(struct emulation *e)
 }
 
 /* Natural alignment as #AC means it; 16-byte operands have their own rule. */
-static bool aligned(struct emulation *e, gva_t gva, unsigned size)
+static inline bool aligned(struct emulation *e, gva_t gva, unsigned size)
 {
     if (size == 16 && (gva & 15)) {
         e->fault = (struct fault){.vector = EXC_GP, .has_error = true};

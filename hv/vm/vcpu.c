@@ -33,9 +33,9 @@ void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct
 
 unsigned vcpu_cpl(struct vcpu *vcpu)
 {
-    if (!(vcpu_get(vcpu, REG_CR0) & CR0_PE))
+    if (!(virt->get(vcpu, REG_CR0) & CR0_PE))
         return 0;
-    if (vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_VM)
+    if (virt->get(vcpu, REG_RFLAGS) & RFLAGS_VM)
         return 3;
     return SEG_DPL(vcpu_get_segment(vcpu, SEG_SS).attributes);
 }

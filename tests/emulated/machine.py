@@ -28,7 +28,7 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 port_e9_hack: enabled={debug_console}
 display_library: rfb, options="timeout=0"
 log: {log}
-panic: action=fatal, cpu0={cpu_panics}
+panic: action=fatal, {cpu_panics}
 error: action=report
 info: action=report
 """
@@ -101,7 +101,7 @@ class Machine:
         os.symlink(pathlib.Path(image).resolve(), own)
         (self.folder / "bochsrc").write_text(BOCHSRC.format(
             megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, port=port, debug_console=0, ignore_bad_msrs=int(self.ignore_bad_msrs),
-            cpu_panics=self.cpu_panics, log=self.folder / "bochs.log"))
+            cpu_panics=", ".join(f"cpu{number}={self.cpu_panics}" for number in range(self.cpus)), log=self.folder / "bochs.log"))
         (self.folder / "commands").write_text("c\n" * CONTINUES)
         bound = ["-benchmark", str(self.limit)] if self.limit else []
         return ["bochs", "-q", *bound, *self.options, "-f", "bochsrc", "-rc", "commands"]

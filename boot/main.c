@@ -52,6 +52,16 @@ static void say_memory(void)
              counts.pool_used / KIB(1));
 }
 
+/* Where COM1 does not answer, the UART that ACPI names hears it all from the beginning. */
+static void find_console(void)
+{
+    if (console_port() || !machine.console || !serial_init(machine.console, machine.console_baud))
+        return;
+    console_init(machine.console);
+    log_repeat();
+    log_line("console: no UART answers at COM1; this is the one that ACPI's SPCR names");
+}
+
 /* Time, interrupts and the boot core's own tables. */
 static void start_machine(void)
 {
@@ -59,6 +69,7 @@ static void start_machine(void)
     const char *by;
 
     acpi_init(&info);
+    find_console();
     host_apic_init();
     cpu = cpu_create(0);
     if (!cpu)
@@ -156,17 +167,16 @@ static void read_config(unsigned module_count)
 
 static void open_console(void)
 {
-    struct serial *serial = config.console.port ? &serial_ports[config.console.port - 1] : NULL;
+    struct serial *wanted = config.console.port ? &serial_ports[config.console.port - 1] : NULL;
 
     console_set_escape((char)config.escape);
-    if (serial && !serial_init(serial, config.console.baud)) {
-        log_line("console: no UART answers at COM%u: the log stays where it is, and nothing can be typed",
-                 config.console.port);
-        return;
-    }
-    console_init(serial);
-    if (serial)
-        console_listen(serial);
+    if (wanted && !serial_init(wanted, config.console.baud))
+        log_line("console: no UART answers at COM%u: the console stays where it is%s", config.console.port,
+                 console_port() ? "" : ", and nothing can be typed");
+    else
+        console_init(wanted);
+    if (console_port())
+        console_listen(console_port());
 }
 
 static void audit_paging(void)

@@ -186,8 +186,8 @@ static bool poll_own(struct console_client *client)
 void console_listen(const struct serial *serial)
 {
     interrupts_handle(VECTOR_SERIAL, console_poll);
-    if (!ioapic_route_isa(serial->irq, VECTOR_SERIAL, cpus[0]->apic_id))
-        log_line("console: no I/O APIC brings interrupt %u: typing at port 0x%x will not work", serial->irq,
+    if (!ioapic_route(serial->irq, VECTOR_SERIAL, cpus[0]->apic_id))
+        log_line("console: no I/O APIC brings interrupt %u: typing at port 0x%lx will not work", serial->irq,
                  serial->port);
     serial_interrupts_on(serial);
 }

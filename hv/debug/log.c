@@ -29,6 +29,11 @@ void log_start(void)
     first_tick = clock_now();
 }
 
+void log_repeat(void)
+{
+    console_write(log_ring.text, MIN(log_ring.written, sizeof(log_ring.text)));
+}
+
 void log_cores_known(void)
 {
     cores_known = true;

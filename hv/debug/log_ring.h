@@ -14,5 +14,8 @@ extern struct log_ring log_ring;
 /* Time on the log begins now. */
 void log_start(void);
 
+/* Says all lines again, on a console that was opened late. */
+void log_repeat(void);
+
 /* From here on this_cpu() is valid. */
 void log_cores_known(void);

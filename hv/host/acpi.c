@@ -92,10 +92,13 @@ static const struct rsdp *find_rsdp(const struct boot_info *info)
     return rsdp ? rsdp : scan_for_rsdp(0xe0000, KIB(128));
 }
 
-static void add_processor(uint32_t apic_id, uint32_t flags)
+static void add_processor(uint32_t apic_id, uint32_t flags, uint32_t everyone)
 {
-    if (!(flags & 1))
+    if (!(flags & 1) || apic_id == everyone)
         return; /* not enabled; "online capable" ones need hot plug */
+    for (unsigned i = 0; i < machine.apic_count; i++)
+        if (machine.apic_ids[i] == apic_id)
+            return; /* some firmware names a processor both ways */
     if (machine.apic_count < CPUS_MOST)
         machine.apic_ids[machine.apic_count++] = apic_id;
     else
@@ -116,11 +119,11 @@ static void read_madt_entry(const uint8_t *entry, unsigned length)
     switch (entry[0]) {
     case 0: /* local APIC */
         if (length >= 8)
-            add_processor(entry[3], read32(entry + 4));
+            add_processor(entry[3], read32(entry + 4), 0xff);
         break;
     case 9: /* local x2APIC */
         if (length >= 16)
-            add_processor(read32(entry + 4), read32(entry + 8));
+            add_processor(read32(entry + 4), read32(entry + 8), UINT32_MAX);
         break;
     case 1: /* I/O APIC */
         if (length >= 12 && machine.ioapic_count < IOAPICS_MOST) {
@@ -138,10 +141,15 @@ static void read_madt_entry(const uint8_t *entry, unsigned length)
     }
 }
 
+#define MADT_FLAGS       40
+#define MADT_PCAT_COMPAT BIT(0)
+
 static void read_madt(const struct header *madt)
 {
     const uint8_t *bytes = (const uint8_t *)madt;
 
+    if (madt->length >= MADT_FLAGS + 4)
+        machine.no_pics = !(read32(bytes + MADT_FLAGS) & MADT_PCAT_COMPAT);
     for (uint32_t at = sizeof(*madt) + 8; at + 2 <= madt->length;) {
         unsigned length = bytes[at + 1];
 
@@ -196,6 +204,11 @@ static void read_s5(const struct header *dsdt)
     }
 }
 
+static uint64_t read64(const uint8_t *at)
+{
+    return read32(at) | (uint64_t)read32(at + 4) << 32;
+}
+
 /* Offsets in the FADT (ACPI, "Fixed ACPI Description Table"). */
 enum {
     FADT_DSDT = 40,
@@ -205,39 +218,117 @@ enum {
     FADT_FLAGS = 112,
     FADT_RESET = 116,
     FADT_RESET_VALUE = 128,
-    FADT_X_DSDT = 140
+    FADT_X_DSDT = 140,
+    FADT_X_PM1A_CNT = 172,
+    FADT_X_PM1B_CNT = 184,
+    FADT_X_PM_TMR = 208,
+    FADT_SLEEP_CONTROL = 244,
 };
-#define FADT_RESET_SUPPORTED BIT(10)
+#define FADT_RESET_SUPPORTED  BIT(10)
+#define FADT_HARDWARE_REDUCED BIT(20)
+
+/* An address structure: space, bits, offset, access, address. */
+#define REGISTER_SIZE         12
+
+static struct acpi_register read_register(const struct header *table, unsigned at)
+{
+    const uint8_t *bytes = (const uint8_t *)table + at;
+    struct acpi_register none = {.space = 0xff};
+
+    if (at + REGISTER_SIZE > table->length || bytes[0] > 1 || !read64(bytes + 4))
+        return none;
+    return (struct acpi_register){bytes[0], read64(bytes + 4)};
+}
+
+/* A port by its old field, or by its wide one where that is 0. */
+static uint16_t read_port(const struct header *fadt, unsigned at, unsigned wide_at)
+{
+    uint16_t port = (uint16_t)read32((const uint8_t *)fadt + at);
+    struct acpi_register wide = read_register(fadt, wide_at);
+
+    return port || wide.space != 1 ? port : (uint16_t)wide.address;
+}
 
 static void read_fadt(const struct header *fadt)
 {
     const uint8_t *bytes = (const uint8_t *)fadt;
     const struct header *dsdt;
     uint64_t wide_dsdt = 0;
+    uint32_t flags;
 
     if (fadt->length < FADT_RESET)
         return;
-    machine.pm1a_control = (uint16_t)read32(bytes + FADT_PM1A_CNT);
-    machine.pm1b_control = (uint16_t)read32(bytes + FADT_PM1B_CNT);
-    machine.pm_timer = (uint16_t)read32(bytes + FADT_PM_TMR);
-    if (fadt->length > FADT_RESET_VALUE && (read32(bytes + FADT_FLAGS) & FADT_RESET_SUPPORTED)) {
-        machine.reset.space = bytes[FADT_RESET];
-        memcpy(&machine.reset.address, bytes + FADT_RESET + 4, 8);
-        machine.reset.value = bytes[FADT_RESET_VALUE];
+    flags = read32(bytes + FADT_FLAGS);
+    if (flags & FADT_HARDWARE_REDUCED) {
+        machine.sleep = read_register(fadt, FADT_SLEEP_CONTROL);
+    } else {
+        machine.pm1a_control = read_port(fadt, FADT_PM1A_CNT, FADT_X_PM1A_CNT);
+        machine.pm1b_control = read_port(fadt, FADT_PM1B_CNT, FADT_X_PM1B_CNT);
+        machine.pm_timer = read_port(fadt, FADT_PM_TMR, FADT_X_PM_TMR);
+    }
+    if (fadt->length > FADT_RESET_VALUE && (flags & FADT_RESET_SUPPORTED)) {
+        machine.reset = read_register(fadt, FADT_RESET);
+        machine.reset_value = bytes[FADT_RESET_VALUE];
     }
     if (fadt->length >= FADT_X_DSDT + 8)
-        memcpy(&wide_dsdt, bytes + FADT_X_DSDT, 8);
+        wide_dsdt = read64(bytes + FADT_X_DSDT);
     dsdt = map_table(wide_dsdt ? wide_dsdt : read32(bytes + FADT_DSDT));
     if (dsdt)
         read_s5(dsdt);
 }
 
+/* Offsets in the SPCR (Microsoft, "Serial Port Console Redirection Table"). */
+enum {
+    SPCR_TYPE = 36,
+    SPCR_ADDRESS = 40,
+    SPCR_BITS = 41, /* between one register and the next */
+    SPCR_ACCESS = 43,
+    SPCR_INTERRUPT_TYPE = 52,
+    SPCR_IRQ = 53,
+    SPCR_GSI = 54,
+    SPCR_BAUD = 58,
+};
+#define SPCR_16550      0
+#define SPCR_16450      1
+#define SPCR_16550_WIDE 0x12
+#define ACCESS_DWORD    3
+#define IRQ_BY_PIC      BIT(0)
+#define IRQ_BY_IOAPIC   BIT(1)
+
+static void read_spcr(const struct header *spcr)
+{
+    static const unsigned bauds[] = {[3] = 9600, [4] = 19200, [6] = 57600, [7] = 115200};
+    const uint8_t *bytes = (const uint8_t *)spcr;
+    struct acpi_register base = read_register(spcr, SPCR_ADDRESS);
+    struct serial *uart = &serial_ports[SERIAL_ACPI];
+    unsigned baud, bits = bytes[SPCR_BITS];
+
+    if (spcr->length <= SPCR_BAUD || base.space == 0xff ||
+        (bytes[SPCR_TYPE] > SPCR_16450 && bytes[SPCR_TYPE] != SPCR_16550_WIDE))
+        return;
+    for (unsigned i = 0; i < SERIAL_ACPI; i++)
+        if (base.space == 1 && serial_ports[i].port == base.address)
+            uart = &serial_ports[i];
+    uart->port = base.address;
+    uart->irq = bytes[SPCR_INTERRUPT_TYPE] & IRQ_BY_IOAPIC ? read32(bytes + SPCR_GSI)
+                : bytes[SPCR_INTERRUPT_TYPE] & IRQ_BY_PIC  ? bytes[SPCR_IRQ]
+                                                           : uart->irq;
+    if (base.space == 0) {
+        uart->port = (uint64_t)host_map(base.address, 8 * 4, HOST_DEVICE);
+        uart->width = bits == 32 && bytes[SPCR_ACCESS] % ACCESS_DWORD == 0 ? 4 : 1;
+        uart->shift = bits == 32 ? 2 : bits == 16 ? 1 : 0;
+    }
+    baud = bytes[SPCR_BAUD] < ARRAY_LENGTH(bauds) ? bauds[bytes[SPCR_BAUD]] : 0;
+    machine.console_baud = baud ? baud : SERIAL_AS_IT_IS;
+    machine.console = uart;
+}
+
 void acpi_init(const struct boot_info *info)
 {
     const struct rsdp *rsdp = find_rsdp(info);
-    const struct header *madt, *fadt;
+    const struct header *madt, *fadt, *spcr;
 
-    machine.reset.space = 0xff;
+    machine.reset.space = machine.sleep.space = 0xff;
     for (unsigned irq = 0; irq < 16; irq++)
         machine.isa[irq].gsi = irq;
     if (!rsdp) {
@@ -252,6 +343,9 @@ void acpi_init(const struct boot_info *info)
     fadt = find_table(rsdp, "FACP");
     if (fadt)
         read_fadt(fadt);
+    spcr = find_table(rsdp, "SPCR");
+    if (spcr)
+        read_spcr(spcr);
     if (machine.apics_left_out)
         log_line("acpi: %u processors more than Keel's %u are left unused", machine.apics_left_out,
                  CPUS_MOST);

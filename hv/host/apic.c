@@ -43,6 +43,9 @@ enum {
 #define BASE_X2APIC      BIT(10)
 #define DIVIDE_BY_1      0xb
 
+/* An interrupt message is on its way for microseconds. */
+#define SEND_PATIENCE    1000000
+
 static bool x2apic, deadline_mode;
 static volatile uint32_t *page;
 static uint64_t timer_hz;
@@ -90,6 +93,11 @@ uint32_t host_apic_id(void)
     return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
 }
 
+bool host_apic_reaches(uint32_t apic_id)
+{
+    return x2apic || apic_id < 0xff;
+}
+
 void host_apic_eoi(void)
 {
     apic_write(APIC_EOI, 0);
@@ -105,7 +113,7 @@ static void send(uint32_t destination, uint32_t command)
         wrmsr(MSR_X2APIC_FIRST + APIC_ICR, (uint64_t)destination << 32 | command);
         return;
     }
-    while (apic_read(APIC_ICR) & ICR_PENDING)
+    for (unsigned i = 0; i < SEND_PATIENCE && (apic_read(APIC_ICR) & ICR_PENDING); i++)
         cpu_pause();
     apic_write(APIC_ICR_HIGH, destination << 24);
     apic_write(APIC_ICR, command);

@@ -11,6 +11,9 @@ void host_apic_init(void);
 void host_apic_enable(void);
 
 uint32_t host_apic_id(void);
+
+/* Whether interrupts can be sent to it: xAPIC has eight bits for the id, and the last is everyone's. */
+bool host_apic_reaches(uint32_t apic_id);
 void host_apic_eoi(void);
 void host_apic_send(uint32_t apic_id, uint8_t vector);
 void host_apic_send_nmi_others(void);
@@ -31,9 +34,10 @@ void host_apic_timer_set(uint64_t deadline);
 /* "x2APIC, TSC-deadline timer": what is in use, for the log. */
 const char *host_apic_description(void);
 
-/* Routes an ISA interrupt through its I/O APIC to `vector` on the core with `apic_id`. false: no I/O APIC has
- * it. */
-bool ioapic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id);
+/* Routes an ISA interrupt, or from 16 on an I/O APICs' input, to `vector` on the core with `apic_id`. false:
+ * no I/O APIC has it or can name that core, or it is 0, which means none. */
+bool ioapic_route(unsigned irq, uint8_t vector, uint32_t apic_id);
 
-/* Masks the 8259 pair and every pin of every I/O APIC: Keel takes only what it asks for. */
+/* Masks the 8259 pair, where there is one, and every pin of every I/O APIC: Keel takes only what it asks for.
+ */
 void legacy_interrupts_off(void);

@@ -31,8 +31,10 @@ static unsigned pin_count(volatile uint32_t *registers)
 
 void legacy_interrupts_off(void)
 {
-    outb(0x21, 0xff);
-    outb(0xa1, 0xff);
+    if (!machine.no_pics) {
+        outb(0x21, 0xff);
+        outb(0xa1, 0xff);
+    }
     for (unsigned i = 0; i < machine.ioapic_count; i++) {
         volatile uint32_t *registers = host_map(machine.ioapics[i].address, PAGE_SIZE, HOST_DEVICE);
 
@@ -43,13 +45,14 @@ void legacy_interrupts_off(void)
     }
 }
 
-bool ioapic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id)
+bool ioapic_route(unsigned irq, uint8_t vector, uint32_t apic_id)
 {
-    uint32_t gsi = machine.isa[irq].gsi;
-    uint32_t entry =
-        vector | (machine.isa[irq].level ? ENTRY_LEVEL : 0) | (machine.isa[irq].low ? ENTRY_LOW : 0);
+    bool isa = irq < ARRAY_LENGTH(machine.isa);
+    uint32_t gsi = isa ? machine.isa[irq].gsi : irq;
+    uint32_t entry = vector | (isa && !machine.isa[irq].level ? 0 : ENTRY_LEVEL) |
+                     (isa && !machine.isa[irq].low ? 0 : ENTRY_LOW);
 
-    for (unsigned i = 0; i < machine.ioapic_count; i++) {
+    for (unsigned i = 0; i < machine.ioapic_count && irq && apic_id < 0xff; i++) {
         volatile uint32_t *registers = host_map(machine.ioapics[i].address, PAGE_SIZE, HOST_DEVICE);
         uint32_t base = machine.ioapics[i].gsi_base;
 

@@ -1,5 +1,6 @@
 /* The end of the machine: off, or started again. */
 #include "hv/host/acpi.h"
+#include "hv/host/clock.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
@@ -8,6 +9,8 @@
 #define PM1_SLP_TYP(type) ((uint16_t)((type) << 10))
 #define PM1_SLP_EN        0x2000
 #define PM1_SCI_EN        0x0001
+#define SLEEP_TYPE(type)  ((uint8_t)((type) << 2)) /* ACPI, "Sleep Control and Status Registers" */
+#define SLEEP_ENABLE      0x20
 
 static void let_the_console_finish(void)
 {
@@ -21,25 +24,39 @@ static _Noreturn void stop_here(void)
         __asm__ volatile("cli\n hlt");
 }
 
+static void write_byte(const struct acpi_register *reg, uint8_t value)
+{
+    volatile uint8_t *byte;
+
+    if (reg->space == 1)
+        outb((uint16_t)reg->address, value);
+    if (reg->space != 0)
+        return;
+    byte = host_map(reg->address, 1, HOST_DEVICE);
+    if (byte)
+        *byte = value;
+}
+
 _Noreturn void machine_power_off(void)
 {
-    if (!machine.s5_known || !machine.pm1a_control) {
+    uint16_t a = machine.pm1a_control, b = machine.pm1b_control;
+
+    if (!machine.s5_known || (!a && machine.sleep.space == 0xff))
         log_line("power off: the firmware's ACPI tables have no \\_S5: switch the machine off by hand");
-        let_the_console_finish();
-        stop_here();
-    }
     let_the_console_finish();
-    outw(machine.pm1a_control,
-         (inw(machine.pm1a_control) & PM1_SCI_EN) | PM1_SLP_TYP(machine.s5_type_a) | PM1_SLP_EN);
-    if (machine.pm1b_control)
-        outw(machine.pm1b_control, PM1_SLP_TYP(machine.s5_type_b) | PM1_SLP_EN);
+    if (machine.s5_known) {
+        write_byte(&machine.sleep, SLEEP_TYPE(machine.s5_type_a) | SLEEP_ENABLE);
+        if (a)
+            outw(a, (inw(a) & PM1_SCI_EN) | PM1_SLP_TYP(machine.s5_type_a) | PM1_SLP_EN);
+        if (b)
+            outw(b, PM1_SLP_TYP(machine.s5_type_b) | PM1_SLP_EN);
+    }
     stop_here();
 }
 
 static void wait_a_little(void)
 {
-    for (unsigned i = 0; i < 100000; i++)
-        inb(0x80);
+    clock_wait(clock_hz() / 20);
 }
 
 _Noreturn void machine_reboot(void)
@@ -50,8 +67,7 @@ _Noreturn void machine_reboot(void)
     } no_idt = {0, 0};
 
     let_the_console_finish();
-    if (machine.reset.space == 1)
-        outb((uint16_t)machine.reset.address, machine.reset.value);
+    write_byte(&machine.reset, machine.reset_value);
     wait_a_little();
     outb(0xcf9, 2);
     outb(0xcf9, 6);

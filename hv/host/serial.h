@@ -4,12 +4,19 @@
 #include "hv/lib/base.h"
 
 struct serial {
-    uint16_t port; /* 0: there is none */
-    uint8_t irq;
-    uint8_t fifo; /* bytes that an empty transmitter takes; set by serial_init */
+    uint64_t port; /* its first port, or where its registers are mapped; 0: there is none */
+    uint32_t irq;  /* of the ISA's, or an I/O APIC's from 16 on */
+    uint8_t fifo;  /* bytes that an empty transmitter takes; set by serial_init */
+    uint8_t width; /* bytes of an access to registers in memory; 0: they are ports */
+    uint8_t shift; /* a register lies its number times two to the power of this behind the first */
 };
 
-extern struct serial serial_ports[4]; /* COM1 to COM4 */
+/* COM1 to COM4, and the one that ACPI names, if it is none of these. */
+#define SERIAL_ACPI 4
+extern struct serial serial_ports[SERIAL_ACPI + 1];
+
+/* As `baud`: the firmware has set it. */
+#define SERIAL_AS_IT_IS UINT32_MAX
 
 /* Sets `baud` 8N1 and turns FIFOs on. Returns false, and marks the port absent, if no UART answers there. */
 bool serial_init(struct serial *serial, unsigned baud);

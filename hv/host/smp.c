@@ -56,7 +56,9 @@ static bool start_one(struct cpu *cpu, uint8_t page)
         if (__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE))
             return true;
     }
-    return wait_until_online(cpu);
+    if (wait_until_online(cpu))
+        return true;
+    return !__atomic_exchange_n(&ap_cpu, NULL, __ATOMIC_ACQ_REL) && wait_until_online(cpu);
 }
 
 static void write_trampoline(uint8_t *page)
@@ -71,6 +73,7 @@ void smp_start(void (*begin)(void))
 {
     hpa_t page = paging_low_page();
     void *code = page ? host_map(page, PAGE_SIZE, HOST_WRITE) : NULL;
+    struct cpu *cpu = NULL;
 
     begin_here = begin;
     if (machine.apic_count > 1 && !code) {
@@ -78,22 +81,28 @@ void smp_start(void (*begin)(void))
         return;
     }
     for (unsigned i = 0; i < machine.apic_count; i++) {
-        struct cpu *cpu;
+        uint32_t id = machine.apic_ids[i];
 
-        if (machine.apic_ids[i] == this_cpu()->apic_id)
+        if (id == this_cpu()->apic_id)
             continue;
-        cpu = cpu_create(machine.apic_ids[i]);
+        if (!host_apic_reaches(id)) {
+            log_line("smp: the core with APIC id %u is left alone: this CPU has no x2APIC to reach it by",
+                     id);
+            continue;
+        }
+        if (!cpu) /* or the last one's, which did not start */
+            cpu = cpu_create(id);
         if (!cpu) {
             log_line("smp: no memory for more than %u cores", cpu_count);
             return;
         }
+        cpu->apic_id = id;
         write_trampoline(code);
-        if (!start_one(cpu, (uint8_t)(page >> PAGE_SHIFT))) {
-            ap_cpu = NULL;
-            log_line("smp: the core with APIC id %u did not start within 100 ms: it is left alone",
-                     cpu->apic_id);
-            cpu_count--; /* the last one made */
-            cpus[cpu_count] = NULL;
-        }
+        if (start_one(cpu, (uint8_t)(page >> PAGE_SHIFT)))
+            cpu = NULL;
+        else
+            log_line("smp: the core with APIC id %u did not start within 100 ms: it is left alone", id);
     }
+    if (cpu)
+        cpus[--cpu_count] = NULL;
 }

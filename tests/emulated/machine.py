@@ -50,18 +50,20 @@ class Machine:
     model  the emulator's name for its CPU model
     megs   memory in MiB
     accelerator  QEMU: tcg or kvm
+    uart   QEMU: options that connect the chardev com1, COM1's unless they say otherwise
     cpu_panics  Bochs: fatal | report. What Bochs does when its processor panics: it ends, or says so and goes on
     debugger  Bochs: its debugger's input and output are process.stdin and process.stdout
     ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
     """
 
     def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, ignore_bad_msrs=False,
-                 debugger=False, options=(), accelerator="tcg", cpu_panics="fatal"):
+                 debugger=False, options=(), accelerator="tcg", cpu_panics="fatal",
+                 uart=("-serial", "chardev:com1")):
         self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
         self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
         self.ignore_bad_msrs = ignore_bad_msrs
         self.debugger, self.accelerator, self.cpu_panics = debugger, accelerator, cpu_panics
-        self.options = list(options)
+        self.uart, self.options = uart, list(options)
         self.log = ""
         self.seen = 0
         self.process = self.serial = None
@@ -110,7 +112,7 @@ class Machine:
         disk = ["-drive", f"file={pathlib.Path(image).resolve()},format=raw,snapshot=on"] if image else []
         return ["qemu-system-x86_64", "-accel", self.accelerator, "-cpu", self.model, "-smp", str(self.cpus), "-m", str(self.megs),
                 "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-                "-chardev", f"socket,id=com1,host=127.0.0.1,port={port}", "-serial", "chardev:com1",
+                "-chardev", f"socket,id=com1,host=127.0.0.1,port={port}", *self.uart,
                 *disk, *self.options]
 
     def stop(self):

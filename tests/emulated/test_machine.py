@@ -1,12 +1,14 @@
 """Keel's own bring-up: any number of cores, other CPU models, and its page tables as the machine has them."""
 import re
+import struct
+import tempfile
 
 import bench
 import keel
 import pagewalk
 from keel import Failure
 from registry import each, on_each, test
-from test_guests import binary, conf
+from test_guests import binary, conf, judge
 
 
 @each("machine", [(f"{cpus} cores", cpus) for cpus in (1, 2, 4, 8)])
@@ -72,3 +74,61 @@ def page_tables_hold():
     user = [page for page in pages if page.user]
     if user:
         raise Failure("for user mode: " + ", ".join(f"{page.address:#x}" for page in user[:8]))
+
+
+def spcr(space, address, irq, baud_code=7):
+    """The body of ACPI's table that names the console's UART (SPCR), for QEMU's -acpitable."""
+    uart = struct.pack("<4x4BQ", space, 8, 0, 1, address)
+    return uart + struct.pack("<BBI6B", 1, irq, 0, baud_code, 0, 1, 0, 0, 0) + b"\xff" * 4 + bytes(12)
+
+
+AT_COM2 = ["-serial", "none", "-device", "isa-serial,iobase=0x2f8,irq=3,chardev=com1"]
+ELSEWHERE = ["-serial", "none", "-device", "isa-serial,iobase=0x5678,irq=5,chardev=com1"]
+AT_PORT_E9 = ["-serial", "none", "-debugcon", "chardev:com1"]
+
+# Machines of QEMU: what is said there, and what makes them.
+MACHINES = [
+    ("64 cores", r"smp: 64 cores", {"cpus": 64, "megs": 512}),
+    ("sparse APIC ids", r"smp: 6 cores", {"cpus": "6,sockets=2,cores=3", "options": ["-machine", "q35"]}),
+    ("8 GiB and a hole", r"memory: 7\d\d\d MiB for guests", {"cpus": 2, "megs": 8192, "options": ["-machine", "q35"]}),
+    ("no PIT, no 8259", r"measured by the ACPI PM timer", {"options": ["-machine", "q35,pit=off,pic=off"]}),
+    ("no ACPI", r"measured by the PIT[\s\S]*no I/O APIC brings", {"options": ["-machine", "pc,acpi=off"]}),
+    ("no UART", r"no UART answers at COM1: .*nothing can be typed", {"uart": AT_PORT_E9}),
+    ("console by SPCR", r"^\[.*Keel, a micro[\s\S]*the one that ACPI's SPCR", {"uart": AT_COM2, "table": spcr(1, 0x2f8, 3)}),
+    ("console by SPCR elsewhere", r"the one that ACPI's SPCR names", {"uart": ELSEWHERE, "table": spcr(1, 0x5678, 5)}),
+]
+
+
+class Redirected(keel.Booted):
+    """Keel on such a machine; `uart` where the console is, `table` an SPCR."""
+
+    def __init__(self, conf, files, table=b"", options=(), **machine):
+        with tempfile.NamedTemporaryFile(suffix=".spcr") as file:
+            file.write(table)
+            file.flush()
+            named = ["-acpitable", f"sig=SPCR,rev=2,data={file.name}"] if table else []
+            super().__init__(conf, files, options=[*options, *named], **machine)
+            self.expect("Keel, a microhypervisor", keel.PATIENCE)   # the firmware has the table by now
+
+
+@on_each("machine", MACHINES, ("qemu-tcg-svm",))
+def starts_on_machine(platform, said, machine):
+    """Keel says what it finds there, its page tables hold, and a guest passes."""
+    with Redirected(conf("long"), {"long": binary("long")}, **platform.machine() | machine) as booted:
+        booted.expect(r"all VMs are off", keel.PATIENCE)
+        keel.require(re.search(said, booted.log, re.MULTILINE), booted.report(f"did not say: {said}"))
+        judge(booted, "long")
+
+
+# In real mode, from COM1's line status on: wait for a byte, send it back.
+ECHO = bytes.fromhex("bafd03 ec a801 74fb b2f8 ec ee ebf2")
+
+
+@test("machine/typing at a UART that ACPI names", "qemu-tcg-svm")
+def the_spcrs_uart_hears():
+    """What is typed there comes by the interrupt that the table names."""
+    section = keel.vm("echo", memory="16M", kernel="echo", format="flat", load="0x8000", entry="real")
+    with Redirected(section, {"echo": ECHO}, spcr(1, 0x5678, 5), uart=ELSEWHERE, kind="qemu") as machine:
+        machine.expect(r"vm echo: started", keel.PATIENCE)
+        machine.send("by irq 5\n")
+        machine.expect(r"^by irq 5", 20)

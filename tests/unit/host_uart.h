@@ -50,6 +50,11 @@ static uint32_t host_in(uint16_t port, unsigned size)
     }
     if (port - uart->port == 2)
         return 0xc1;
+    if (port - uart->port == 6 && (uart->registers[4] & 0x10)) { /* loopback: DCD, RI, DSR, CTS */
+        unsigned lines = uart->registers[4];
+
+        return (lines & 8) << 4 | (lines & 4) << 4 | (lines & 1) << 5 | (lines & 2) << 3;
+    }
     if (port != uart->port)
         return uart->registers[port - uart->port];
     byte = (uint8_t)uart->received[0];

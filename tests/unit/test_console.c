@@ -22,7 +22,7 @@ void interrupts_handle(uint8_t vector, void (*handler)(void))
     serial_handler = handler;
 }
 
-bool ioapic_route_isa(unsigned irq, uint8_t vector, uint32_t apic_id)
+bool ioapic_route(unsigned irq, uint8_t vector, uint32_t apic_id)
 {
     assert_int_equal(vector, VECTOR_SERIAL);
     assert_int_equal(apic_id, 7);

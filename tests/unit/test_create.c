@@ -176,7 +176,7 @@ void console_detach(struct console_client *client)
 }
 
 /* The rest is not reached, or says little here. */
-struct serial serial_ports[4];
+struct serial serial_ports[SERIAL_ACPI + 1];
 bool serial_init(struct serial *serial, unsigned baud)
 {
     (void)serial, (void)baud;

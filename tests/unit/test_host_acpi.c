@@ -13,14 +13,14 @@
 #define HIGH_GATE GIB(5) /* seen at this address as well: only an XSDT reaches it */
 
 static uint8_t *memory;
-static void *mapped[256];
+static void *mapped[1024];
 static unsigned mapped_count;
 
 void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping)
 {
     uint8_t *copy;
 
-    assert_int_equal(mapping, HOST_READ);
+    assert_true(mapping == HOST_READ || mapping == HOST_DEVICE);
     if (physical >= HIGH_GATE)
         physical -= HIGH_GATE;
     if (physical >= MEMORY || size > MEMORY - physical)
@@ -40,6 +40,8 @@ static int setup(void **state)
     memory = calloc(1, MEMORY);
     memset(&info, 0, sizeof(info));
     memset(&machine, 0, sizeof(machine));
+    serial_ports[1].irq = 3;
+    serial_ports[SERIAL_ACPI] = (struct serial){.port = 0};
     return 0;
 }
 
@@ -91,14 +93,21 @@ static void set_rsdp(uint8_t *rsdp, unsigned revision, uint32_t rsdt, uint64_t x
 }
 
 /* Where each table lies. */
-enum { RSDT = TABLES, XSDT = RSDT + 0x100, MADT = XSDT + 0x100, FADT = MADT + 0x8000, DSDT = FADT + 0x1000 };
+enum {
+    RSDT = TABLES,
+    XSDT = RSDT + 0x100,
+    MADT = XSDT + 0x100,
+    FADT = MADT + 0x8000,
+    DSDT = FADT + 0x1000,
+    SPCR = DSDT + 0x2000
+};
 
 /* An RSDT that the boot loader's RSDP names, of the MADT and FADT. */
 static void begin(void)
 {
     set_rsdp(info.rsdp, 0, RSDT, 0);
     info.rsdp_length = 20;
-    table(RSDT, "RSDT", 36 + 8, (const uint32_t[]){FADT, MADT}, 8);
+    table(RSDT, "RSDT", 36 + 12, (const uint32_t[]){FADT, MADT, SPCR}, 12);
 }
 
 /* A MADT whose structures are these bytes. */
@@ -139,6 +148,56 @@ static void the_madt_names_processors_ioapics_and_overrides(void **state)
     assert_int_equal(machine.isa[11].gsi, 21);
     assert_int_equal(machine.isa[1].gsi, 1); /* those that are not overridden */
     assert_string_equal(fake_log, "");
+}
+
+static void processors_may_have_any_ids(void **state)
+{
+    (void)state;
+    begin();
+    MADT_OF(9, 16, 0, 0, LE32(0xfffe), LE32(1), LE32(0),     /* far apart, in no order */
+            0, 8, 1, 0xfe, LE32(1),                          /**/
+            9, 16, 0, 0, LE32(0x100), LE32(1), LE32(2),      /* the first that xAPIC cannot name */
+            10, 12, 5, 0, LE32(UINT32_MAX), 1, 0, 0, 0,      /* NMI of all x2APICs */
+            9, 16, 0, 0, LE32(0x101), LE32(0), LE32(3),      /* disabled */
+            9, 16, 0, 0, LE32(0x102), LE32(2), LE32(4),      /* to be plugged in later */
+            0, 8, 5, 0xff, LE32(1),                          /* everyone's ids name no processor */
+            9, 16, 0, 0, LE32(UINT32_MAX), LE32(1), LE32(6), /**/
+            9, 16, 0, 0, LE32(0xff), LE32(1), LE32(7),       /* a processor of x2APIC */
+            0, 8, 8, 0, LE32(1));
+    acpi_init(&info);
+    assert_int_equal(machine.apic_count, 5);
+    assert_int_equal(machine.apic_ids[0], 0xfffe);
+    assert_int_equal(machine.apic_ids[1], 0xfe);
+    assert_int_equal(machine.apic_ids[2], 0x100);
+    assert_int_equal(machine.apic_ids[3], 0xff);
+    assert_int_equal(machine.apic_ids[4], 0);
+    assert_int_equal(machine.apics_left_out, 0);
+}
+
+static void a_processor_named_twice_is_one(void **state)
+{
+    (void)state;
+    begin();
+    MADT_OF(0, 8, 0, 0, LE32(1), 0, 8, 1, 2, LE32(1), 0, 8, 2, 2, LE32(1), /**/
+            9, 16, 0, 0, LE32(0), LE32(1), LE32(0), 9, 16, 0, 0, LE32(2), LE32(1), LE32(1));
+    acpi_init(&info);
+    assert_int_equal(machine.apic_count, 2);
+    assert_int_equal(machine.apic_ids[1], 2);
+}
+
+static void the_madt_says_whether_there_are_8259s(void **state)
+{
+    (void)state;
+    begin();
+    acpi_init(&info);
+    assert_false(machine.no_pics); /* without a MADT it is an old PC */
+    MADT_OF(0, 8, 0, 0, LE32(1));
+    acpi_init(&info);
+    assert_false(machine.no_pics);
+    put(MADT + 40, 4, 0);
+    fix_sum(MADT, 44 + 8, MADT + 9);
+    acpi_init(&info);
+    assert_true(machine.no_pics);
 }
 
 static void damaged_madt_structures_end_it(void **state)
@@ -213,7 +272,7 @@ static void the_fadt_names_power_and_reset_registers(void **state)
     assert_int_equal(machine.pm_timer, 0x408);
     assert_int_equal(machine.reset.space, 1);
     assert_int_equal(machine.reset.address, 0xcf9);
-    assert_int_equal(machine.reset.value, 6);
+    assert_int_equal(machine.reset_value, 6);
     assert_true(machine.s5_known);
     assert_int_equal(machine.s5_type_a, 5);
     assert_int_equal(machine.s5_type_b, 6);
@@ -239,6 +298,140 @@ static void an_fadt_of_acpi_1_has_no_reset_register(void **state)
     FADT_OF(100, 0); /* shorter than any version's */
     acpi_init(&info);
     assert_int_equal(machine.pm1a_control, 0);
+}
+
+static void registers_may_be_named_by_their_wide_fields_alone(void **state)
+{
+    (void)state;
+    begin();
+    FADT_OF(244, 0);
+    put(FADT + 64, 4, 0);
+    put(FADT + 68, 4, 0);
+    put(FADT + 76, 4, 0);
+    put(FADT + 172, 4, 0x01001001);
+    put(FADT + 176, 8, 0x1804);
+    put(FADT + 208, 4, 0x03002001);
+    put(FADT + 212, 8, 0x1808);
+    fix_sum(FADT, 244, FADT + 9);
+    acpi_init(&info);
+    assert_int_equal(machine.pm1a_control, 0x1804);
+    assert_int_equal(machine.pm1b_control, 0);
+    assert_int_equal(machine.pm_timer, 0x1808);
+    put(FADT + 208, 4, 0x03002000); /* in memory: not used */
+    fix_sum(FADT, 244, FADT + 9);
+    acpi_init(&info);
+    assert_int_equal(machine.pm_timer, 0);
+}
+
+static void a_hardware_reduced_machine_has_a_sleep_register_alone(void **state)
+{
+    (void)state;
+    begin();
+    FADT_OF(244, 0);
+    put(FADT + 4, 4, 268);
+    put(FADT + 112, 4, 1 << 20 | 1 << 10);
+    put(FADT + 116, 4, 0x01000800); /* the reset register is in memory */
+    put(FADT + 120, 8, 0xfed01000);
+    put(FADT + 244, 4, 0x01000800);
+    put(FADT + 248, 8, 0xfed00000);
+    fix_sum(FADT, 268, FADT + 9);
+    acpi_init(&info);
+    assert_int_equal(machine.pm1a_control, 0);
+    assert_int_equal(machine.pm_timer, 0);
+    assert_int_equal(machine.sleep.space, 0);
+    assert_int_equal(machine.sleep.address, 0xfed00000);
+    assert_int_equal(machine.reset.space, 0);
+    assert_int_equal(machine.reset.address, 0xfed01000);
+    put(FADT + 244, 1, 2); /* in PCI's configuration space: not for this one */
+    fix_sum(FADT, 268, FADT + 9);
+    acpi_init(&info);
+    assert_int_equal(machine.sleep.space, 0xff);
+}
+
+/* The SPCR's fields that count. */
+struct spcr {
+    uint8_t type, space, bits, access, by, irq;
+    uint32_t gsi;
+    uint8_t baud;
+    uint64_t address;
+};
+
+static struct serial *read_console(struct spcr spcr)
+{
+    uint8_t body[80 - 36] = {0};
+
+    memset(&machine, 0, sizeof(machine));
+    memcpy(body, (const uint8_t[]){spcr.type, 0, 0, 0, spcr.space, spcr.bits, 0, spcr.access}, 8);
+    memcpy(body + 8, &spcr.address, 8);
+    memcpy(body + 16, (const uint8_t[]){spcr.by, spcr.irq, LE32(spcr.gsi), spcr.baud}, 7);
+    table(SPCR, "SPCR", 80, body, sizeof(body));
+    acpi_init(&info);
+    return machine.console;
+}
+
+static void the_spcr_names_a_port(void **state)
+{
+    struct serial *console;
+
+    (void)state;
+    begin();
+    assert_null(machine.console);
+    assert_ptr_equal(read_console((struct spcr){.space = 1, .bits = 8, .address = 0x2f8, .baud = 3}),
+                     &serial_ports[1]);
+    assert_int_equal(machine.console_baud, 9600);
+    assert_int_equal(serial_ports[1].irq, 3); /* COM2's, if none is told */
+    console = read_console((struct spcr){.space = 1, .by = 1, .irq = 10, .baud = 7, .address = 0xe000});
+    assert_ptr_equal(console, &serial_ports[SERIAL_ACPI]);
+    assert_int_equal(console->port, 0xe000);
+    assert_int_equal(console->irq, 10);
+    assert_int_equal(console->width, 0);
+    assert_int_equal(machine.console_baud, 115200);
+    read_console((struct spcr){.space = 1, .by = 3, .irq = 10, .gsi = 20, .address = 0xe000});
+    assert_int_equal(console->irq, 20);
+    assert_int_equal(machine.console_baud, SERIAL_AS_IT_IS);
+    read_console((struct spcr){.space = 1, .baud = 5, .address = 0xe000});
+    assert_int_equal(machine.console_baud, SERIAL_AS_IT_IS);
+}
+
+static void the_spcrs_uart_may_be_in_memory(void **state)
+{
+    static const struct {
+        uint8_t bits, access, width, shift;
+    } rows[] = {{8, 1, 1, 0}, {8, 0, 1, 0}, {32, 3, 4, 2}, {32, 0, 4, 2}, {32, 1, 1, 2}, {16, 1, 1, 1}};
+
+    (void)state;
+    begin();
+    memory[0x3000] = 0x42;
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct serial *console = read_console((struct spcr){.type = 0x12,
+                                                            .bits = rows[i].bits,
+                                                            .access = rows[i].access,
+                                                            .by = 2,
+                                                            .gsi = 33,
+                                                            .address = HIGH_GATE + 0x3000});
+
+        assert_ptr_equal(console, &serial_ports[SERIAL_ACPI]);
+        assert_int_equal(*(const uint8_t *)console->port, 0x42);
+        assert_int_equal(console->width, rows[i].width);
+        assert_int_equal(console->shift, rows[i].shift);
+        assert_int_equal(console->irq, 33);
+    }
+}
+
+static void an_spcr_of_no_use_names_none(void **state)
+{
+    (void)state;
+    begin();
+    assert_null(read_console((struct spcr){.type = 3, .space = 1, .address = 0x2f8})); /* an ARM's */
+    assert_null(read_console((struct spcr){.space = 1})); /* redirection is off */
+    assert_null(read_console((struct spcr){.space = 2, .address = 0x2f8}));
+    read_console((struct spcr){.space = 1, .address = 0x2f8});
+    assert_non_null(machine.console);
+    memset(&machine, 0, sizeof(machine));
+    put(SPCR + 4, 4, 58);
+    fix_sum(SPCR, 58, SPCR + 9);
+    acpi_init(&info);
+    assert_null(machine.console);
 }
 
 static void the_wide_dsdt_address_goes_first(void **state)
@@ -399,6 +592,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_madt_names_processors_ioapics_and_overrides),
+        TEST(processors_may_have_any_ids),
+        TEST(a_processor_named_twice_is_one),
+        TEST(the_madt_says_whether_there_are_8259s),
+        TEST(registers_may_be_named_by_their_wide_fields_alone),
+        TEST(a_hardware_reduced_machine_has_a_sleep_register_alone),
+        TEST(the_spcr_names_a_port),
+        TEST(the_spcrs_uart_may_be_in_memory),
+        TEST(an_spcr_of_no_use_names_none),
         TEST(damaged_madt_structures_end_it),
         TEST(more_than_keel_can_hold_is_counted),
         TEST(the_fadt_names_power_and_reset_registers),

@@ -84,7 +84,7 @@ def spcr(space, address, irq, baud_code=7):
 
 AT_COM2 = ["-serial", "none", "-device", "isa-serial,iobase=0x2f8,irq=3,chardev=com1"]
 ELSEWHERE = ["-serial", "none", "-device", "isa-serial,iobase=0x5678,irq=5,chardev=com1"]
-AT_PORT_E9 = ["-serial", "none", "-debugcon", "chardev:com1"]
+AT_PORT_E9 = ["-serial", "none", "-device", "isa-debugcon,iobase=0xe9,chardev=com1"]
 
 # Machines of QEMU: what is said there, and what makes them.
 MACHINES = [

@@ -81,3 +81,4 @@ sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/mu
 svm := $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c \
        $(patsubst %,svm/%.c,svm vcpu registers events exits checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
+sources_gdb_server := $(wildcard hv/debug/gdb_*.c) hv/lib/format.c

@@ -104,7 +104,7 @@ class Machine:
         (self.folder / "bochsrc").write_text(BOCHSRC.format(
             megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, port=port, debug_console=0, ignore_bad_msrs=int(self.ignore_bad_msrs),
             cpu_panics=", ".join(f"cpu{number}={self.cpu_panics}" for number in range(self.cpus)), log=self.folder / "bochs.log"))
-        (self.folder / "commands").write_text("c\n" * CONTINUES)
+        (self.folder / "commands").write_text("c\n" * (CONTINUES if self.cpu_panics == "report" else 1))
         bound = ["-benchmark", str(self.limit)] if self.limit else []
         return ["bochs", "-q", *bound, *self.options, "-f", "bochsrc", "-rc", "commands"]
 

@@ -2,6 +2,7 @@
 #include "boot/multiboot2.h"
 #include "devices/board.h"
 #include "hv/debug/console.h"
+#include "hv/debug/gdb_stub.h"
 #include "hv/debug/log_ring.h"
 #include "hv/host/acpi.h"
 #include "hv/host/apic.h"
@@ -20,6 +21,7 @@
 #include "hv/vm/hygiene.h"
 #include "hv/vm/life.h"
 #include "hv/vm/sched.h"
+#include "hv/vm/work.h"
 #include "svm/ops.h"
 #include "vmx/ops.h"
 
@@ -130,6 +132,7 @@ static void all_off(void)
                                         "waiting at the console"};
 
     log_line("all VMs are off: %s", words[config.all_off]);
+    gdb_finish();
     if (config.all_off != ALL_OFF_MONITOR)
         console_finish();
     if (config.all_off == ALL_OFF_POWEROFF)
@@ -179,6 +182,20 @@ static void open_console(void)
         console_listen(console_port());
 }
 
+static void open_gdb(void)
+{
+    struct serial *serial = config.gdb.port ? &serial_ports[config.gdb.port - 1] : NULL;
+
+    if (!serial)
+        return;
+    if (!serial_init(serial, config.gdb.baud)) {
+        log_line("gdb: no UART answers at COM%u", config.gdb.port);
+        return;
+    }
+    gdb_start(serial);
+    log_line("gdb: at COM%u, %u baud", config.gdb.port, config.gdb.baud);
+}
+
 static void audit_paging(void)
 {
     struct paging_audit audit = paging_audit(NULL);
@@ -212,6 +229,8 @@ static void run(void)
     vm_all_off = all_off;
     vm_hold();
     life_init(&config, &pc_board);
+    work_init();
+    open_gdb();
     life_launch();
     vm_release();
     console_start();

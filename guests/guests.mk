@@ -28,3 +28,19 @@ $(BUILD)/guests/%.elf: guests/%.asm
 	@echo '  NASM $<'
 	@$(NASM) -f elf32 -Werror -I. -o $(@:.elf=.o) $<
 	@ld -m elf_i386 -n -e start -Ttext=0x200000 --no-warn-rwx-segments -o $@ $(@:.elf=.o)
+
+# Guests in C, with symbols for a debugger: the ELF file, and the flat image of it for entry = long at 0x100000.
+GUESTS_C := counter
+guests: $(GUESTS_C:%=$(BUILD)/guests/c/%.elf) $(GUESTS_C:%=$(BUILD)/guests/c/%.bin)
+
+$(BUILD)/guests/c/%.elf: guests/c/%.c guests/c/start.asm
+	@mkdir -p $(@D)
+	@echo '  CC   $< (guest)'
+	@$(NASM) -f elf64 -g -F dwarf -Werror -o $(@:.elf=.start.o) guests/c/start.asm
+	@$(CC) -std=gnu17 -g -Og $(WARNINGS) -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+	    -fno-omit-frame-pointer -fno-inline -fno-optimize-sibling-calls -fcf-protection=none -fno-asynchronous-unwind-tables \
+	    -ffile-prefix-map=$(CURDIR)=. -c -o $(@:.elf=.o) $<
+	@ld -n -e start -z noexecstack -Ttext=0x100000 --no-warn-rwx-segments -o $@ $(@:.elf=.start.o) $(@:.elf=.o)
+
+$(BUILD)/guests/c/%.bin: $(BUILD)/guests/c/%.elf
+	@$(OBJCOPY) -O binary $< $@

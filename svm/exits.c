@@ -48,10 +48,35 @@ static bool handle_move_control(struct vcpu *vcpu)
     return true;
 }
 
+/* Bits of DR6: breakpoints, general detect, single step. */
+#define DR6_STEP     BIT(14)
+#define DEBUG_CAUSES (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | DR6_STEP)
+
+/* Where DR6 does not tell: #DB is intercepted for a debugger alone there, who steps, or has set a point. */
+static uint64_t likely_cause(const struct vcpu_debug *debug)
+{
+    if (debug->step == STEP_TRAP)
+        return DR6_STEP;
+    for (unsigned n = 0; n < 4; n++)
+        if (debug->holder[n])
+            return BIT(n);
+    return 0;
+}
+
 /* APM, "#DB (Debug)": the VMCB's DR6 and DR7 are already as its handler is to find them. */
 static bool handle_debug(struct vcpu *vcpu)
 {
+    union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t causes = svm_cpu.loses_dr6 ? likely_cause(&vcpu->debug) : vmcb->dr6 & DEBUG_CAUSES;
+    uint64_t guests = debug_on_trap(vcpu, causes);
+
     svm_take_back_delivery(vcpu);
+    if (unlikely(causes != guests)) {
+        vmcb->dr6 = (vmcb->dr6 & ~causes) | guests;
+        vmcb_changed(vmcb, VMCB_CLEAN_DEBUG);
+        if (!guests)
+            return true;
+    }
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB});
     return true;
 }
@@ -267,7 +292,90 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
     [SVM_EXIT_TLBSYNC] = exit_undefined,
 };
 
-/* The few codes that are no intercept's. */
+/* IRET is intercepted only while the guest serves an NMI, PAUSE only where the CPU can tell a loop of them,
+ * #DB only where it says its cause. */
+static bool is_intercepted(unsigned code)
+{
+    return exit_handlers[code] && code != SVM_EXIT_IRET &&
+           (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER)) &&
+           (code != SVM_EXIT_DB || !svm_cpu.loses_dr6);
+}
+
+#define OPCODE_INT3        0xcc
+#define SVM_EXIT_DR_READ   0x20 /* of DR0; 16 codes each for reads and writes */
+#define SVM_EXIT_EXCEPTION 0x40 /* of vector 0 */
+
+/* INT3 is a trap: RIP is behind it when its handler is entered. */
+static bool handle_breakpoint(struct vcpu *vcpu)
+{
+    if (debug_on_breakpoint(vcpu))
+        return true;
+    next_instruction(vcpu);
+    vcpu_raise(vcpu, &(struct fault){.vector = EXC_BP});
+    return true;
+}
+
+/* INT n; QEMU 7.2 has INT3 here and not at the intercept of #BP. */
+static bool handle_software_interrupt(struct vcpu *vcpu)
+{
+    uint8_t bytes[2] = {0};
+
+    debug_read(vcpu, debug_linear_rip(vcpu), bytes, sizeof(bytes));
+    if (bytes[0] == OPCODE_INT3)
+        return handle_breakpoint(vcpu);
+    next_instruction(vcpu);
+    vcpu->event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = bytes[1]};
+    vcpu_note(vcpu, REQUEST_EVENT);
+    return true;
+}
+
+/* What leaves the guest only for a debugger: exceptions (APM, "Exception Intercepts") and MOV DR. */
+static bool handle_exception(struct vcpu *vcpu, uint8_t vector)
+{
+    static const uint32_t with_error = BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) |
+                                       BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP);
+    const union vmcb *vmcb = vmcb_of(vcpu);
+
+    svm_take_back_delivery(vcpu);
+    if (vector == EXC_BP)
+        return handle_breakpoint(vcpu);
+    debug_on_exception(vcpu);
+    vcpu_raise(vcpu, &(struct fault){.vector = vector,
+                                     .has_error = with_error >> vector & 1,
+                                     .error = (uint32_t)vmcb->exit_info1,
+                                     .address = vmcb->exit_info2});
+    return true;
+}
+
+static bool handle_debuggers(struct vcpu *vcpu)
+{
+    uint64_t code = vmcb_of(vcpu)->exit_code;
+
+    if (code >= SVM_EXIT_EXCEPTION && code < SVM_EXIT_EXCEPTION + 32)
+        return handle_exception(vcpu, (uint8_t)(code - SVM_EXIT_EXCEPTION));
+    if (code == SVM_EXIT_SWINT)
+        return handle_software_interrupt(vcpu);
+    if (code < SVM_EXIT_DR_READ || code >= SVM_EXIT_EXCEPTION)
+        return handle_unexpected(vcpu);
+    exit_emulate(vcpu, EMULATE_NO_GPA);
+    return true;
+}
+
+void svm_set_debug(struct vcpu *vcpu, unsigned what)
+{
+    union vmcb *vmcb = vmcb_of(vcpu);
+
+    for (unsigned vector = 0; vector < 32; vector++)
+        svm_intercept(vmcb, SVM_EXIT_EXCEPTION + vector,
+                      is_intercepted(SVM_EXIT_EXCEPTION + vector) || what & DEBUG_EXCEPTIONS ||
+                          (vector == EXC_DB && what) || (vector == EXC_BP && what & DEBUG_BREAKPOINTS));
+    svm_intercept(vmcb, SVM_EXIT_SWINT, what & DEBUG_BREAKPOINTS && !svm_has(SVM_NEXT_RIP));
+    vmcb->dr_reads = vmcb->dr_writes = what & DEBUG_REGISTERS ? 0xff : 0;
+    if (what & DEBUG_EXCEPTIONS)
+        vmcb->interrupt_shadow &= ~VMCB_SHADOW;
+}
+
+/* The few codes that are no intercept's, and those that a debugger causes. */
 static __attribute__((noinline)) bool handle_other(struct vcpu *vcpu)
 {
     switch ((int32_t)vmcb_of(vcpu)->exit_code) { /* QEMU 7.2 does not extend the sign */
@@ -276,17 +384,8 @@ static __attribute__((noinline)) bool handle_other(struct vcpu *vcpu)
     case SVM_EXIT_INVALID:
         return handle_invalid(vcpu);
     default:
-        return handle_unexpected(vcpu);
+        return handle_debuggers(vcpu);
     }
-}
-
-/* IRET is intercepted only while the guest serves an NMI, PAUSE only where the CPU can tell a loop of them,
- * #DB only where it says its cause. */
-static bool is_intercepted(unsigned code)
-{
-    return exit_handlers[code] && code != SVM_EXIT_IRET &&
-           (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER)) &&
-           (code != SVM_EXIT_DB || !svm_cpu.loses_dr6);
 }
 
 void svm_set_intercepts(union vmcb *vmcb)

@@ -133,16 +133,38 @@ unsigned svm_get_bytes(struct vcpu *vcpu, uint8_t bytes[15])
     return count;
 }
 
-#define IA32_TSC      0x10
-#define IA32_DEBUGCTL 0x1d9
-#define DEBUGCTL_BTF  BIT(1)
+#define IA32_TSC          0x10
+#define IA32_DEBUGCTL     0x1d9
+#define IA32_SYSENTER_CS  0x174
+#define IA32_SYSENTER_ESP 0x175
+#define IA32_SYSENTER_EIP 0x176
+#define DEBUGCTL_BTF      BIT(1)
 
 bool svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-    if (msr != IA32_DEBUGCTL)
-        return false;
-    *value = vmcb_of(vcpu)->debugctl;
-    return true;
+    static const struct {
+        uint32_t msr, offset;
+    } rows[] = {
+        {IA32_DEBUGCTL, offsetof(union vmcb, debugctl)},
+        {MSR_STAR, offsetof(union vmcb, star)},
+        {MSR_LSTAR, offsetof(union vmcb, lstar)},
+        {MSR_CSTAR, offsetof(union vmcb, cstar)},
+        {MSR_SFMASK, offsetof(union vmcb, sfmask)},
+        {MSR_KERNEL_GS_BASE, offsetof(union vmcb, kernel_gs_base)},
+        {IA32_SYSENTER_CS, offsetof(union vmcb, sysenter_cs)},
+        {IA32_SYSENTER_ESP, offsetof(union vmcb, sysenter_esp)},
+        {IA32_SYSENTER_EIP, offsetof(union vmcb, sysenter_eip)},
+        {MSR_FS_BASE, offsetof(union vmcb, fs.base)},
+        {MSR_GS_BASE, offsetof(union vmcb, gs.base)},
+        {MSR_PAT, offsetof(union vmcb, pat)},
+    };
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
+        if (rows[i].msr == msr) {
+            *value = *(const uint64_t *)(vmcb_of(vcpu)->bytes + rows[i].offset);
+            return true;
+        }
+    return native_get_msr(vcpu, &svm_native, msr, value);
 }
 
 /* DBGCTL is the CPU's where it virtualizes branch records, and a value without effect elsewhere. */

@@ -171,6 +171,7 @@ const struct virt_ops svm_ops = {
     .nmi_allowed = svm_nmi_allowed,
     .inject = svm_inject,
     .set_windows = svm_set_windows,
+    .set_debug = svm_set_debug,
     .flush = svm_flush,
     .page_set_present = nested_set_present,
     .limits = limits,

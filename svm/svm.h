@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/host/cpu.h"
+#include "hv/vm/native.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 #include "svm/features.h"
@@ -38,6 +39,7 @@ struct svm_capabilities {
     bool loses_dr6; /* see svm_debug_exit_loses_cause */
 };
 extern struct svm_capabilities svm_cpu;
+extern struct native_policy svm_native;
 
 static inline bool svm_has(enum svm_feature feature)
 {
@@ -75,6 +77,7 @@ bool svm_handle_exit(struct vcpu *vcpu);
 
 /* exits.c: sets the intercepts of everything that the exit table serves. */
 void svm_set_intercepts(union vmcb *vmcb);
+void svm_set_debug(struct vcpu *vcpu, unsigned what);
 
 /* entry.asm: enters the guest until svm_handle_exit returns false. */
 void svm_enter(struct vcpu *vcpu);

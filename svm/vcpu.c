@@ -25,7 +25,7 @@ _Static_assert(offsetof(union vmcb, rax) == 0x5f8, "as in entry.asm");
 
 /* One for all: every guest may touch the same MSRs natively, and no ports. */
 static uint8_t *msrpm, *iopm;
-static struct native_policy native = {.msrs = {MSR_TSC_AUX}};
+struct native_policy svm_native = {.msrs = {MSR_TSC_AUX}};
 
 /* Whether two vCPUs may have the same ASID: then each begins on a core with a flush. */
 static bool asids_shared;
@@ -69,7 +69,7 @@ bool svm_vcpu_create(struct vcpu *vcpu)
     union vmcb *vmcb = &svm->vmcb;
 
     vcpu->vendor = svm;
-    native.xsaves = cpu_has(0xd, 1, 0, 3);
+    svm_native.xsaves = cpu_has(0xd, 1, 0, 3);
     if (!svm || !svm_make_maps() || !native_create(vcpu))
         return false;
     svm->physical = virt_to_phys(vmcb);
@@ -132,7 +132,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
         svm_flush(vcpu);
     }
     write_cr3(vcpu->vm->host_cr3);
-    native_load(vcpu, &native);
+    native_load(vcpu, &svm_native);
     write_cr2(svm->vmcb.cr2); /* VMRUN loads it, but in Bochs */
     cpu->current = vcpu;
 }
@@ -140,7 +140,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
 void svm_vcpu_put(struct vcpu *vcpu)
 {
     native_take_xcr0(vcpu);
-    native_put(vcpu, &native);
+    native_put(vcpu, &svm_native);
     write_cr3(paging_root());
     this_cpu()->current = NULL;
 }

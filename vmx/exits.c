@@ -49,10 +49,24 @@ static bool reflect_debug(struct vcpu *vcpu)
 {
     uint64_t causes =
         vmread(VMCS_EXIT_QUALIFICATION) & (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(14));
+    uint64_t guests = debug_on_trap(vcpu, causes);
 
+    if (causes && !guests)
+        return true;
     vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) & ~UINT64_C(15));
     vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
-    vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = causes});
+    vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = guests});
+    return true;
+}
+
+/* INT1 and INT3 go in again as what they are, with nothing in DR6 and RIP behind them. */
+static bool reflect_software(struct vcpu *vcpu, uint32_t information)
+{
+    vcpu->event = (struct event){.valid = true,
+                                 .type = INFORMATION_TYPE(information),
+                                 .vector = INFORMATION_VECTOR(information),
+                                 .length = (uint8_t)instruction_length()};
+    vcpu_note(vcpu, REQUEST_EVENT);
     return true;
 }
 
@@ -65,15 +79,8 @@ static bool handle_exception(struct vcpu *vcpu)
         __asm__ volatile("int $2"); /* the machine's: its handler ends with IRET, which unblocks the next */
         return true;
     }
-    if (INFORMATION_TYPE(information) ==
-        EVENT_PRIVILEGED_SOFT_EXCEPTION) { /* INT1: no cause in DR6, RIP moves on */
-        vcpu->event = (struct event){.valid = true,
-                                     .type = EVENT_PRIVILEGED_SOFT_EXCEPTION,
-                                     .vector = EXC_DB,
-                                     .length = (uint8_t)instruction_length()};
-        vcpu_note(vcpu, REQUEST_EVENT);
-        return true;
-    }
+    if (INFORMATION_TYPE(information) >= EVENT_PRIVILEGED_SOFT_EXCEPTION)
+        return (vector == EXC_BP && debug_on_breakpoint(vcpu)) || reflect_software(vcpu, information);
     take_back_delivery(vcpu);
     if ((information & INFORMATION_UNBLOCKED) && vector != EXC_DF && !vcpu->event.valid)
         block_nmi_again();
@@ -84,13 +91,21 @@ static bool handle_exception(struct vcpu *vcpu)
     case EXC_DB:
         return reflect_debug(vcpu);
     default:
+        debug_on_exception(vcpu);
         vcpu_raise(vcpu, &(struct fault){
                              .vector = (uint8_t)vector,
                              .has_error = information & INFORMATION_ERROR,
                              .error = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR),
+                             .address = vmread(VMCS_EXIT_QUALIFICATION), /* of a page fault */
                          });
         return true;
     }
+}
+
+static bool handle_mov_dr(struct vcpu *vcpu)
+{
+    exit_emulate(vcpu, EMULATE_NO_GPA);
+    return true;
 }
 
 static bool handle_task_switch(struct vcpu *vcpu)
@@ -257,7 +272,7 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_VMXOFF] = exit_undefined,
     [VMX_REASON_VMXON] = exit_undefined,
     [VMX_REASON_CR_ACCESS] = vmx_handle_cr_access,
-    [VMX_REASON_MOV_DR] = handle_unexpected,
+    [VMX_REASON_MOV_DR] = handle_mov_dr,
     [VMX_REASON_IO_INSTRUCTION] = handle_io,
     [VMX_REASON_RDMSR] = handle_rdmsr,
     [VMX_REASON_WRMSR] = handle_wrmsr,

@@ -136,16 +136,32 @@ void vmx_get_code(struct vcpu *vcpu, struct code_state *code)
     code->attributes = (uint32_t)vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
 }
 
-#define IA32_TSC      0x10
-#define IA32_DEBUGCTL 0x1d9
+#define IA32_TSC          0x10
+#define IA32_SYSENTER_CS  0x174
+#define IA32_SYSENTER_ESP 0x175
+#define IA32_SYSENTER_EIP 0x176
+#define IA32_DEBUGCTL     0x1d9
 
 bool vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-    (void)vcpu;
-    if (msr != IA32_DEBUGCTL)
-        return false;
-    *value = vmread(VMCS_GUEST_DEBUGCTL);
-    return true;
+    static const struct {
+        uint32_t msr, field;
+    } fields_of[] = {
+        {IA32_DEBUGCTL, VMCS_GUEST_DEBUGCTL},
+        {IA32_SYSENTER_CS, VMCS_GUEST_SYSENTER_CS},
+        {IA32_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP},
+        {IA32_SYSENTER_EIP, VMCS_GUEST_SYSENTER_EIP},
+        {MSR_FS_BASE, VMCS_GUEST_ES_BASE + 2 * SEG_FS},
+        {MSR_GS_BASE, VMCS_GUEST_ES_BASE + 2 * SEG_GS},
+        {MSR_PAT, VMCS_GUEST_PAT},
+    };
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(fields_of); i++)
+        if (fields_of[i].msr == msr) {
+            *value = vmread(fields_of[i].field);
+            return true;
+        }
+    return native_get_msr(vcpu, &vmx_native, msr, value);
 }
 
 bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)

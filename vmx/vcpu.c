@@ -24,7 +24,7 @@ _Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
 #define PLE_GAP          256
 #define PLE_WINDOW       16384
 
-static struct native_policy native = {
+struct native_policy vmx_native = {
     .msrs = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX},
 };
 
@@ -84,9 +84,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_MSR_BITMAP, virt_to_phys(msr_bitmap)},
         {VMCS_EPTP, vmx_eptp(vcpu->vm)},
         {VMCS_LINK_POINTER, UINT64_MAX},
-        /* An endless #DB or #AC delivery would keep the core from ever leaving the guest; #MC is the
-           machine's. */
-        {VMCS_EXCEPTION_BITMAP, BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC)},
+        {VMCS_EXCEPTION_BITMAP, VMX_EXCEPTIONS},
         {VMCS_CR0_MASK, vmx_cr0_owned()},
         {VMCS_CR4_MASK, vmx_cr4_owned()},
         {VMCS_HOST_CR0, read_cr0()},
@@ -139,7 +137,7 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     vcpu->vendor = vmx;
     if (!vmx || !region || !vmx_make_msr_bitmap())
         return false;
-    native.xsaves = vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES;
+    vmx_native.xsaves = vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES;
     if (!native_create(vcpu))
         return false;
     *region = vmx_revision(&vmx_cpu);
@@ -200,7 +198,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
         vmx->core = (int)cpu->index;
     }
     write_cr3(vcpu->vm->host_cr3);
-    native_load(vcpu, &native);
+    native_load(vcpu, &vmx_native);
     write_dr6(vcpu->dr6);
     write_cr2(vcpu->cr2);
     cpu->current = vcpu;
@@ -210,7 +208,7 @@ void vmx_vcpu_put(struct vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-    native_put(vcpu, &native);
+    native_put(vcpu, &vmx_native);
     vcpu->dr6 = read_dr6();
     vcpu->cr2 = read_cr2();
     vmclear(vmx);

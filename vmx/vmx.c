@@ -262,6 +262,21 @@ static void set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
     }
 }
 
+static void set_debug(struct vcpu *vcpu, unsigned what)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    uint32_t bitmap = VMX_EXCEPTIONS | (what & DEBUG_BREAKPOINTS ? BIT(EXC_BP) : 0);
+    uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    vmwrite(VMCS_EXCEPTION_BITMAP, what & DEBUG_EXCEPTIONS ? UINT32_MAX : bitmap);
+    vmx->primary &= ~(uint32_t)VMX_PRIMARY_MOV_DR_EXITING;
+    if (what & DEBUG_REGISTERS)
+        vmx->primary |= VMX_PRIMARY_MOV_DR_EXITING & vmx_cpu.may_be_1[VMX_PRIMARY];
+    vmwrite(VMCS_PRIMARY_CONTROLS, vmx->primary);
+    if (what & DEBUG_EXCEPTIONS && blocking & BLOCKING_BY_STI_OR_MOV_SS)
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_STI_OR_MOV_SS);
+}
+
 const struct virt_ops vmx_ops = {
     .name = "VMX",
     .present = present,
@@ -288,6 +303,7 @@ const struct virt_ops vmx_ops = {
     .nmi_allowed = nmi_allowed,
     .inject = inject,
     .set_windows = set_windows,
+    .set_debug = set_debug,
     .flush = vmx_flush,
     .page_set_present = nested_set_present,
     .limits = vmx_limits,

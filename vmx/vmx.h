@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/host/cpu.h"
+#include "hv/vm/native.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 #include "vmx/capabilities.h"
@@ -17,7 +18,11 @@ struct vmx_vcpu {
     uint32_t primary, entry; /* control words as they are in the VMCS */
 };
 
+/* An endless #DB or #AC delivery would keep the core from ever leaving the guest; #MC is the machine's. */
+#define VMX_EXCEPTIONS (BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC))
+
 extern struct vmx_capabilities vmx_cpu;
+extern struct native_policy vmx_native;
 extern struct vmx_controls vmx_words; /* as every VMCS gets them */
 
 static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)

@@ -113,17 +113,18 @@ static void describe_flags(struct writer *out)
 static void describe_vectors(struct writer *out)
 {
     static const struct {
-        const char *name, *type;
+        const char *name, *field, *type;
         uint8_t count;
-    } vectors[] = {{"v4f", "ieee_single", 4}, {"v2d", "ieee_double", 2}, {"v16i8", "int8", 16},
-                   {"v8i16", "int16", 8},     {"v4i32", "int32", 4},     {"v2i64", "int64", 2}};
+    } vectors[] = {{"v4f", "v4_float", "ieee_single", 4}, {"v2d", "v2_double", "ieee_double", 2},
+                   {"v16i8", "v16_int8", "int8", 16},     {"v8i16", "v8_int16", "int16", 8},
+                   {"v4i32", "v4_int32", "int32", 4},     {"v2i64", "v2_int64", "int64", 2}};
 
     for (unsigned i = 0; i < ARRAY_LENGTH(vectors); i++)
         print_to(out, "<vector id=\"%s\" type=\"%s\" count=\"%u\"/>", vectors[i].name, vectors[i].type,
                  vectors[i].count);
     print_to(out, "<union id=\"vec128\">");
     for (unsigned i = 0; i < ARRAY_LENGTH(vectors); i++)
-        print_to(out, "<field name=\"%s\" type=\"%s\"/>", vectors[i].name, vectors[i].name);
+        print_to(out, "<field name=\"%s\" type=\"%s\"/>", vectors[i].field, vectors[i].name);
     print_to(out, "</union>");
 }
 

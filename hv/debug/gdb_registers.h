@@ -25,3 +25,7 @@ uint8_t *gdb_register(struct gdb_registers *registers, bool wide, unsigned numbe
 
 /* The target description (GDB manual, "Target Description Format"). */
 void gdb_describe_registers(struct writer *out, bool wide);
+
+/* x87 and SSE state from, and into, an area as XSAVE or FXSAVE has it (SDM, "FXSAVE Area"). */
+void gdb_take_fpu(struct gdb_registers *registers, const uint8_t *area);
+void gdb_give_fpu(const struct gdb_registers *registers, uint8_t *area);

@@ -5,8 +5,10 @@
 
 /* Vectors that Keel gives out. */
 #define VECTOR_SERIAL   0x30
+#define VECTOR_GDB      0x31
 #define VECTOR_TIMER    0xf0
 #define VECTOR_KICK     0xf1 /* leave the guest, or wake from HLT: nothing else to do */
+#define VECTOR_WORK     0xf3 /* there is work for this core: hv/vm/work.h */
 #define VECTOR_STOP     0xf2 /* stop this core for good */
 #define VECTOR_SPURIOUS 0xff
 

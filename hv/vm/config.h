@@ -25,6 +25,7 @@ struct config_vm {
     unsigned weight;                 /* against other VMs, in their share of the cores' time */
     unsigned cap;                    /* percent of a core that it gets at most; 0: no limit */
     bool autostart;
+    bool paused;                  /* at its first start */
     const char *after;            /* the name of the VM after whose end it starts; NULL: none */
     const char *kernel, *ramdisk; /* names of modules; NULL if not given */
     const char *cmdline;
@@ -50,7 +51,8 @@ struct config {
         unsigned port; /* 1 to 4: COM1 to COM4; 0: none */
         unsigned baud;
     } console;
-    unsigned escape; /* the console's escape key; 0: there is none */
+    unsigned escape;           /* the console's escape key; 0: there is none */
+    struct config_console gdb; /* a port for GDB alone */
     enum config_all_off all_off;
     unsigned report;             /* enum config_report */
     unsigned lines[CONFIG_KEYS]; /* as in struct config_vm */

@@ -285,6 +285,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
     struct vm *vm = &life->vm;
     uint64_t tsc_offset = -clock_now();
 
+    debug_forget_breakpoints(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *vcpu = vm->vcpus[i];
 
@@ -292,6 +293,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         vcpu->event.valid = false;
         vcpu->nmis = 0;
         vcpu->requests = 0;
+        debug_reset(vcpu);
         decode_cache_flush(vcpu);
         native_reset(vcpu);
         msr_reset(vcpu, &life->limits, PC_PCI_HOLE);

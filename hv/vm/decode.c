@@ -339,6 +339,8 @@ static bool is_valid(const struct decoder *d, const struct opcode_row *row)
         return false;
     if (in->operation == OP_LOAD_SEGMENT && in->to.index == SEG_CS)
         return false;
+    if (in->operation == OP_MOV_DEBUG && d->reg > 7)
+        return false;
     if (in->operation == OP_MOV_CONTROL && !is_control(in->to.kind == OPERAND_CONTROL ? &in->to : &in->from))
         return false;
     return !in->lock || ((row->flags & ROW_LOCK) && in->to.kind == OPERAND_MEMORY);

@@ -58,6 +58,7 @@ enum operation {
     OP_OUTS,
     OP_FLUSH, /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
     OP_MOV_CONTROL,
+    OP_MOV_DEBUG,
     OP_LEAVES, /* leaves the guest by itself, and is done when it does: only its length is of interest */
     OP_COUNT
 };
@@ -69,7 +70,7 @@ enum operand_kind {
     OPERAND_MEMORY,
     OPERAND_IMMEDIATE,
     OPERAND_SEGMENT, /* selector of segment register `index` */
-    OPERAND_CONTROL, /* control register `index` */
+    OPERAND_CONTROL, /* control or debug register `index` */
 };
 
 struct operand {
@@ -120,7 +121,7 @@ enum operand_form {
     G_y,
     S_w, /* ModRM reg: segment register */
     R_y, /* ModRM rm: register of 4 bytes, 8 in 64-bit code */
-    C_y, /* ModRM reg: control register */
+    C_y, /* ModRM reg: control or debug register */
     S_o, /* segment register in the opcode */
     A_b, /* AL, rAX */
     A_v,

@@ -2,6 +2,12 @@
 #include "hv/vm/control.h"
 #include "hv/vm/emulation.h"
 
+/* What reads as 1 whatever is written, and what can be written. */
+#define DR6_ONES     UINT64_C(0xffff0ff0)
+#define DR6_WRITABLE UINT64_C(0x0000e00f)
+#define DR7_ONES     UINT64_C(0x00000400)
+#define DR7_WRITABLE UINT64_C(0xffff23ff)
+
 static bool read_control(struct vcpu *vcpu, unsigned number, uint64_t *value)
 {
     switch (number) {
@@ -66,6 +72,41 @@ bool emulate_move_control(struct vcpu *vcpu, unsigned number, enum vcpu_reg reg,
     if (!to_control && read_control(vcpu, number, &value))
         register_set(vcpu, reg, size, value);
     return true;
+}
+
+/*
+ * SDM, "Debug Registers": DR4 and DR5 are DR6 and DR7 unless CR4.DE is set; the upper halves of both are
+ * reserved. It comes here only while a debugger has some of the registers.
+ */
+enum outcome execute_move_debug(struct emulation *e)
+{
+    const struct instruction *in = e->in;
+    bool reads = in->from.kind == OPERAND_CONTROL;
+    unsigned number = reads ? in->from.index : in->to.index;
+    uint64_t value;
+
+    e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
+    if (vcpu_cpl(e->vcpu) != 0)
+        return OUTCOME_FAULT;
+    if (number == 4 || number == 5) {
+        e->fault = (struct fault){.vector = EXC_UD};
+        if (vcpu_get(e->vcpu, REG_CR4) & CR4_DE)
+            return OUTCOME_FAULT;
+        number += 2;
+    }
+    if (reads) {
+        value = number == 6 ? vcpu_get(e->vcpu, REG_DR6) : debug_get_register(e->vcpu, number);
+        register_set(e->vcpu, in->to.index, in->to.size, value);
+        return OUTCOME_NEXT;
+    }
+    value = register_get(e->vcpu, in->from.index, in->from.size);
+    if (number >= 6 && value >> 32)
+        return OUTCOME_FAULT;
+    if (number == 6)
+        vcpu_set(e->vcpu, REG_DR6, (value & DR6_WRITABLE) | DR6_ONES);
+    else
+        debug_set_register(e->vcpu, number, number == 7 ? (value & DR7_WRITABLE) | DR7_ONES : value);
+    return OUTCOME_NEXT;
 }
 
 /* What leaves the guest by itself is not emulated: its own exit does it. */

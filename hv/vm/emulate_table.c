@@ -53,6 +53,7 @@ const struct operation_row operation_rows[OP_COUNT] = {
     [OP_OUTS]         = {execute_string_io, NULL, false},
     [OP_FLUSH]        = {execute_flush, NULL, true},
     [OP_MOV_CONTROL]  = {execute_move_control, NULL, false},
+    [OP_MOV_DEBUG]    = {execute_move_debug, NULL, false},
     [OP_LEAVES]       = {execute_nothing, NULL, false},
 };
 /* clang-format on */

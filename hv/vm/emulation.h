@@ -90,9 +90,9 @@ typedef enum outcome execute_function(struct emulation *e);
 execute_function execute_modify, execute_compare, execute_bit, execute_exchange, execute_compare_exchange,
     execute_compare_exchange_pair, execute_multiply; /* emulate_modify.c, emulate_exchange.c */
 execute_function execute_move, execute_move_conditionally, execute_set, execute_load_segment, execute_push,
-    execute_pop, execute_pop_segment, execute_flush;    /* emulate_move.c */
-execute_function execute_move_control, execute_nothing; /* emulate_control.c */
-execute_function execute_string, execute_string_io;     /* emulate_string.c */
+    execute_pop, execute_pop_segment, execute_flush;                        /* emulate_move.c */
+execute_function execute_move_control, execute_move_debug, execute_nothing; /* emulate_control.c */
+execute_function execute_string, execute_string_io;                         /* emulate_string.c */
 
 /* What to do for each operation: `compute` for those that are arithmetic. */
 struct operation_row {

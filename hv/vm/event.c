@@ -93,6 +93,8 @@ bool vcpu_wakes(struct vcpu *vcpu)
 
 bool vcpu_halt(struct vcpu *vcpu)
 {
+    if (unlikely(debug_steps(&vcpu->debug)))
+        debug_end_step(vcpu);
     if (vcpu_wakes(vcpu))
         return true;
     vcpu->activity = VCPU_HALTED;
@@ -115,6 +117,7 @@ static void take_init(struct vcpu *vcpu)
     }
     vcpu->interrupts.reset(vcpu->interrupts.state, true);
     virt->vcpu_reset(vcpu);
+    debug_reset(vcpu);
     vcpu->activity = VCPU_WAIT_FOR_SIPI;
 }
 
@@ -137,11 +140,12 @@ static void take_sipi(struct vcpu *vcpu)
 static void choose_event(struct vcpu *vcpu)
 {
     struct interrupt_controller *controller = &vcpu->interrupts;
+    bool waits = debug_steps(&vcpu->debug); /* an interrupt would carry the step away */
 
-    if (!vcpu->event.valid && vcpu->nmis && virt->nmi_allowed(vcpu)) {
+    if (!waits && !vcpu->event.valid && vcpu->nmis && virt->nmi_allowed(vcpu)) {
         vcpu->nmis--;
         vcpu->event = (struct event){.valid = true, .type = EVENT_NMI, .vector = EXC_NMI};
-    } else if (!vcpu->event.valid && virt->interrupt_allowed(vcpu)) {
+    } else if (!waits && !vcpu->event.valid && virt->interrupt_allowed(vcpu)) {
         int vector = controller->acknowledge(controller->state);
 
         if (vector >= 0)
@@ -153,7 +157,7 @@ static void choose_event(struct vcpu *vcpu)
         virt->inject(vcpu, &vcpu->event);
         vcpu->event.valid = false;
     }
-    virt->set_windows(vcpu, controller->pending(controller->state) >= 0, vcpu->nmis > 0);
+    virt->set_windows(vcpu, !waits && controller->pending(controller->state) >= 0, !waits && vcpu->nmis > 0);
 }
 
 bool vcpu_serve_requests(struct vcpu *vcpu)
@@ -170,6 +174,8 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
         take_sipi(vcpu);
     if (requests & REQUEST_FLUSH)
         virt->flush(vcpu);
+    if (requests & REQUEST_DEBUG)
+        debug_apply(vcpu);
     if (requests & REQUEST_NMI) /* one is taken now if it can be, and one is latched behind it */
         vcpu->nmis = (uint8_t)MIN(vcpu->nmis + 1u, virt->nmi_allowed(vcpu) ? 2u : 1u);
     if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu))

@@ -47,6 +47,20 @@ static void begin_clearing(struct life *life, bool again)
     life->parked = 0;
 }
 
+static const char *pause(struct life *life)
+{
+    struct vm *vm = &life->vm;
+
+    if (life->state != LIFE_RUNNING)
+        return "it does not run";
+    if (life->held)
+        return "it is paused";
+    life->held = true;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_request(vm->vcpus[i], REQUEST_STOP);
+    return NULL;
+}
+
 static bool says_reset(const struct life *life)
 {
     return life->resets <= RESETS_SAID || !(life->resets & (life->resets - 1));
@@ -56,6 +70,7 @@ static void run(struct life *life)
 {
     struct vm *vm = &life->vm;
     struct vcpu *worker = life->worker;
+    bool first = !life->begun;
 
     if (says_reset(life))
         log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count,
@@ -69,6 +84,8 @@ static void run(struct life *life)
     __atomic_store_n(&vm->end, VM_RUNS, __ATOMIC_RELEASE);
     spin_lock(&life->lock);
     life->state = LIFE_RUNNING;
+    if (first && life->config->paused)
+        pause(life);
     if (!life->again) /* stopped while its kernel was loaded */
         vm_stop(vm, VM_STOPPED, 0);
     spin_unlock(&life->lock);
@@ -325,36 +342,29 @@ static const char *reset(struct life *life)
     return NULL;
 }
 
-static const char *pause(struct life *life)
+static const char *resume_some(struct life *life, uint64_t vcpus)
 {
     struct vm *vm = &life->vm;
 
-    if (life->state != LIFE_RUNNING)
-        return "it does not run";
-    if (life->held)
-        return "it is paused";
-    life->held = true;
-    for (unsigned i = 0; i < vm->vcpu_count; i++)
-        vcpu_request(vm->vcpus[i], REQUEST_STOP);
+    if (life->state != LIFE_RUNNING || !(life->held || life->parked))
+        return "it is not paused";
+    life->held = false;
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        if (!(vcpus & BIT(i)))
+            continue;
+        go_on(vm->vcpus[i]);
+        if (!(life->parked & BIT(i)))
+            continue;
+        life->parked &= ~BIT(i);
+        life->live++;
+        sched_add(vm->vcpus[i]);
+    }
     return NULL;
 }
 
 static const char *resume(struct life *life)
 {
-    struct vm *vm = &life->vm;
-
-    if (life->state != LIFE_RUNNING || !life->held)
-        return "it is not paused";
-    life->held = false;
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        go_on(vm->vcpus[i]);
-        if (!(life->parked & BIT(i)))
-            continue;
-        life->live++;
-        sched_add(vm->vcpus[i]);
-    }
-    life->parked = 0;
-    return NULL;
+    return resume_some(life, UINT64_MAX);
 }
 
 static const char *order(unsigned number, const char *(*what)(struct life *life))
@@ -393,6 +403,32 @@ const char *life_pause(unsigned number)
 const char *life_resume(unsigned number)
 {
     return order(number, resume);
+}
+
+const char *life_resume_some(unsigned number, uint64_t vcpus)
+{
+    struct life *life = life_of(number);
+    const char *refusal;
+
+    if (!life)
+        return "there is no such VM";
+    spin_lock(&life->lock);
+    refusal = resume_some(life, vcpus);
+    spin_unlock(&life->lock);
+    return refusal;
+}
+
+bool life_still(unsigned number)
+{
+    struct life *life = life_of(number);
+    bool still;
+
+    if (!life)
+        return false;
+    spin_lock(&life->lock);
+    still = life->state == LIFE_RUNNING && life->held && !life->live;
+    spin_unlock(&life->lock);
+    return still;
 }
 
 bool life_info(unsigned number, struct life_info *info)

@@ -46,6 +46,12 @@ const char *life_reset(unsigned number); /* as if its reset button were pressed;
 const char *life_pause(unsigned number); /* its vCPUs stand still, time goes on */
 const char *life_resume(unsigned number);
 
+/* Of a VM that stands still, lets only some vCPUs go on: bit n is vCPU n. The next pause is for all. */
+const char *life_resume_some(unsigned number, uint64_t vcpus);
+
+/* Whether it is paused, and every vCPU has left its core: any core may load them. */
+bool life_still(unsigned number);
+
 /* For sched_loop: a vCPU that was asked to stop has left its run loop. */
 void vm_vcpu_stopped(struct vcpu *vcpu);
 

@@ -224,6 +224,17 @@ void reset_registers(struct vcpu *vcpu)
     reset_segments(vcpu);
 }
 
+bool native_get_msr(const struct vcpu *vcpu, const struct native_policy *policy, uint32_t msr,
+                    uint64_t *value)
+{
+    for (unsigned i = 0; policy->msrs[i]; i++)
+        if (policy->msrs[i] == msr) {
+            *value = vcpu->native.msrs[i];
+            return this_cpu()->current == vcpu ? rdmsr_safe(msr, value) : true;
+        }
+    return false;
+}
+
 uint64_t native_dr(unsigned number)
 {
     switch (number) {
@@ -235,5 +246,23 @@ uint64_t native_dr(unsigned number)
         return read_dr2();
     default:
         return read_dr3();
+    }
+}
+
+void native_set_dr(unsigned number, uint64_t value)
+{
+    switch (number) {
+    case 0:
+        write_dr0(value);
+        break;
+    case 1:
+        write_dr1(value);
+        break;
+    case 2:
+        write_dr2(value);
+        break;
+    default:
+        write_dr3(value);
+        break;
     }
 }

@@ -36,8 +36,13 @@ void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
 struct cpuid_limits;
 void native_limits(struct cpuid_limits *limits);
 
+/* One of the policy's MSRs, wherever it is now. false: none of them. */
+bool native_get_msr(const struct vcpu *vcpu, const struct native_policy *policy, uint32_t msr,
+                    uint64_t *value);
+
 /* DR0 to DR3 of the vCPU that is loaded on this core. */
 uint64_t native_dr(unsigned number);
+void native_set_dr(unsigned number, uint64_t value);
 
 /* An MSR of the state that stays in the CPU; false: not one of them. */
 bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);

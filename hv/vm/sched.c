@@ -13,6 +13,7 @@
 #include "hv/vm/hygiene.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
+#include "hv/vm/work.h"
 
 #define SLICES_A_SECOND  200
 #define PERIODS_A_SECOND 10
@@ -480,6 +481,7 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
     core->serving = true;
     share_count_core(&shares, 1, clock_now());
     for (;;) {
+        work_run();
         vcpu = choose(core, cpu, vcpu);
         if (!vcpu) {
             if (steal(cpu->index))

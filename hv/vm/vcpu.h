@@ -7,6 +7,7 @@
 
 #include "hv/lib/base.h"
 #include "hv/vm/bus.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/irq.h"
 #include "hv/vm/runqueue.h"
 
@@ -198,6 +199,8 @@ struct event {
 #define REQUEST_FLUSH    BIT(5) /* drop cached guest translations: second-level paging changed */
 #define REQUEST_YIELD    BIT(6) /* leave the run loop: another vCPU is due on this core */
 
+#define REQUEST_DEBUG    BIT(7) /* what a debugger wants of it has changed */
+
 /* State that stays in the CPU while the vCPU is loaded: hv/vm/native.h moves it. */
 #define NATIVE_MSRS_MOST 8
 
@@ -239,6 +242,7 @@ struct vcpu {
     uint64_t xcr0;
     uint64_t cr2, dr6;          /* where they stay in the CPU: while the vCPU is not loaded */
     struct native_state native; /* likewise */
+    struct vcpu_debug debug;
 };
 
 /* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */

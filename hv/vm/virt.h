@@ -89,6 +89,9 @@ struct virt_ops {
     /* An exit as soon as an interrupt, or an NMI, can be injected. */
     void (*set_windows)(struct vcpu *vcpu, bool interrupt, bool nmi);
 
+    /* What leaves the guest for a debugger: DEBUG_... of hv/vm/guest_debug.h, all others off. */
+    void (*set_debug)(struct vcpu *vcpu, unsigned what);
+
     /* The whole control structure by name, for people. */
     void (*dump)(struct vcpu *vcpu, struct writer *out);
 };

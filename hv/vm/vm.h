@@ -58,9 +58,10 @@ struct vm {
     hpa_t host_cr3;
     struct vm_backing backing[VM_PIECES_MOST + 2];
     unsigned backing_count;
-    uint8_t *test_memory; /* of the test device; NULL: the VM has none */
-    gpa_t hidden;         /* a page of RAM that its next access brings back, plus 1; 0: none */
-    void *life;           /* what hv/vm/life.c remembers to start it again and to give everything back */
+    uint8_t *test_memory;   /* of the test device; NULL: the VM has none */
+    gpa_t hidden;           /* a page of RAM that its next access brings back, plus 1; 0: none */
+    struct vm_debug *debug; /* NULL: nobody debugs it */
+    void *life;             /* what hv/vm/life.c remembers to start it again and to give everything back */
 };
 
 /*

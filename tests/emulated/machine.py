@@ -22,7 +22,7 @@ romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/vgabios/vgabios.stdvga.bin
 ata0-master: type=disk, path="{image}", mode=flat
 boot: disk
-com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
+{serials}
 plugin_ctrl: speaker=0, busmouse=0, gameport=0, parallel=0
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 port_e9_hack: enabled={debug_console}
@@ -53,17 +53,18 @@ class Machine:
     uart   QEMU: options that connect the chardev com1, COM1's unless they say otherwise
     cpu_panics  Bochs: fatal | report. What Bochs does when its processor panics: it ends, or says so and goes on
     debugger  Bochs: its debugger's input and output are process.stdin and process.stdout
+    serials  how many serial ports it has; `serial` is the first of `ports`
     ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
     """
 
     def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, ignore_bad_msrs=False,
                  debugger=False, options=(), accelerator="tcg", cpu_panics="fatal",
-                 uart=("-serial", "chardev:com1")):
+                 uart=("-serial", "chardev:com1"), serials=1):
         self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
         self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
         self.ignore_bad_msrs = ignore_bad_msrs
         self.debugger, self.accelerator, self.cpu_panics = debugger, accelerator, cpu_panics
-        self.uart, self.options = uart, list(options)
+        self.uart, self.options, self.serials, self.ports = uart, list(options), serials, []
         self.log = ""
         self.seen = 0
         self.process = self.serial = None
@@ -79,40 +80,47 @@ class Machine:
 
     def start(self, image=None):
         """Boots the disk image (QEMU may have been given a kernel in `options` instead)."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.settimeout(30)
-        port = listener.getsockname()[1]
-        command = self.bochs_command(image, port) if self.kind == "bochs" else self.qemu_command(image, port)
+        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(self.serials)]
+        numbers = [listener.getsockname()[1] for listener in listeners]
+        command = self.bochs_command(image, numbers) if self.kind == "bochs" else self.qemu_command(image, numbers)
         with open(self.folder / "output.txt", "wb") as output:
             streams = (subprocess.PIPE, subprocess.PIPE) if self.debugger else (subprocess.DEVNULL, output)
             self.process = subprocess.Popen(command, stdin=streams[0], stdout=streams[1], stderr=subprocess.STDOUT,
                                             cwd=self.folder, start_new_session=True)
         try:
-            self.serial, _ = listener.accept()
+            for listener in listeners:
+                listener.settimeout(30)
+                self.ports.append(listener.accept()[0])
         except TimeoutError:
             raise Failure(self.report("the emulator did not start")) from None
         finally:
-            listener.close()
+            for listener in listeners:
+                listener.close()
+        self.serial = self.ports[0]
         self.serial.setblocking(False)
         self.started = time.monotonic()
         return self
 
-    def bochs_command(self, image, port):
+    def bochs_command(self, image, numbers):
         # Bochs locks its disks and leaves the locks behind; every machine has the image under a name of its own.
         own = self.folder / "disk.img"
         os.symlink(pathlib.Path(image).resolve(), own)
         (self.folder / "bochsrc").write_text(BOCHSRC.format(
-            megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, port=port, debug_console=0, ignore_bad_msrs=int(self.ignore_bad_msrs),
+            megs=self.megs, model=self.model, cpus=self.cpus, ips=self.ips, image=own, debug_console=0,
+            serials="\n".join(f"com{index}: enabled=1, mode=socket-client, dev=127.0.0.1:{number}"
+                              for index, number in enumerate(numbers, 1)), ignore_bad_msrs=int(self.ignore_bad_msrs),
             cpu_panics=", ".join(f"cpu{number}={self.cpu_panics}" for number in range(self.cpus)), log=self.folder / "bochs.log"))
         (self.folder / "commands").write_text("c\n" * (CONTINUES if self.cpu_panics == "report" else 1))
         bound = ["-benchmark", str(self.limit)] if self.limit else []
         return ["bochs", "-q", *bound, *self.options, "-f", "bochsrc", "-rc", "commands"]
 
-    def qemu_command(self, image, port):
+    def qemu_command(self, image, numbers):
         disk = ["-drive", f"file={pathlib.Path(image).resolve()},format=raw,snapshot=on"] if image else []
         return ["qemu-system-x86_64", "-accel", self.accelerator, "-cpu", self.model, "-smp", str(self.cpus), "-m", str(self.megs),
                 "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-                "-chardev", f"socket,id=com1,host=127.0.0.1,port={port}", *self.uart,
+                *[argument for index, number in enumerate(numbers, 1)
+                  for argument in ("-chardev", f"socket,id=com{index},host=127.0.0.1,port={number}",
+                                   *(self.uart if index == 1 else ("-serial", f"chardev:com{index}")))],
                 *disk, *self.options]
 
     def stop(self):
@@ -120,9 +128,9 @@ class Machine:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        if self.serial:
-            self.serial.close()
-            self.serial = None
+        for port in self.ports:
+            port.close()
+        self.serial, self.ports = None, []
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(self, timeout=60):

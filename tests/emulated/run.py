@@ -5,6 +5,7 @@ import sys
 
 import registry
 import test_console  # noqa: F401
+import test_gdb  # noqa: F401
 import test_guests  # noqa: F401
 import test_input  # noqa: F401
 import test_life  # noqa: F401

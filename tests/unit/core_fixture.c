@@ -1,4 +1,5 @@
 #include "tests/unit/core_fixture.h"
+#include "hv/vm/work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,60 @@ __attribute__((weak)) void vcpu_cpuid_changed(struct vcpu *vcpu)
 {
     (void)vcpu;
     core.cpuid_changes++;
+}
+
+__attribute__((weak)) void debug_apply(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
+__attribute__((weak)) bool debug_end_step(struct vcpu *vcpu)
+{
+    vcpu->debug.step = STEP_NONE;
+    return true;
+}
+
+__attribute__((weak)) size_t debug_read(struct vcpu *vcpu, uint64_t address, void *to, size_t count)
+{
+    (void)vcpu, (void)address, (void)to, (void)count;
+    return 0;
+}
+
+__attribute__((weak)) gva_t debug_linear_rip(struct vcpu *vcpu)
+{
+    return vcpu_get(vcpu, REG_RIP);
+}
+
+__attribute__((weak)) bool debug_on_breakpoint(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return false;
+}
+
+__attribute__((weak)) uint64_t debug_on_trap(struct vcpu *vcpu, uint64_t causes)
+{
+    (void)vcpu;
+    return causes;
+}
+
+__attribute__((weak)) void debug_on_exception(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
+__attribute__((weak)) void debug_forget_breakpoints(struct vm *vm)
+{
+    (void)vm;
+}
+
+__attribute__((weak)) bool work_run(void)
+{
+    return false;
+}
+
+__attribute__((weak)) void debug_reset(struct vcpu *vcpu)
+{
+    memset(&vcpu->debug, 0, sizeof(vcpu->debug));
 }
 
 __attribute__((weak)) void decode_cache_flush(struct vcpu *vcpu)

@@ -1,5 +1,7 @@
 #include "tests/unit/fake.h"
 
+#include "hv/vm/native.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +142,7 @@ static void advance(struct vcpu *vcpu, unsigned length)
     (void)vcpu;
     fake_cpu.regs[REG_RIP] = fake_cpu.segments[SEG_CS].attributes & SEG_L ? rip : (uint32_t)rip;
     fake_cpu.interrupt_shadow = false;
+    fake_cpu.advances++;
 }
 
 static bool interrupt_allowed(struct vcpu *vcpu)
@@ -166,6 +169,29 @@ static void set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
     fake_cpu.windows = interrupt | nmi << 1;
 }
 
+static void set_debug(struct vcpu *vcpu, unsigned what)
+{
+    (void)vcpu;
+    fake_cpu.debug = what;
+}
+
+static bool get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+    (void)vcpu;
+    *value = fake_cpu.msrs[1];
+    return msr == fake_cpu.msrs[0];
+}
+
+__attribute__((weak)) uint64_t native_dr(unsigned number)
+{
+    return fake_cpu.dr[number];
+}
+
+__attribute__((weak)) void native_set_dr(unsigned number, uint64_t value)
+{
+    fake_cpu.dr[number] = value;
+}
+
 const struct virt_ops fake_virt = {
     .name = "fake",
     .get = get,
@@ -177,6 +203,8 @@ const struct virt_ops fake_virt = {
     .nmi_allowed = nmi_allowed,
     .inject = inject,
     .set_windows = set_windows,
+    .set_debug = set_debug,
+    .get_msr = get_msr,
 };
 
 void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits)

@@ -42,6 +42,10 @@ struct fake_cpu {
     unsigned windows; /* bit 0: interrupt, bit 1: NMI */
     bool block_nmi;
     struct event injected;
+    unsigned advances; /* calls of `advance` */
+    uint64_t dr[4];    /* as native_dr has them */
+    unsigned debug;    /* what set_debug was last told */
+    uint64_t msrs[2];  /* what get_msr knows: the number and the value of one */
 };
 
 extern struct fake_cpu fake_cpu;

@@ -117,47 +117,11 @@ void guest_poke(uint64_t address, unsigned size, uint64_t value)
     memcpy(guest.ram + address, &value, size);
 }
 
-/* What hv/vm/vcpu.c, vm.c, event.c and cpuid.c do on the machine. */
+/* What hv/vm/sched.c, vm.c, event.c and cpuid.c do on the machine. */
 
-uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg)
+void vcpu_request(struct vcpu *vcpu, uint64_t requests)
 {
-    return reg <= REG_R15 && reg != REG_RSP ? vcpu->gpr[reg] : virt->get(vcpu, reg);
-}
-
-void vcpu_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
-{
-    if (reg <= REG_R15 && reg != REG_RSP)
-        vcpu->gpr[reg] = value;
-    else
-        virt->set(vcpu, reg, value);
-}
-
-struct segment vcpu_get_segment(struct vcpu *vcpu, enum vcpu_segment segment)
-{
-    struct segment value;
-
-    virt->get_segment(vcpu, segment, &value);
-    return value;
-}
-
-void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value)
-{
-    virt->set_segment(vcpu, segment, value);
-}
-
-unsigned vcpu_cpl(struct vcpu *vcpu)
-{
-    if (!(vcpu_get(vcpu, REG_CR0) & CR0_PE))
-        return 0;
-    if (vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_VM)
-        return 3;
-    return SEG_DPL(vcpu_get_segment(vcpu, SEG_SS).attributes);
-}
-
-void vcpu_advance(struct vcpu *vcpu, unsigned length)
-{
-    guest.steps++;
-    virt->advance(vcpu, length);
+    vcpu_note(vcpu, requests);
 }
 
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)

@@ -24,7 +24,6 @@ struct guest {
     unsigned access_count;
     struct fault fault; /* what vcpu_raise was last called with */
     bool raised;
-    unsigned steps; /* calls of vcpu_advance */
     uint32_t pkru;
     unsigned physical_bits;
     bool pse36, pages_1g;

@@ -21,7 +21,8 @@ sources_frames := hv/host/frames.c
 sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
 emulator := tests/unit/guest.c $(wildcard hv/vm/emulate*.c) hv/vm/decode.c hv/vm/decode_table.c hv/vm/linear.c \
-            hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c
+            hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c \
+            hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c
 sources_unicorn := $(emulator)
 libraries_unicorn := -lunicorn
 sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c
@@ -81,4 +82,5 @@ sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/mu
 svm := $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c \
        $(patsubst %,svm/%.c,svm vcpu registers events exits checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
-sources_gdb_server := $(wildcard hv/debug/gdb_*.c) hv/lib/format.c
+sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c
+sources_guest_debug := $(emulator)

@@ -78,6 +78,7 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_OUTS] = {ZYDIS_MNEMONIC_OUTSB, ZYDIS_MNEMONIC_OUTSW, ZYDIS_MNEMONIC_OUTSD},
     [OP_FLUSH] = {ZYDIS_MNEMONIC_CLFLUSH, ZYDIS_MNEMONIC_CLFLUSHOPT, ZYDIS_MNEMONIC_CLWB},
     [OP_MOV_CONTROL] = {ZYDIS_MNEMONIC_MOV},
+    [OP_MOV_DEBUG] = {ZYDIS_MNEMONIC_MOV},
     [OP_LEAVES] = {ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_CPUID, ZYDIS_MNEMONIC_RDMSR, ZYDIS_MNEMONIC_WRMSR,
                    ZYDIS_MNEMONIC_RDPMC, ZYDIS_MNEMONIC_INVD, ZYDIS_MNEMONIC_WBINVD, ZYDIS_MNEMONIC_IRETD,
                    ZYDIS_MNEMONIC_IRETQ, ZYDIS_MNEMONIC_XSETBV, ZYDIS_MNEMONIC_VMMCALL, ZYDIS_MNEMONIC_INT,
@@ -221,9 +222,10 @@ static const char *compare_registers(const struct instruction *in, const struct 
         if (ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_SEGMENT) {
             if (ours->kind != OPERAND_SEGMENT || ours->index != id)
                 return "segment register operand";
-        } else if (ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_CONTROL) {
+        } else if (ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_CONTROL ||
+                   ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_DEBUG) {
             if (ours->kind != OPERAND_CONTROL || ours->index != id)
-                return "control register operand";
+                return "control or debug register operand";
         } else if (ours->kind != (high ? OPERAND_HIGH_BYTE : OPERAND_REGISTER)) {
             return "kind of register operand";
         } else if (ours->index != (high ? (unsigned)(reg - ZYDIS_REGISTER_AH)
@@ -253,8 +255,8 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
     if (8u * in->address_size != z->in.address_width)
         return "address size";
     if (in->operation != OP_CMPXCHG8B && in->operation != OP_LOAD_SEGMENT && in->operation != OP_FLUSH &&
-        in->operation != OP_MOV && in->operation != OP_MOV_CONTROL && in->operation != OP_INS &&
-        in->operation != OP_OUTS && 8u * in->operand_size != z->in.operand_width)
+        in->operation != OP_MOV && in->operation != OP_MOV_CONTROL && in->operation != OP_MOV_DEBUG &&
+        in->operation != OP_INS && in->operation != OP_OUTS && 8u * in->operand_size != z->in.operand_width)
         return "operand size";
     if (in->lock != !!(z->in.attributes & ZYDIS_ATTRIB_HAS_LOCK))
         return "lock";

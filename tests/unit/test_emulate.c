@@ -630,7 +630,7 @@ static void a_single_step_is_one_element(void **state)
     gpr()[REG_RDI] = GUEST_MMIO;
     expect_done(EMULATE_NO_GPA);
     assert_int_equal(gpr()[REG_RCX], 1);
-    assert_int_equal(guest.steps, 1); /* so that the trap comes */
+    assert_int_equal(fake_cpu.advances, 1); /* so that the trap comes */
     expect_done(EMULATE_NO_GPA);
     assert_int_equal(regs[REG_RIP], CODE + 2);
 }

@@ -65,13 +65,6 @@ bool task_switch(struct vcpu *vcpu, const struct task_switch *request)
     return true;
 }
 
-static uint64_t breakpoints[4];
-
-uint64_t native_dr(unsigned number)
-{
-    return breakpoints[number];
-}
-
 static int setup(void **state)
 {
     core_setup(state);
@@ -327,7 +320,7 @@ static void a_breakpoint_on_a_port_traps_where_it_overlaps(void **state)
     enum { IO_1 = 2, IO_2 = 6, IO_4 = 14 };
 
     (void)state;
-    breakpoints[2] = 0x63;                         /* its low bits are ignored as far as it is long */
+    fake_cpu.dr[2] = 0x63;                         /* its low bits are ignored as far as it is long */
     assert_false(traps(dr7_of(2, IO_1), 0x63, 1)); /* CR4.DE is off */
     vcpu_set(core.vcpu, REG_CR4, CR4_DE);
     assert_true(traps(dr7_of(2, IO_1), 0x63, 1));
@@ -351,7 +344,7 @@ static void every_breakpoint_that_is_hit_shows_in_dr6(void **state)
 {
     (void)state;
     vcpu_set(core.vcpu, REG_CR4, CR4_DE);
-    breakpoints[0] = 0x3f8, breakpoints[1] = 0x3f9, breakpoints[2] = 0x3f8, breakpoints[3] = UINT64_MAX;
+    fake_cpu.dr[0] = 0x3f8, fake_cpu.dr[1] = 0x3f9, fake_cpu.dr[2] = 0x3f8, fake_cpu.dr[3] = UINT64_MAX;
     assert_true(traps(dr7_of(0, 2) | dr7_of(1, 2) | dr7_of(2, 2) | dr7_of(3, 14), 0x3f8, 1));
     assert_int_equal(vcpu_get(core.vcpu, REG_DR6), BIT(0) | BIT(2));
     assert_false(traps(dr7_of(3, 14), 0xffff, 1)); /* no port is at 2^64 - 4 */

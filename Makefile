@@ -16,8 +16,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
             -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
             -fno-strict-aliasing -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -MMD -MP
-# What runs between an exit and the next entry is compiled for speed, all else for size. Of functions only those marked
-# inline, and those called once, become part of their callers: more is 7 KB and no faster (make bench).
+# What runs between an exit and the next entry is compiled for speed, all else for size.
 HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/apic_% \
             devices/board devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
             hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
@@ -26,7 +25,7 @@ HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/regi
 NOT_HOT  := devices/apic_mode hv/vm/emulate_string
 HOT_OBJECTS := $(filter-out $(NOT_HOT:%=$(BUILD)/keel/%.o),$(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS)))
 $(OBJECTS): OPTIMIZE := -Oz
-$(HOT_OBJECTS): OPTIMIZE := -O2 -fno-inline-functions
+$(HOT_OBJECTS): OPTIMIZE := -O2
 # 256 KiB by gcc, which builds what is released; clang, which checks, makes larger code.
 IMAGE_MOST := $(if $(findstring clang,$(CC)),327680,262144)
 # Padding before functions and loops would be a twentieth of the image; nothing on the stack needs more than 8 bytes.

@@ -124,11 +124,6 @@ void host_apic_send(uint32_t to, uint8_t vector)
     send(to, ICR_ASSERT | vector);
 }
 
-void host_apic_send_others(uint8_t vector)
-{
-    send(0, ICR_ASSERT | ICR_OTHERS | vector);
-}
-
 void host_apic_send_nmi_others(void)
 {
     send(0, ICR_ASSERT | ICR_OTHERS | ICR_NMI);

@@ -17,7 +17,6 @@ bool host_apic_reaches(uint32_t apic_id);
 void host_apic_eoi(void);
 void host_apic_send(uint32_t apic_id, uint8_t vector);
 void host_apic_send_nmi_others(void);
-void host_apic_send_others(uint8_t vector);
 void host_apic_send_init(uint32_t apic_id);
 void host_apic_send_startup(uint32_t apic_id, uint8_t page);
 

@@ -128,6 +128,8 @@ static void take_sipi(struct vcpu *vcpu)
 
     if (vcpu->activity != VCPU_WAIT_FOR_SIPI)
         return;
+    /* Once more: a core that had found the APIC enabled before INIT may have delivered to it since. */
+    vcpu->interrupts.reset(vcpu->interrupts.state, true);
     cs = vcpu_get_segment(vcpu, SEG_CS);
     cs.selector = (uint16_t)(vcpu->sipi_vector << 8);
     cs.base = (uint64_t)vcpu->sipi_vector << 12;

@@ -66,6 +66,7 @@ SKIPPED = [
     ("native/*", "*", "runs without Keel: proves the guest right, where all of them can pass"),
     ("multiboot/*", "*", "how a guest is loaded is the same everywhere"),
     ("linux/debian", "bochs-*", "linux/vmlinux and linux/bzimage in bochs-vmx are more; half a minute and longer each"),
+    ("smp/*", "bochs-svm", "some seconds each: the one with the most processors stands for them"),
     ("linux/4 vcpus/*", "*", "a minute and longer each"),
     ("linux/*", "*", "too long for every platform; linux/debian stands for them"),
     ("uefi/*", "bochs-*", "Bochs has no UEFI"),

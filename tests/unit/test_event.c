@@ -360,9 +360,11 @@ static void init_and_sipi_start_another_processor(void **state)
     vcpu_note(second, REQUEST_NMI); /* not a reason to run */
     assert_false(vcpu_serve_requests(second));
 
+    core.controller_resets = 0;
     second->sipi_vector = 0x9a;
     vcpu_note(second, REQUEST_SIPI);
     assert_true(vcpu_serve_requests(second));
+    assert_int_equal(core.controller_resets, 1); /* what came between the two is lost */
     assert_int_equal(second->activity, VCPU_RUNNABLE);
     assert_int_equal(vcpu_get(second, REG_RIP), 0);
     assert_int_equal(vcpu_get_segment(second, SEG_CS).selector, 0x9a00);

@@ -1,0 +1,31 @@
+"""Guests with several processors, on as many cores and on fewer."""
+import keel
+from keel import Machine, image, require
+from registry import on_each, test
+from test_guests import binary, judge
+
+IPS = 20_000_000
+
+
+@test("native/smp")
+def runs_natively_on_four_processors():
+    disk = keel.IMAGES / "native-smp.img"
+    image.boot_image(disk, keel.BUILD / "guests/native.elf", [("guest", binary("smp"), "guest")], "long")
+    with Machine(megs=64, cpus=4, ips=IPS) as machine:
+        machine.start(disk).finish(60)
+        judge(machine, "smp")
+
+
+def rows(*counts):
+    return [(f"{vcpus} vcpus on 2 cores", vcpus) for vcpus in counts]
+
+
+@on_each("smp", rows(1, 2, 4, 8, 16), ("bochs-vmx", "qemu-tcg-svm"))
+@on_each("smp", rows(16), ("bochs-svm",))
+def all_processors_of_a_vm_work_together(platform, vcpus):
+    conf = keel.vm("smp", memory="64M", vcpus=vcpus, kernel="smp", format="flat", load="0x8000", entry="long")
+    with keel.Booted(conf, {"smp": binary("smp")}, megs=192, ips=IPS, cpus=2, **platform.machine()) as machine:
+        machine.finish(120)
+        judge(machine, "smp")
+        require(f"{vcpus} processors" in machine.log, machine.report("it did not find all processors"))
+        require("vm smp: exited with status 1" in machine.log, machine.report("Keel did not say how it ended"))

@@ -15,7 +15,7 @@
 
 #define SIGNAL_INTERRUPT    2
 #define SIGNAL_TRAP         5
-#define LOOKS_A_SECOND      1000 /* whether a VM that was paused stands still, or one that runs has ended */
+#define LOOKS_A_SECOND      1000 /* whether a VM that was paused stands still */
 #define IA32_KERNEL_GS_BASE 0xc0000102
 
 void (*gdb_monitor)(const char *line, struct writer *out);
@@ -31,6 +31,7 @@ static struct stub {
     struct spinlock lock; /* of the next two, which vCPUs set */
     bool stopping;        /* it was asked to pause, for this reason */
     struct gdb_stop stop;
+    bool ended; /* the VM, and GDB does not know it yet */
 } stub;
 
 /* The VM is to stand still; GDB is told why as soon as it does. The first reason counts. */
@@ -68,6 +69,14 @@ static void vcpu_stopped(struct vcpu *vcpu, enum debug_why why, const struct deb
     stop_for(&stop);
 }
 
+static void vm_ended(struct vm *vm)
+{
+    if (vm != stub.vm)
+        return;
+    stub.ended = true;
+    work_post(0, &stub.work);
+}
+
 static struct vm *find_vm(void)
 {
     struct life_info info;
@@ -81,6 +90,7 @@ static void attach(void)
         return;
     memset(&stub.debug, 0, sizeof(stub.debug));
     stub.debug.stopped = vcpu_stopped;
+    stub.debug.ended = vm_ended;
     stub.vm = find_vm();
     debug_attach(stub.vm, &stub.debug);
 }
@@ -259,13 +269,28 @@ static void look_again(void)
     timer_arm(&stub.again, clock_now() + clock_hz() / LOOKS_A_SECOND);
 }
 
+/* The VM that GDB sees has ended: it is not there to be looked at. */
+static void tell_end(void)
+{
+    stub.vm = NULL;
+    stub.stopping = stub.ended = false;
+    gdb_server_stopped(&stub.server, &(struct gdb_stop){.kind = GDB_ENDED});
+}
+
+static bool is_off(void)
+{
+    struct life_info info;
+
+    return !life_info(stub.number, &info) || !info.vm;
+}
+
 static void resume(void *target, const uint8_t *what)
 {
     uint64_t which = 0;
 
     (void)target;
     if (!stub.vm) {
-        look_again(); /* and be told that it has ended */
+        tell_end();
         return;
     }
     for (unsigned i = 0; i < stub.vm->vcpu_count; i++) {
@@ -277,12 +302,15 @@ static void resume(void *target, const uint8_t *what)
     }
     stub.stopping = false;
     life_resume_some(stub.number, which);
-    look_again();
 }
 
 static void interrupt(void *target)
 {
     (void)target;
+    if (is_off()) {
+        tell_end();
+        return;
+    }
     stop_for(&(struct gdb_stop){.kind = GDB_STOPPED, .signal = SIGNAL_INTERRUPT, .thread = 1});
 }
 
@@ -355,21 +383,6 @@ static const struct gdb_target operations = {
     .command = command,
 };
 
-/* The VM that GDB sees has ended: it is not there to be looked at. */
-static void tell_end(void)
-{
-    stub.vm = NULL;
-    stub.stopping = false;
-    gdb_server_stopped(&stub.server, &(struct gdb_stop){.kind = GDB_ENDED});
-}
-
-static bool is_off(void)
-{
-    struct life_info info;
-
-    return !life_info(stub.number, &info) || !info.vm;
-}
-
 /* Typed bytes, and whether the VM has come to stand still, or has ended. */
 static void serve(struct work *work)
 {
@@ -380,12 +393,12 @@ static void serve(struct work *work)
         attach();
         gdb_server_stopped(&stub.server, &stub.stop);
         stub.stopping = false;
-    } else if ((stub.vm || stub.stopping) && is_off()) {
+    } else if (stub.ended || (stub.stopping && is_off())) {
         tell_end();
     }
     while ((byte = serial_get(stub.port)) >= 0)
         gdb_server_byte(&stub.server, (uint8_t)byte);
-    if (stub.stopping || (stub.vm && stub.server.running))
+    if (stub.stopping)
         look_again();
 }
 

@@ -35,6 +35,15 @@ void debug_detach(struct vm *vm)
     tell_vcpus(vm);
 }
 
+void debug_end(struct vm *vm)
+{
+    struct vm_debug *debug = vm->debug;
+
+    vm->debug = NULL;
+    if (debug)
+        debug->ended(vm);
+}
+
 static struct debug_point *find_point(struct vm_debug *debug, const struct debug_point *wanted)
 {
     for (unsigned i = 0; i < DEBUG_POINTS; i++) {

@@ -45,6 +45,7 @@ struct vm_debug {
     struct debug_breakpoint breakpoints[DEBUG_BREAKPOINTS_MOST];
     /* A vCPU has come to what was asked for: called at its exit, on its core. `point`: of DEBUG_POINT. */
     void (*stopped)(struct vcpu *vcpu, enum debug_why why, const struct debug_point *point);
+    void (*ended)(struct vm *vm); /* the VM is off, and forgets its debugger */
 };
 
 enum debug_step {
@@ -69,6 +70,9 @@ struct vcpu_debug {
 /* Begins and ends debugging of a VM. Its vCPUs learn of it before their next entry. */
 void debug_attach(struct vm *vm, struct vm_debug *debug);
 void debug_detach(struct vm *vm);
+
+/* The VM is off. */
+void debug_end(struct vm *vm);
 
 /* A hardware point. false: there is none left, or the length is no power of two up to 8. */
 bool debug_insert(struct vm *vm, enum debug_access access, uint64_t address, unsigned length);

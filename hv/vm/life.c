@@ -109,6 +109,7 @@ static void launch_next(const struct life *ended)
 static void give_back(struct life *life)
 {
     sched_remove(life->worker);
+    debug_end(&life->vm);
     life_destroy(life);
     spin_lock(&life->lock);
     life->state = LIFE_OFF;

@@ -45,14 +45,19 @@ SVM = {
 ROWS = {"vmx": ("bochs-vmx", VMX), "svm": ("qemu-tcg-svm", SVM)}
 
 
+def figures(machine):
+    """What the guest on this machine measures, {name: instructions}."""
+    machine.expect(r"^pass\r?$", 90)
+    return {name: int(ticks) for name, ticks in re.findall(r"^bench (.+): (\d+)\r?$", machine.log, re.MULTILINE)}
+
+
 def measure(vendor="vmx"):
     """The guest's figures, {name: instructions}."""
     platform = platforms.PLATFORMS[ROWS[vendor][0]]
     own = keel.BUILD / f"guests/bench{'-svm' if vendor == 'svm' else ''}.bin"
     conf = keel.vm("bench", memory="64M", kernel="bench", format="flat", load="0x8000", entry="long")
     with keel.Booted(conf, {"bench": own}, megs=192, ips=100_000_000, **platform.machine(steady=True)) as machine:
-        machine.expect(r"^pass\r?$", 90)
-        return {name: int(ticks) for name, ticks in re.findall(r"^bench (.+): (\d+)\r?$", machine.log, re.MULTILINE)}
+        return figures(machine)
 
 
 def limit(row):
@@ -60,13 +65,13 @@ def limit(row):
     return min(kvm // 3, other or kvm) if kvm else None
 
 
-def table(figures, vendor="vmx"):
+def table(measured, vendor="vmx"):
     """The table as text, and the rows that are missing or too long."""
     problems = []
     lines = [f"{f'instructions per exit, {vendor}':26} {'Keel':>8} {'KVM':>8} {'others':>8} {'limit':>8} {'goal':>8}"]
     for name, row in ROWS[vendor][1].items():
         kvm, other, goal = (str(value) if value else "-" for value in row)
-        bound, found = limit(row), figures.get(name)
+        bound, found = limit(row), measured.get(name)
         bad = found is None or (bound and found > bound)
         problems += [name] if bad else []
         lines.append(f"{name:26} {'none' if found is None else found:>8} {kvm:>8} {other:>8} {bound or '-':>8} {goal:>8}"

@@ -6,9 +6,12 @@ import socket
 import subprocess
 import threading
 
+import bench
 import keel
+import platforms
 from keel import require
-from registry import on_each
+from registry import on_each, test
+from test_linux import Shell
 
 COUNTER = keel.BUILD / "guests/c/counter"
 
@@ -35,18 +38,33 @@ def bridge(port):
         listener.close()
 
 
-def gdb(machine, commands, symbols=None, limit=100):
-    """What gdb prints for these commands, after it has connected."""
+@contextlib.contextmanager
+def started(machine, commands, symbols=None):
+    """Debian's gdb on its way through these commands, after it has connected."""
     with bridge(machine.ports[1]) as port:
         line = ["gdb", "-nx", "-batch", "-ex", "set confirm off", "-ex", "set pagination off", "-ex", "set remotetimeout 20"]
         line += [str(symbols)] if symbols else []
         for command in [f"target remote localhost:{port}", *commands]:
             line += ["-ex", command]
-        try:
-            done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit, check=False)
-        except subprocess.TimeoutExpired as late:
-            raise keel.Failure(machine.report(f"gdb did not end:\n{(late.stdout or b'').decode()}")) from None
-    return done.stdout.decode()
+        with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+def said_by(machine, process, limit=100):
+    """All that this gdb prints until it ends."""
+    try:
+        return process.communicate(timeout=limit)[0].decode()
+    except subprocess.TimeoutExpired as late:
+        raise keel.Failure(machine.report(f"gdb did not end:\n{(late.stdout or b'').decode()}")) from None
+
+
+def gdb(machine, commands, symbols=None):
+    """What gdb prints for these commands, after it has connected."""
+    with started(machine, commands, symbols) as process:
+        return said_by(machine, process)
 
 
 def expect_in_order(text, *patterns):
@@ -98,3 +116,35 @@ def debugs_a_guest(platform, cpus):
         machine.expect(r"counter: end")
         machine.expect(r"vm counter: exited with status 1")
         machine.finish(30)
+
+
+@test("gdb/no instruction more")
+def costs_nothing_without_breakpoints():
+    vm = keel.vm("bench", memory="64M", kernel="bench", format="flat", load="0x8000", entry="long", paused="yes")
+    guest = {"bench": keel.BUILD / "guests/bench.bin"}
+    with keel.Booted("[keel]\ngdb = com2\n" + vm, guest, serials=2, megs=192, ips=100_000_000) as machine:
+        machine.expect(r"vm bench: started")
+        gdb(machine, ["continue"])
+        figures = bench.figures(machine)
+    without = bench.measure()
+    # Both are means with some timer interrupts in them, which fall differently.
+    same = figures.keys() == without.keys() and all(abs(figures[name] - count) <= 2 + count // 100 for name, count in without.items())
+    require(same, f"with GDB: {figures}\nwithout: {without}")
+
+
+@test("gdb/debian", platform="qemu-tcg-svm")
+def breaks_in_a_running_kernel():
+    conf = "[keel]\ngdb = com2\n" + keel.vm(memory="256M", kernel="kernel", ramdisk="ramdisk", vcpus="2",
+                                             cmdline="console=ttyS0,115200 quiet nokaslr cryptomgr.notests")
+    files = {"kernel": keel.kernel("debian", "vmlinux"), "ramdisk": keel.ramdisk()}
+    with keel.Booted(conf, files, serials=2, megs=400, cpus=2, **platforms.PLATFORMS["qemu-tcg-svm"].machine()) as machine:
+        shell = Shell(machine).wait()
+        address = shell.run("grep ' T ksys_sync$' /proc/kallsyms").split()[0]
+        commands = [f"break *0x{address}", "continue", "info registers rip cs", "x/i $pc", "stepi", "stepi", "info threads", "delete", "detach"]
+        with started(machine, commands) as process:
+            threading.Timer(8, machine.send, ["sync\n"]).start()
+            said = said_by(machine, process)
+        expect_in_order(said, rf"Breakpoint 1, 0x0*{address}", rf"rip +0x{address}", r"cs +0x10", rf"=> 0x{address}:", r"Thread 2 ", r"detached")
+        require(shell.run("echo $((6*7))") == "42\n", machine.report("the kernel does not go on after GDB has left"))
+        shell.last("poweroff -f")
+        machine.finish(60)

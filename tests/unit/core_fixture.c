@@ -152,6 +152,11 @@ __attribute__((weak)) void debug_on_exception(struct vcpu *vcpu)
     (void)vcpu;
 }
 
+__attribute__((weak)) void debug_end(struct vm *vm)
+{
+    vm->debug = NULL;
+}
+
 __attribute__((weak)) void debug_forget_breakpoints(struct vm *vm)
 {
     (void)vm;

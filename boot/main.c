@@ -1,4 +1,5 @@
 /* The bring-up, in order, and the one place that knows every room. */
+#include "boot/efi_runtime.h"
 #include "boot/multiboot2.h"
 #include "devices/board.h"
 #include "hv/debug/console.h"
@@ -254,6 +255,7 @@ _Noreturn void keel_main(uint64_t information)
     cpu_enable_features();
     if (!multiboot2_parse((const void *)information, MULTIBOOT2_INFO_MOST, &info))
         stop_in_words("the boot loader handed over nothing that Keel can read.");
+    efi_runtime_read(&info);
     log_line("booted by %s, %u modules", *info.loader_name ? info.loader_name : "a nameless boot loader",
              info.module_count);
     stage(0x22);

@@ -328,6 +328,7 @@ void acpi_init(const struct boot_info *info)
     const struct rsdp *rsdp = find_rsdp(info);
     const struct header *madt, *fadt, *spcr;
 
+    machine.efi = &info->efi;
     machine.reset.space = machine.sleep.space = 0xff;
     for (unsigned irq = 0; irq < 16; irq++)
         machine.isa[irq].gsi = irq;

@@ -34,7 +34,8 @@ struct machine {
     struct acpi_register sleep; /* on hardware-reduced machines instead of PM1 control */
     struct acpi_register reset;
     uint8_t reset_value;
-    struct serial *console; /* the SPCR's UART, or NULL */
+    const struct efi_runtime *efi; /* the last way to end it, or NULL */
+    struct serial *console;        /* the SPCR's UART, or NULL */
     unsigned console_baud;
 };
 
@@ -44,8 +45,9 @@ extern struct machine machine;
  */
 void acpi_init(const struct boot_info *info);
 
-/* Turns the machine off (S5), or says that it cannot and stops the core. */
+/* Turns the machine off, by S5 or by EFI, or says that it cannot and stops the core. */
 _Noreturn void machine_power_off(void);
 
-/* Restarts the machine: ACPI reset register, port 0xCF9, keyboard controller, triple fault, in that order. */
+/* Restarts the machine: ACPI reset register, port 0xCF9, keyboard controller, EFI, triple fault, in that
+ * order. */
 _Noreturn void machine_reboot(void);

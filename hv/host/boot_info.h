@@ -33,6 +33,21 @@ struct efi_range {
     uint32_t type;
 };
 
+/* What EFI's run-time services need mapped, at its physical address, and how. */
+enum efi_access { EFI_CODE, EFI_CONSTANTS, EFI_DATA, EFI_DEVICE };
+
+struct efi_runtime_range {
+    hpa_t first;
+    uint64_t size;
+    enum efi_access access;
+};
+
+struct efi_runtime {
+    hpa_t reset; /* ResetSystem; 0: it cannot be called */
+    struct efi_runtime_range ranges[128];
+    unsigned count;
+};
+
 struct boot_module {
     hpa_t first;
     uint64_t size;
@@ -74,9 +89,10 @@ struct boot_info {
 
     struct boot_framebuffer framebuffer;
     hpa_t efi_system_table, efi_image_handle; /* 0: not started by EFI */
-    bool efi_is_64;                           /* else a 32-bit EFI's */
-    bool efi_services;                        /* EFI's boot services still run */
-    hpa_t load_base;                          /* where Keel was loaded, if it was relocated; else 0 */
+    struct efi_runtime efi;
+    bool efi_is_64;    /* else a 32-bit EFI's */
+    bool efi_services; /* EFI's boot services still run */
+    hpa_t load_base;   /* where Keel was loaded, if it was relocated; else 0 */
 
     unsigned left_out; /* entries and tags that did not fit or were damaged: each was said in a log line */
     char strings[16384];

@@ -99,6 +99,16 @@ def boots_debian():
         machine.expect(r"vm linux: powered off", keel.PATIENCE)
 
 
+@each("uefi/power off without ACPI", [("by grub", True), ("direct", False)])
+def firmware_powers_off(by_grub):
+    """No table says how; ResetSystem knows, called in pages of which none is writable and executable."""
+    with Scratch() as folder:
+        disk = small_iso(folder) if by_grub else direct(folder, whole())
+        with Firmware(disk, "q35,acpi=off", megs=512) as machine:
+            passes(machine, "GRUB" if by_grub else r"keel\.efi", 1)
+            require("switch the machine off by hand" not in machine.log, machine.report("EFI did not do it"))
+
+
 def without(name):
     return {path: data for path, data in whole().items() if not path.endswith(name)}
 

@@ -56,7 +56,15 @@ static void msr_access(greg_t *gregs, bool write)
     gregs[place[RDX]] = number == privileged.msr ? (greg_t)(privileged.msr_value >> 32) : 0;
 }
 
-/* RDMSR, WRMSR, XSETBV, and MOV to and from control and debug registers; 0: another instruction. */
+/* What a memory operand takes behind its ModRM byte. */
+static unsigned operand_length(const uint8_t *modrm)
+{
+    unsigned mode = *modrm >> 6, base = *modrm & 7, sib = base == 4;
+
+    return sib + (mode == 1 ? 1 : mode == 2 || (mode == 0 && (sib ? modrm[1] & 7 : base) == 5) ? 4 : 0);
+}
+
+/* RDMSR, WRMSR, XSETBV, LIDT, and MOV to and from control and debug registers; 0: another instruction. */
 static unsigned two_byte(greg_t *gregs, const uint8_t *at, unsigned rex)
 {
     greg_t *general = &gregs[place[(at[2] & 7) | (rex & 1) << 3]];
@@ -70,6 +78,9 @@ static unsigned two_byte(greg_t *gregs, const uint8_t *at, unsigned rex)
     if (at[1] == 0x01 && at[2] == 0xd1) {
         privileged.xcr0 = (uint32_t)gregs[place[RAX]] | (uint64_t)gregs[place[RDX]] << 32;
         privileged.xsetbvs++;
+    } else if (at[1] == 0x01 && (at[2] >> 3 & 7) == 3 && at[2] < 0xc0) {
+        privileged.idts++;
+        return 3 + operand_length(at + 2);
     } else if (at[1] == 0x20 || at[1] == 0x21) {
         *general = (greg_t)*control;
     } else if (at[1] == 0x22 || at[1] == 0x23) {

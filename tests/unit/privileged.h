@@ -18,8 +18,8 @@ struct privileged {
     uint32_t msr;       /* the latest written, which reads what was written; others read as 0 */
     uint64_t msr_value;
     uint64_t xcr0;
-    unsigned xsetbvs;
-    bool interrupts; /* IF, as CLI and STI leave it */
+    unsigned xsetbvs, idts; /* of these instructions */
+    bool interrupts;        /* IF, as CLI and STI leave it */
 };
 
 extern struct privileged privileged;

@@ -71,6 +71,7 @@ sources_timer_queue := hv/host/timer.c tests/unit/privileged.c
 sources_runqueue := hv/vm/runqueue.c
 sources_share := hv/vm/share.c hv/vm/runqueue.c
 sources_sched := $(core) hv/vm/sched.c hv/vm/runqueue.c hv/vm/share.c tests/unit/privileged.c
+sources_efi_runtime := boot/efi_runtime.c
 sources_power := hv/host/power.c tests/unit/privileged.c
 sources_host_acpi := hv/host/acpi.c hv/host/serial.c
 sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c tests/unit/privileged.c

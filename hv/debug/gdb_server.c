@@ -153,13 +153,24 @@ static void kill_target(struct gdb_server *server, struct gdb_input *in)
     gdb_say(server, "OK");
 }
 
-static void say_supported(struct gdb_server *server, struct gdb_input *in)
+static void say_supported(struct gdb_server *server)
 {
-    (void)in;
     server->wide = server->ops->wide(server->target);
     print_to(&server->link.writer,
              "PacketSize=%x;QStartNoAckMode+;qXfer:features:read+;vContSupported+;swbreak+;hwbreak+",
              GDB_PACKET / 2);
+}
+
+/* The first packet of a connection. A target that runs is stopped: only then can it be said what it is. */
+static void answer_supported(struct gdb_server *server, struct gdb_input *in)
+{
+    (void)in;
+    if (!server->running) {
+        say_supported(server);
+        return;
+    }
+    server->introduces = true;
+    server->ops->interrupt(server->target);
 }
 
 static void be_quiet(struct gdb_server *server, struct gdb_input *in)
@@ -301,7 +312,7 @@ static const struct command {
     void (*run)(struct gdb_server *server, struct gdb_input *in);
     bool silent; /* answers by itself, or later */
 } commands[] = {
-    {"qSupported", say_supported, false},
+    {"qSupported", answer_supported, true},
     {"QStartNoAckMode", be_quiet, false},
     {"qXfer:features:read:target.xml:", describe_target, false},
     {"qfThreadInfo", first_threads, false},
@@ -389,10 +400,13 @@ void gdb_server_stopped(struct gdb_server *server, const struct gdb_stop *stop)
     server->last = *stop;
     if (stop->thread)
         server->thread = stop->thread;
-    if (!server->waiting)
+    if (!server->waiting && !server->introduces)
         return;
-    server->waiting = false;
     gdb_link_begin(&server->link);
-    say_stop(server);
+    if (server->introduces)
+        say_supported(server);
+    else
+        say_stop(server);
+    server->waiting = server->introduces = false;
     gdb_link_end(&server->link);
 }

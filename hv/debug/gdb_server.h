@@ -55,6 +55,7 @@ struct gdb_server {
     void *target;
     bool running, wide;
     bool waiting;    /* GDB waits for the next stop */
+    bool introduces; /* it waits for that to learn what the target is */
     unsigned thread; /* that registers and memory are asked of: Hg */
     struct gdb_stop last;
     struct gdb_registers registers;

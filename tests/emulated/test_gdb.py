@@ -10,7 +10,7 @@ import bench
 import keel
 import platforms
 from keel import require
-from registry import on_each, test
+from registry import each, on_each, test
 from test_linux import Shell
 
 COUNTER = keel.BUILD / "guests/c/counter"
@@ -116,6 +116,17 @@ def debugs_a_guest(platform, cpus):
         machine.expect(r"counter: end")
         machine.expect(r"vm counter: exited with status 1")
         machine.finish(30)
+
+
+@each("gdb/entry", [("real", "real"), ("protected", "protected")])
+def shows_a_32_bit_processor(name):
+    conf = "[keel]\ngdb = com2\n" + keel.vm(name, memory="16M", kernel="guest", format="flat", load="0x8000", entry=name, paused="yes")
+    guest = {"guest": keel.BUILD / f"guests/{name}.bin"}
+    with keel.Booted(conf, guest, serials=2, megs=128) as machine:
+        machine.expect(rf"vm {name}: started")
+        said = gdb(machine, ["info registers eip esp eflags", "stepi", "stepi", "print $eip != 0x8000", "print $cr0 & 1", "detach"])
+        expect_in_order(said, r"eip +0x8000", r"esp +0x", r"eflags +0x2 ", r"\$1 = 1", rf"\$2 = {int(name == 'protected')}", r"detached")
+        machine.expect(r"^pass\r?$", 60)
 
 
 @test("gdb/no instruction more")

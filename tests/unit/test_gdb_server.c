@@ -440,6 +440,20 @@ static void gdb_that_connects_to_a_running_target_stops_it(void **state)
     assert_memory_equal(line, "$T02thread:3;#", 14);
 }
 
+static void gdb_learns_what_a_running_target_is_when_it_has_stopped(void **state)
+{
+    (void)state;
+    gdb_server_init(&server, &ops, NULL, put, NULL);
+    assert_null(ask("qSupported:multiprocess+"));
+    assert_int_equal(interrupts, 1);
+    is_wide = false;
+    line_length = 0;
+    gdb_server_stopped(&server, &(struct gdb_stop){GDB_STOPPED, 2, 1, GDB_SOFTWARE, 0});
+    assert_memory_equal(line, "$PacketSize=", 12);
+    assert_string_equal(ask("?"), "T02thread:1;");
+    assert_int_equal(strlen(ask("p8")), 8); /* EIP */
+}
+
 static void nobody_is_told_of_a_stop_after_detaching(void **state)
 {
     (void)state;
@@ -522,6 +536,7 @@ int main(void)
         TEST(a_stop_says_why),
         TEST(a_break_interrupts_only_what_runs),
         TEST(gdb_that_connects_to_a_running_target_stops_it),
+        TEST(gdb_learns_what_a_running_target_is_when_it_has_stopped),
         TEST(nobody_is_told_of_a_stop_after_detaching),
         TEST(a_monitor_command_answers_in_as_many_packets_as_it_takes),
         TEST(noise_does_no_harm),

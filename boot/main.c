@@ -99,6 +99,23 @@ static void start_machine(void)
              MAX(machine.apic_count, 1u), machine.ioapic_count);
 }
 
+/* `disable` in keel.conf: names with commas between them. */
+static void forbid_controls(void)
+{
+    size_t length;
+
+    for (const char *at = config.forbid; at && *at; at += length) {
+        const char *end;
+
+        while (*at == ' ' || *at == ',')
+            at++;
+        end = strchr(at, ',');
+        length = end ? (size_t)(end - at) : strlen(at);
+        if (length && !(virt->forbid && virt->forbid(at, length)))
+            log_line("disable: %s has no control to do without at \"%s\"", virt->name, at);
+    }
+}
+
 static void choose_vendor(void)
 {
     static const struct virt_ops *const vendors[] = {&vmx_ops, &svm_ops};
@@ -114,6 +131,7 @@ static void choose_vendor(void)
             "a CPU model that has it (Bochs: cpu: model=corei7_skylake_x or ryzen; QEMU: -cpu max, or with "
             "KVM "
             "-cpu host, nesting on).");
+    forbid_controls();
     if (!virt->preflight())
         stop_in_words("the CPU lacks what is named above.");
 }
@@ -211,6 +229,7 @@ static void audit_paging(void)
 static void run(void)
 {
     stage(0x24);
+    read_config(map_modules());
     choose_vendor();
     this_cpu()->runs_guests = virt->enable();
     if (!this_cpu()->runs_guests)
@@ -221,7 +240,6 @@ static void run(void)
     smp_start(start_other_core);
     log_line("smp: %u core%s", cpu_count, cpu_count == 1 ? "" : "s");
     stage(0x26);
-    read_config(map_modules());
     open_console();
     sched_report_shares = config.report & REPORT_SHARES;
     audit_paging();

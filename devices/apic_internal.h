@@ -29,7 +29,8 @@ void apic_lint0_changed(struct local_apic *apic);
 /* What the core calls, without its state. */
 extern const struct interrupt_controller apic_controller;
 
-/* apic_registers.c: the page and the MSRs. */
+/* apic_registers.c: the page and the MSRs; what hardware has written into the page. */
+void apic_written(struct local_apic *apic, enum apic_reg reg);
 extern const struct device_ops apic_page_ops, apic_x2apic_ops;
 
 /* apic_fabric.c: the interrupt command register was written. */
@@ -53,6 +54,11 @@ static inline bool apic_enabled(const struct local_apic *apic)
 static inline bool apic_is_x2apic(const struct local_apic *apic)
 {
     return apic->base & APIC_BASE_EXTD;
+}
+
+static inline uint32_t apic_shown_id(const struct local_apic *apic)
+{
+    return apic_is_x2apic(apic) ? apic->vcpu->id : apic->vcpu->id << 24;
 }
 
 /* A register that another core may be reading or writing. */
@@ -86,13 +92,7 @@ static inline bool apic_accepts(const struct local_apic *apic)
 /* The highest vector in ISR, TMR or IRR, given by its first register, or -1. */
 static inline int apic_highest(const struct local_apic *apic, enum apic_reg first)
 {
-    for (int i = 7; i >= 0; i--) {
-        uint32_t word = apic_load(apic, first + i);
-
-        if (word)
-            return 32 * i + 31 - __builtin_clz(word);
-    }
-    return -1;
+    return apic_set_highest(&apic->reg[first].low);
 }
 
 static inline bool apic_has(const struct local_apic *apic, enum apic_reg first, unsigned vector)

@@ -6,19 +6,16 @@
 
 #define BASE_LOW_RESERVED (0xff | BIT(9))
 
-/* As IA32_APIC_BASE has them: EXTD in bit 0, EN in bit 1. */
-enum mode { MODE_DISABLED, MODE_INVALID, MODE_XAPIC, MODE_X2APIC };
-
 /* SDM, "x2APIC State Transitions": where one write may lead from each mode. */
 static const uint8_t transitions[4] = {
-    [MODE_DISABLED] = BIT(MODE_DISABLED) | BIT(MODE_XAPIC),
-    [MODE_XAPIC] = BIT(MODE_DISABLED) | BIT(MODE_XAPIC) | BIT(MODE_X2APIC),
-    [MODE_X2APIC] = BIT(MODE_DISABLED) | BIT(MODE_X2APIC),
+    [APIC_DISABLED] = BIT(APIC_DISABLED) | BIT(APIC_XAPIC),
+    [APIC_XAPIC] = BIT(APIC_DISABLED) | BIT(APIC_XAPIC) | BIT(APIC_X2APIC),
+    [APIC_X2APIC] = BIT(APIC_DISABLED) | BIT(APIC_X2APIC),
 };
 
 static const char *const mode_names[4] = {"disabled", "invalid", "xAPIC", "x2APIC"};
 
-static enum mode mode_of(uint64_t base)
+static enum apic_mode mode_of(uint64_t base)
 {
     return base >> 10 & 3;
 }
@@ -28,13 +25,8 @@ static void set_ids(struct local_apic *apic)
 {
     uint32_t id = apic->vcpu->id;
 
-    if (apic_is_x2apic(apic)) {
-        apic->reg[APIC_ID].low = id;
-        apic->reg[APIC_LDR].low = id >> 4 << 16 | UINT32_C(1) << (id & 15);
-    } else {
-        apic->reg[APIC_ID].low = id << 24;
-        apic->reg[APIC_LDR].low = 0;
-    }
+    apic->reg[APIC_ID].low = apic_shown_id(apic);
+    apic->reg[APIC_LDR].low = apic_is_x2apic(apic) ? id >> 4 << 16 | UINT32_C(1) << (id & 15) : 0;
     apic->reg[APIC_DFR].low = UINT32_MAX;
     apic->reg[APIC_ICR].high = apic->reg[APIC_ICR2].low = 0;
 }
@@ -58,7 +50,7 @@ static void reset_registers(struct local_apic *apic)
 /* Makes the machine around the APIC see IA32_APIC_BASE as it is. */
 static void place(struct local_apic *apic)
 {
-    vcpu_place_apic(apic->vcpu, mode_of(apic->base) == MODE_XAPIC, apic->base & ~PAGE_MASK);
+    vcpu_place_apic(apic->vcpu, mode_of(apic->base), apic->base & ~PAGE_MASK);
 }
 
 void local_apic_reset(struct local_apic *apic, bool init)
@@ -83,16 +75,16 @@ void local_apic_firmware_setup(struct local_apic *apic)
 }
 
 /* EN or EXTD has changed. */
-static void mode_changed(struct local_apic *apic, enum mode mode)
+static void mode_changed(struct local_apic *apic, enum apic_mode mode)
 {
-    if (mode == MODE_X2APIC) {
+    if (mode == APIC_X2APIC) {
         set_ids(apic);
         return;
     }
     /* Disabled, all but the id is lost. Enabled again, so is what other cores were just delivering then. */
     reset_registers(apic);
     vcpu_cpuid_changed(apic->vcpu);
-    if (mode == MODE_DISABLED && apic_inputs(apic) & INPUT_LINT0)
+    if (mode == APIC_DISABLED && apic_inputs(apic) & INPUT_LINT0)
         vcpu_request(apic->vcpu, REQUEST_EVENT);
 }
 
@@ -109,7 +101,7 @@ static bool base_write(struct device *device, uint64_t offset, unsigned size, ui
 {
     struct local_apic *apic = device->state;
     uint64_t old = apic->base;
-    enum mode from = mode_of(old), to = mode_of(value);
+    enum apic_mode from = mode_of(old), to = mode_of(value);
 
     (void)offset, (void)size;
     if (value & BASE_LOW_RESERVED || value >> apic->config.physical_bits || !(transitions[from] & BIT(to)))
@@ -147,6 +139,8 @@ void local_apic_init(struct local_apic *apic, const struct local_apic_config *co
     apic->vcpu->interrupts = apic_controller;
     apic->vcpu->interrupts.state = apic;
     apic->vcpu->local.device = &apic->page;
+    apic->vcpu->apic.registers = &apic->reg[0].low;
+    apic->vcpu->apic.posted = &apic->posted;
 }
 
 void local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3])

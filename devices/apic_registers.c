@@ -224,6 +224,23 @@ static bool x2apic_write(struct device *device, uint64_t offset, unsigned size, 
     return true;
 }
 
+/*
+ * SDM, "APIC-Write VM Exits": the guest's value is in the page, whatever it is, and is written once more as
+ * it should be. Of the registers that may be read only, hardware lets the guest write the id.
+ */
+void apic_written(struct local_apic *apic, enum apic_reg reg)
+{
+    const struct apic_register *entry = &registers[reg % APIC_REGS];
+    uint32_t value = apic->reg[reg % APIC_REGS].low;
+
+    apic->reg[APIC_ID].low = apic_shown_id(apic);
+    if (!(entry->access & (apic_is_x2apic(apic) ? X2_WRITE : X_WRITE)))
+        return;
+    if (!entry->writable)
+        apic->reg[reg].low = 0;
+    entry->write(apic, reg, value & entry->writable);
+}
+
 static void describe_set(const struct local_apic *apic, const char *name, enum apic_reg first,
                          struct writer *out)
 {

@@ -24,9 +24,15 @@ static int deliverable(struct local_apic *apic)
     return vector >> 4 > (int)(apic_ppr(apic) >> 4) ? vector : -1;
 }
 
+/* Where hardware has a part in it, whatever it is to be told of: TPR's threshold, what is in service. */
+static bool concerns_hardware(const struct local_apic *apic)
+{
+    return apic->vcpu->apic.delivers || (apic->vcpu->apic.shadows && apic_highest(apic, APIC_IRR) >= 0);
+}
+
 void apic_reconsider(struct local_apic *apic)
 {
-    if (deliverable(apic) >= 0)
+    if (deliverable(apic) >= 0 || unlikely(concerns_hardware(apic)))
         vcpu_request(apic->vcpu, REQUEST_EVENT);
 }
 
@@ -207,6 +213,7 @@ static int pending(void *state)
     struct local_apic *apic = state;
     uint32_t inputs = apic_inputs(apic);
 
+    apic_merge(apic);
     if (unlikely(inputs & (INPUT_LINT0 | INPUT_EXTINT)) && external_pending(apic, inputs))
         return INTERRUPT_EXTERNAL;
     return deliverable(apic);
@@ -223,6 +230,8 @@ static int acknowledge(void *state)
         apic_input_clear(apic, INPUT_EXTINT);
         return apic->config.extint.acknowledge(apic->config.extint.owner);
     }
+    if (apic->vcpu->apic.delivers)
+        return -1;
     apic_remove(apic, APIC_IRR, vector);
     apic_add(apic, APIC_ISR, vector);
     return vector;
@@ -242,6 +251,17 @@ static void set_tpr(void *state, unsigned priority)
 
     apic->reg[APIC_TPR].low = (priority & 0xf) << 4;
     apic_reconsider(apic);
+}
+
+static void written(void *state, unsigned offset)
+{
+    apic_written(state, offset >> 4);
+}
+
+static void ended(void *state, unsigned vector)
+{
+    if (apic_has(state, APIC_TMR, vector & 0xff))
+        end_level(state, vector & 0xff);
 }
 
 static void reset(void *state, bool init)
@@ -266,5 +286,7 @@ const struct interrupt_controller apic_controller = {
     .set_tpr = set_tpr,
     .reset = reset,
     .tsc_changed = tsc_changed,
+    .written = written,
+    .ended = ended,
     .enabled = enabled,
 };

@@ -7,40 +7,10 @@
 #pragma once
 
 #include "hv/host/timer.h"
+#include "hv/vm/apic.h"
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 #include "hv/vm/vcpu.h"
-
-/* Registers by number: the offset in the xAPIC page / 16, and the MSR - 0x800. */
-enum apic_reg {
-    APIC_ID = 0x02,
-    APIC_VERSION = 0x03,
-    APIC_TPR = 0x08,
-    APIC_APR = 0x09,
-    APIC_PPR = 0x0a,
-    APIC_EOI = 0x0b,
-    APIC_RRD = 0x0c,
-    APIC_LDR = 0x0d,
-    APIC_DFR = 0x0e,
-    APIC_SVR = 0x0f,
-    APIC_ISR = 0x10,
-    APIC_TMR = 0x18,
-    APIC_IRR = 0x20,
-    APIC_ESR = 0x28,
-    APIC_ICR = 0x30,
-    APIC_ICR2 = 0x31,
-    APIC_LVT_TIMER = 0x32,
-    APIC_LVT_THERMAL = 0x33,
-    APIC_LVT_PMC = 0x34,
-    APIC_LVT_LINT0 = 0x35,
-    APIC_LVT_LINT1 = 0x36,
-    APIC_LVT_ERROR = 0x37,
-    APIC_INITIAL_COUNT = 0x38,
-    APIC_CURRENT_COUNT = 0x39,
-    APIC_DIVIDE = 0x3e,
-    APIC_SELF_IPI = 0x3f,
-    APIC_REGS = 0x40,
-};
 
 #define MSR_APIC_BASE        0x1b
 #define MSR_TSC_DEADLINE     0x6e0

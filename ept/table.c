@@ -282,7 +282,7 @@ static bool make_change(const struct change *change, uint64_t from, uint64_t end
 
     if (prepared)
         apply(change, table->root, table->levels, from, end);
-    if (!prepared || change->kind == UNMAP)
+    if ((!prepared || change->kind == UNMAP) && !table->keeps_tables)
         prune(table, table->root, table->levels, from, end);
     return prepared;
 }

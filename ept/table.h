@@ -56,6 +56,7 @@ struct table {
     uint64_t root;         /* physical address of the topmost table */
     unsigned levels;       /* 4 or 5 */
     unsigned largest_leaf; /* 1: 4 KiB only, 2: 2 MiB as well, 3: 1 GiB as well */
+    bool keeps_tables;     /* an empty table stays: a processor may be walking it */
 };
 
 /* One mapped page, of any size. */
@@ -82,7 +83,8 @@ void table_destroy(struct table *table);
 bool table_map(struct table *table, uint64_t from, uint64_t to, uint64_t length, unsigned access,
                unsigned memory_type);
 
-/* Unmaps the range and frees empty tables. Holes do not matter. Returns false as table_map does. */
+/* Unmaps the range and frees empty tables, unless `keeps_tables`. Holes do not matter. Returns false as
+ * table_map does. */
 bool table_unmap(struct table *table, uint64_t from, uint64_t length);
 
 /* Gives what is mapped in the range other rights and options. Holes stay. Returns false as table_map does. */

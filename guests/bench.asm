@@ -54,6 +54,11 @@ bits 64
 %endif
 %endmacro
 
+%macro do_tpr 0
+    xor   eax, eax
+    mov   cr8, rax
+%endmacro
+
 begin:
     begin64
     guest "bench: instructions per exit"
@@ -70,5 +75,8 @@ begin:
     measure "mmio read IOAPIC", mov eax, [r10]
     measure "mmio write IOAPIC", mov [r10], eax
     measure "mmio read local APIC", mov eax, [r11]
+    measure "local APIC: EOI", mov dword [r11 + 0x80], 0
+    measure "local APIC: TPR", do_tpr
+    measure "local APIC: self IPI", mov dword [r11 + 0x2d0], 0x40041
     measure "in 0x10", in al, 0x10
     pass

@@ -114,6 +114,45 @@ unsigned vmx_print_needed(const struct vmx_capabilities *cpu, struct writer *out
     return find_lacking(cpu, out);
 }
 
+static uint64_t forbidden[VMX_WORDS];
+
+bool vmx_forbid(const char *name, size_t length)
+{
+    for (unsigned i = 0; i < vmx_control_count; i++) {
+        const struct vmx_control *row = &vmx_control_list[i];
+        if (row->how != VMX_CONTROL_WANTED || strlen(row->name) != length || strncmp(row->name, name, length))
+            continue;
+        forbidden[row->word] |= BIT(row->bit);
+        return true;
+    }
+    return false;
+}
+
+void vmx_apply_forbidden(struct vmx_capabilities *cpu)
+{
+    for (unsigned word = 0; word < VMX_WORDS; word++)
+        cpu->may_be_1[word] &= ~forbidden[word] | cpu->must_be_1[word];
+}
+
+#define APIC_SECONDARY                                                                                       \
+    (VMX_SECONDARY_VIRTUALIZE_APIC_ACCESSES | VMX_SECONDARY_VIRTUALIZE_X2APIC |                              \
+     VMX_SECONDARY_APIC_REGISTER_VIRTUALIZATION | VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY)
+#define CR8_EXITING (VMX_PRIMARY_CR8_LOAD_EXITING | VMX_PRIMARY_CR8_STORE_EXITING)
+
+/* APIC virtualization rests upon TPR shadow, and posted interrupts upon virtual-interrupt delivery. */
+static void settle_apic(const struct vmx_capabilities *cpu, struct vmx_controls *out)
+{
+    if (out->primary & VMX_PRIMARY_USE_TPR_SHADOW)
+        out->primary &= ~(uint64_t)CR8_EXITING | cpu->must_be_1[VMX_PRIMARY];
+    else
+        out->secondary &= ~(uint64_t)APIC_SECONDARY;
+    if (!(out->secondary & VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY) ||
+        !vmx_allowed(cpu, VMX_EXIT, VMX_EXIT_ACKNOWLEDGE_INTERRUPT))
+        out->pin &= ~(uint64_t)VMX_PIN_PROCESS_POSTED_INTERRUPTS;
+    if (out->pin & VMX_PIN_PROCESS_POSTED_INTERRUPTS)
+        out->exit |= VMX_EXIT_ACKNOWLEDGE_INTERRUPT;
+}
+
 /* (wanted | must be 1) & may be 1: the one expression behind every control word. */
 bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_controls *out)
 {
@@ -130,6 +169,7 @@ bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_control
         out->missing[word] = (on[word] | toggled[word]) & ~may;
         out->forced[word] = (off[word] | toggled[word]) & must;
     }
+    settle_apic(cpu, out);
     return find_lacking(cpu, NULL) == 0;
 }
 

@@ -23,7 +23,7 @@ struct writer;
     X(PIN, 3, NMI_EXITING, "NMI exiting", NEEDED(VMX), "an NMI reaches Keel, not the guest") \
     X(PIN, 5, VIRTUAL_NMIS, "virtual NMIs", NEEDED(VMX), "the guest's own NMIs are blocked and unblocked by hardware") \
     X(PIN, 6, PREEMPTION_TIMER, "activate VMX-preemption timer", NEEDED(NEHALEM), "it bounds each run of a guest") \
-    X(PIN, 7, PROCESS_POSTED_INTERRUPTS, "process posted interrupts", OFF, "interrupts are injected at entries")
+    X(PIN, 7, PROCESS_POSTED_INTERRUPTS, "process posted interrupts", WANTED, "another core's interrupt does not exit either")
 
 #define VMX_PRIMARY_LIST(X) \
     X(PRIMARY, 2, INTERRUPT_WINDOW_EXITING, "interrupt-window exiting", TOGGLED(VMX), "waits until the guest takes interrupts") \
@@ -36,9 +36,9 @@ struct writer;
     X(PRIMARY, 15, CR3_LOAD_EXITING, "CR3-load exiting", OFF, "EPT leaves the guest its own page tables") \
     X(PRIMARY, 16, CR3_STORE_EXITING, "CR3-store exiting", OFF, "EPT leaves the guest its own page tables") \
     X(PRIMARY, 17, ACTIVATE_TERTIARY, "activate tertiary controls", OFF, "no tertiary control is used") \
-    X(PRIMARY, 19, CR8_LOAD_EXITING, "CR8-load exiting", NEEDED(VMX), "CR8 is the virtual local APIC's TPR") \
-    X(PRIMARY, 20, CR8_STORE_EXITING, "CR8-store exiting", NEEDED(VMX), "CR8 is the virtual local APIC's TPR") \
-    X(PRIMARY, 21, USE_TPR_SHADOW, "use TPR shadow", OFF, "the virtual local APIC is all software") \
+    X(PRIMARY, 19, CR8_LOAD_EXITING, "CR8-load exiting", NEEDED(VMX), "without TPR shadow, CR8 is the virtual local APIC's TPR") \
+    X(PRIMARY, 20, CR8_STORE_EXITING, "CR8-store exiting", NEEDED(VMX), "without TPR shadow, CR8 is the virtual local APIC's TPR") \
+    X(PRIMARY, 21, USE_TPR_SHADOW, "use TPR shadow", WANTED, "CR8 is the TPR on the virtual-APIC page") \
     X(PRIMARY, 22, NMI_WINDOW_EXITING, "NMI-window exiting", TOGGLED(VMX), "waits until the guest takes NMIs") \
     X(PRIMARY, 23, MOV_DR_EXITING, "MOV-DR exiting", OFF, "the guest owns the debug registers while it runs") \
     X(PRIMARY, 24, UNCONDITIONAL_IO_EXITING, "unconditional I/O exiting", NEEDED(VMX), "every port is on a bus of Keel") \
@@ -50,16 +50,16 @@ struct writer;
     X(PRIMARY, 31, ACTIVATE_SECONDARY, "activate secondary controls", NEEDED(CORE2), "EPT and unrestricted guest are among them")
 
 #define VMX_SECONDARY_LIST(X) \
-    X(SECONDARY, 0, VIRTUALIZE_APIC_ACCESSES, "virtualize APIC accesses", OFF, "the virtual local APIC is all software") \
+    X(SECONDARY, 0, VIRTUALIZE_APIC_ACCESSES, "virtualize APIC accesses", WANTED, "xAPIC registers are read and written there too") \
     X(SECONDARY, 1, ENABLE_EPT, "enable EPT", NEEDED(NEHALEM), "guest memory is kept apart by EPT, there are no shadow page tables") \
     X(SECONDARY, 2, DESCRIPTOR_TABLE_EXITING, "descriptor-table exiting", OFF, "a guest's tables are its own") \
     X(SECONDARY, 3, ENABLE_RDTSCP, "enable RDTSCP", WANTED, "the instruction works where CPUID shows it") \
-    X(SECONDARY, 4, VIRTUALIZE_X2APIC, "virtualize x2APIC mode", OFF, "the virtual local APIC is all software") \
+    X(SECONDARY, 4, VIRTUALIZE_X2APIC, "virtualize x2APIC mode", WANTED, "likewise those of the x2APIC") \
     X(SECONDARY, 5, ENABLE_VPID, "enable VPID", WANTED, "the TLB survives entries and exits") \
     X(SECONDARY, 6, WBINVD_EXITING, "WBINVD exiting", WANTED, "a guest must not empty the caches of all") \
     X(SECONDARY, 7, UNRESTRICTED_GUEST, "unrestricted guest", NEEDED(WESTMERE), "Keel runs real-mode guests with it") \
-    X(SECONDARY, 8, APIC_REGISTER_VIRTUALIZATION, "APIC-register virtualization", OFF, "the virtual local APIC is all software") \
-    X(SECONDARY, 9, VIRTUAL_INTERRUPT_DELIVERY, "virtual-interrupt delivery", OFF, "interrupts are injected at entries") \
+    X(SECONDARY, 8, APIC_REGISTER_VIRTUALIZATION, "APIC-register virtualization", WANTED, "reading them does not exit") \
+    X(SECONDARY, 9, VIRTUAL_INTERRUPT_DELIVERY, "virtual-interrupt delivery", WANTED, "interrupts, EOI and self IPIs do not exit") \
     X(SECONDARY, 10, PAUSE_LOOP_EXITING, "PAUSE-loop exiting", WANTED, "a vCPU that waits in a loop lets the others of its core run") \
     X(SECONDARY, 11, RDRAND_EXITING, "RDRAND exiting", OFF, "random numbers are for all") \
     X(SECONDARY, 12, ENABLE_INVPCID, "enable INVPCID", WANTED, "the instruction works where CPUID shows it") \
@@ -96,7 +96,7 @@ struct writer;
     X(EXIT, 2, SAVE_DEBUG_CONTROLS, "save debug controls", NEEDED(VMX), "DR7 and IA32_DEBUGCTL switch with the guest") \
     X(EXIT, 9, HOST_ADDRESS_SPACE_SIZE, "host address-space size", NEEDED(VMX), "Keel is 64-bit code") \
     X(EXIT, 12, LOAD_PERF_GLOBAL_CTRL, "load IA32_PERF_GLOBAL_CTRL", OFF, "guests have no performance counters") \
-    X(EXIT, 15, ACKNOWLEDGE_INTERRUPT, "acknowledge interrupt on exit", OFF, "Keel opens an interrupt window of its own") \
+    X(EXIT, 15, ACKNOWLEDGE_INTERRUPT, "acknowledge interrupt on exit", OFF, "Keel opens an interrupt window of its own, but posted interrupts demand it") \
     X(EXIT, 18, SAVE_PAT, "save IA32_PAT", NEEDED(NEHALEM), "the guest's memory types switch with it") \
     X(EXIT, 19, LOAD_PAT, "load IA32_PAT", NEEDED(NEHALEM), "Keel's memory types come back") \
     X(EXIT, 20, SAVE_EFER, "save IA32_EFER", NEEDED(NEHALEM), "the guest's EFER switches with it") \
@@ -175,6 +175,10 @@ bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_control
 
 /* Prints, a few lines for each word, the controls in use, those missing and those forced on. */
 void vmx_print_controls(const struct vmx_controls *controls, struct writer *out);
+
+/* From now on, `cpu` is taken not to have what vmx_forbid named: wanted controls alone can be. */
+bool vmx_forbid(const char *name, size_t length);
+void vmx_apply_forbidden(struct vmx_capabilities *cpu);
 
 /*
  * Prints a line for each thing that Keel needs and this CPU lacks: its name, what it is for, and the CPU or

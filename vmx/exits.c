@@ -1,6 +1,7 @@
 /* The exit table: every basic exit reason of the SDM, and who serves it. */
 #include "hv/debug/crash.h"
 #include "hv/host/x86.h"
+#include "hv/load/pc.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
 #include "hv/vm/task_switch.h"
@@ -208,6 +209,34 @@ static bool handle_ept_violation(struct vcpu *vcpu)
     return true;
 }
 
+/* SDM, "Exit Qualification for APIC-Access VM Exits from Linear Accesses and Guest-Physical Accesses". */
+#define ACCESS_OFFSET(qualification) ((qualification)&PAGE_MASK)
+#define ACCESS_TYPE(qualification)   ((qualification) >> 12 & 15)
+#define ACCESS_WRITE                 1 /* a linear one by an instruction, as 0, a read, is */
+
+/* What hardware does not serve: registers that must be computed, and accesses that software never makes. */
+static bool handle_apic_access(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    gpa_t gpa = PC_LOCAL_APIC + ACCESS_OFFSET(qualification);
+
+    take_back_delivery(vcpu);
+    exit_memory(vcpu, ACCESS_TYPE(qualification) <= ACCESS_WRITE ? gpa : EMULATE_NO_GPA, gpa);
+    return true;
+}
+
+static bool handle_apic_write(struct vcpu *vcpu)
+{
+    vcpu->interrupts.written(vcpu->interrupts.state, ACCESS_OFFSET(vmread(VMCS_EXIT_QUALIFICATION)));
+    return true;
+}
+
+static bool handle_virtualized_eoi(struct vcpu *vcpu)
+{
+    vcpu->interrupts.ended(vcpu->interrupts.state, vmread(VMCS_EXIT_QUALIFICATION) & 0xff);
+    return true;
+}
+
 static bool handle_ept_misconfiguration(struct vcpu *vcpu)
 {
     vm_crash(vcpu->vm, "EPT misconfiguration at 0x%lx: a fault of Keel", vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
@@ -286,9 +315,9 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_PAUSE] = handle_pause,
     [VMX_REASON_ENTRY_MACHINE_CHECK] = handle_entry_failure,
     [42] = handle_unexpected,
-    [VMX_REASON_TPR_BELOW_THRESHOLD] = handle_unexpected,
-    [VMX_REASON_APIC_ACCESS] = handle_unexpected,
-    [VMX_REASON_VIRTUALIZED_EOI] = handle_unexpected,
+    [VMX_REASON_TPR_BELOW_THRESHOLD] = exit_window,
+    [VMX_REASON_APIC_ACCESS] = handle_apic_access,
+    [VMX_REASON_VIRTUALIZED_EOI] = handle_virtualized_eoi,
     [VMX_REASON_GDTR_IDTR_ACCESS] = handle_unexpected,
     [VMX_REASON_LDTR_TR_ACCESS] = handle_unexpected,
     [VMX_REASON_EPT_VIOLATION] = handle_ept_violation,
@@ -299,7 +328,7 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_INVVPID] = exit_undefined,
     [VMX_REASON_WBINVD] = next_instruction,
     [VMX_REASON_XSETBV] = handle_xsetbv,
-    [VMX_REASON_APIC_WRITE] = handle_unexpected,
+    [VMX_REASON_APIC_WRITE] = handle_apic_write,
     [VMX_REASON_RDRAND] = handle_unexpected,
     [VMX_REASON_INVPCID] = handle_unexpected,
     [VMX_REASON_VMFUNC] = exit_undefined,

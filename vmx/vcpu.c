@@ -6,6 +6,7 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
+#include "vmx/apic.h"
 #include "vmx/vmx.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr) == 128, "as in entry.asm");
@@ -28,23 +29,34 @@ struct native_policy vmx_native = {
     .msrs = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX},
 };
 
-static uint8_t *msr_bitmap; /* one for all: every guest may touch the same MSRs natively */
+/* Every guest may touch the same MSRs natively: one bitmap for all, and one for all in x2APIC mode. */
+static uint8_t *msr_bitmaps[2];
 
 static void clear_bit(uint32_t msr, unsigned base)
 {
     unsigned at = base + (msr >= 0xc0000000 ? MSR_BITMAP_HIGH : 0), bit = msr & 0x1fff;
 
-    msr_bitmap[at + bit / 8] &= (uint8_t) ~(1 << bit % 8);
+    msr_bitmaps[0][at + bit / 8] &= (uint8_t) ~(1 << bit % 8);
 }
 
-bool vmx_make_msr_bitmap(void)
+/* Lets some of the first 64 registers from MSR_X2APIC_FIRST on through. */
+static void open_x2apic(uint64_t registers, unsigned base)
 {
-    if (msr_bitmap)
+    uint64_t *words = (uint64_t *)(msr_bitmaps[1] + base);
+
+    words[MSR_X2APIC_FIRST / 64] &= ~registers;
+}
+
+bool vmx_make_msr_bitmaps(void)
+{
+    struct x2apic_open open = vmx_x2apic_open(&vmx_words);
+
+    if (msr_bitmaps[0])
         return true;
-    msr_bitmap = host_allocate(PAGE_SIZE);
-    if (!msr_bitmap)
+    msr_bitmaps[0] = host_allocate(2 * PAGE_SIZE);
+    if (!msr_bitmaps[0])
         return false;
-    memset(msr_bitmap, 0xff, PAGE_SIZE);
+    memset(msr_bitmaps[0], 0xff, PAGE_SIZE);
     for (const uint32_t *msr = msr_native; *msr; msr++) {
         if (*msr == MSR_TSC_AUX && !(vmx_words.secondary & VMX_SECONDARY_ENABLE_RDTSCP))
             continue;
@@ -52,6 +64,10 @@ bool vmx_make_msr_bitmap(void)
         clear_bit(*msr, MSR_BITMAP_WRITE);
     }
     clear_bit(IA32_TSC, 0); /* reads include the offset */
+    msr_bitmaps[1] = msr_bitmaps[0] + PAGE_SIZE;
+    memcpy(msr_bitmaps[1], msr_bitmaps[0], PAGE_SIZE);
+    open_x2apic(open.read, 0);
+    open_x2apic(open.write, MSR_BITMAP_WRITE);
     return true;
 }
 
@@ -79,9 +95,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         uint64_t value;
     } fields[] = {
         {VMCS_PIN_CONTROLS, vmx_words.pin},
-        {VMCS_SECONDARY_CONTROLS, vmx_words.secondary},
         {VMCS_EXIT_CONTROLS, vmx_words.exit},
-        {VMCS_MSR_BITMAP, virt_to_phys(msr_bitmap)},
         {VMCS_EPTP, vmx_eptp(vcpu->vm)},
         {VMCS_LINK_POINTER, UINT64_MAX},
         {VMCS_EXCEPTION_BITMAP, VMX_EXCEPTIONS},
@@ -107,6 +121,12 @@ static void write_constant_fields(struct vcpu *vcpu)
         vmwrite(VMCS_VPID, vmx_of(vcpu)->vpid);
     if (vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES)
         vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
+    if (vcpu->apic.shadows)
+        vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, virt_to_phys(vcpu->apic.registers));
+    for (unsigned i = 0; i < 4 && vcpu->apic.delivers; i++)
+        vmwrite(VMCS_EOI_EXIT_BITMAP_0 + 2 * i, vmx_of(vcpu)->eoi_exits[i]);
+    if (vcpu->vm->apic_access)
+        vmwrite(VMCS_APIC_ACCESS_ADDRESS, vcpu->vm->apic_access);
     if (vmx_words.secondary & VMX_SECONDARY_PAUSE_LOOP_EXITING) {
         vmwrite(VMCS_PLE_GAP, PLE_GAP);
         vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
@@ -135,7 +155,7 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     uint32_t *region = host_allocate(PAGE_SIZE);
 
     vcpu->vendor = vmx;
-    if (!vmx || !region || !vmx_make_msr_bitmap())
+    if (!vmx || !region || !vmx_make_msr_bitmaps())
         return false;
     vmx_native.xsaves = vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES;
     if (!native_create(vcpu))
@@ -143,6 +163,8 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     *region = vmx_revision(&vmx_cpu);
     vmx->vmcs = virt_to_phys(region);
     vmx->core = -1;
+    vcpu->apic.shadows = vmx_words.primary & VMX_PRIMARY_USE_TPR_SHADOW;
+    vcpu->apic.delivers = vmx_words.secondary & VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY;
     vmx->vpid = (uint16_t)(__atomic_fetch_add(&next_vpid, 1, __ATOMIC_RELAXED) % UINT16_MAX + 1);
     vmclear(vmx);
     return true;
@@ -163,6 +185,40 @@ void vmx_vcpu_destroy(struct vcpu *vcpu)
     vcpu->vendor = NULL;
 }
 
+/* The controls for xAPIC or x2APIC mode. An APIC that is off is not reached either way. */
+static void set_apic_mode(struct vmx_vcpu *vmx, bool x2apic)
+{
+    vmx->x2apic = x2apic;
+    vmwrite(VMCS_SECONDARY_CONTROLS, vmx_apic_secondary(&vmx_words, x2apic));
+    vmwrite(VMCS_MSR_BITMAP, virt_to_phys(msr_bitmaps[x2apic]));
+}
+
+/* SDM, "VM-Execution Control Fields", "Controls for APIC Virtualization", and "Guest Non-Register State". */
+void vmx_update_apic(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+    const uint32_t *registers = vcpu->apic.registers;
+    bool x2apic = vcpu->apic.mode == APIC_X2APIC;
+
+    if (!vcpu->apic.shadows)
+        return;
+    if (unlikely(x2apic != vmx->x2apic))
+        set_apic_mode(vmx, x2apic);
+    if (!vcpu->apic.delivers) {
+        vmwrite(VMCS_TPR_THRESHOLD, vmx_tpr_threshold(registers));
+        return;
+    }
+    vmwrite(VMCS_GUEST_INTERRUPT_STATUS, vmx_interrupt_status(registers));
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t exits = vmx_eoi_exits(registers, i);
+
+        if (likely(exits == vmx->eoi_exits[i]))
+            continue;
+        vmx->eoi_exits[i] = exits;
+        vmwrite(VMCS_EOI_EXIT_BITMAP_0 + 2 * i, exits);
+    }
+}
+
 void vmx_vcpu_reset(struct vcpu *vcpu)
 {
     static const uint32_t zero[] = {
@@ -175,6 +231,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
         vmwrite(zero[i], 0);
     vmx->primary = (uint32_t)vmx_words.primary;
     vmx->entry = (uint32_t)vmx_words.entry;
+    set_apic_mode(vmx, false);
     vmwrite(VMCS_PRIMARY_CONTROLS, vmx->primary);
     vmwrite(VMCS_ENTRY_CONTROLS, vmx->entry);
     vmwrite(VMCS_GUEST_PAT, 0x0007040600070406);

@@ -61,11 +61,43 @@ static void log_lines(struct writer *self, const char *text, size_t length)
     }
 }
 
+static bool trusting;
+
+static bool forbid(const char *name, size_t length)
+{
+    if (length == 4 && strncmp(name, "none", 4) == 0) {
+        trusting = true;
+        return true;
+    }
+    return vmx_forbid(name, length);
+}
+
+#define CPUID_PDCM            15
+#define MSR_PERF_CAPABILITIES 0x345
+
+/*
+ * Bochs 2.7 delivers a virtual interrupt, whatever RFLAGS.IF is, when one of the machine's own is to exit. It
+ * is known by an MSR that its CPUID shows and that it has not.
+ */
+static void distrust(void)
+{
+    static const char control[] = "virtual-interrupt delivery";
+    uint64_t value;
+
+    if (trusting || !cpu_has(1, 0, 2, CPUID_PDCM) || rdmsr_safe(MSR_PERF_CAPABILITIES, &value) ||
+        !vmx_allowed(&vmx_cpu, VMX_SECONDARY, VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY))
+        return;
+    log_line("%s not used: emulators have it wrong; with `disable = none` it is", control);
+    vmx_forbid(control, sizeof(control) - 1);
+}
+
 static bool preflight(void)
 {
     struct line_logger logger = {.writer = {log_lines}};
 
     vmx_read_capabilities(&vmx_cpu, read_msr, read_cpuid);
+    distrust();
+    vmx_apply_forbidden(&vmx_cpu);
     if (!native_compaction())
         vmx_cpu.may_be_1[VMX_SECONDARY] &= ~(uint64_t)VMX_SECONDARY_ENABLE_XSAVES;
     if (!vmx_compute_controls(&vmx_cpu, &vmx_words)) {
@@ -74,7 +106,7 @@ static bool preflight(void)
     }
     vmx_print_controls(&vmx_words, &logger.writer);
     vmx_cr_reset();
-    return vmx_make_msr_bitmap();
+    return vmx_make_msr_bitmaps();
 }
 
 /* SDM, "Enabling and Entering VMX Operation": the lock bit must be set, with VMX outside SMX allowed. */
@@ -155,7 +187,8 @@ static bool vm_create(struct vm *vm)
 {
     unsigned largest = vmx_cpu.ept_vpid & VMX_EPT_1G ? 3 : vmx_cpu.ept_vpid & VMX_EPT_2M ? 2 : 1;
 
-    return nested_create(vm, &table_format_ept, largest, EPT_WB);
+    return nested_create(vm, &table_format_ept, largest, EPT_WB) &&
+           (!(vmx_words.secondary & VMX_SECONDARY_VIRTUALIZE_APIC_ACCESSES) || nested_create_apic_access(vm));
 }
 
 void vmx_flush(struct vcpu *vcpu)
@@ -307,5 +340,7 @@ const struct virt_ops vmx_ops = {
     .flush = vmx_flush,
     .page_set_present = nested_set_present,
     .limits = vmx_limits,
+    .update_apic = vmx_update_apic,
+    .forbid = forbid,
     .dump = dump,
 };

@@ -15,7 +15,9 @@ struct vmx_vcpu {
     bool launched;
     uint16_t vpid;
     int core;                /* whose host state is in the VMCS; -1: none yet */
+    bool x2apic;             /* which controls and MSR bitmap are in the VMCS */
     uint32_t primary, entry; /* control words as they are in the VMCS */
+    uint64_t eoi_exits[4];   /* likewise */
 };
 
 /* An endless #DB or #AC delivery would keep the core from ever leaving the guest; #MC is the machine's. */
@@ -70,13 +72,14 @@ void vmx_flush(struct vcpu *vcpu);
 void vmx_limits(struct cpuid_limits *limits);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
-bool vmx_make_msr_bitmap(void); /* one for all vCPUs; false: no memory */
+bool vmx_make_msr_bitmaps(void); /* one for all vCPUs; false: no memory */
 bool vmx_vcpu_create(struct vcpu *vcpu);
 void vmx_vcpu_destroy(struct vcpu *vcpu);
 void vmx_vcpu_reset(struct vcpu *vcpu);
 void vmx_vcpu_load(struct vcpu *vcpu);
 void vmx_vcpu_put(struct vcpu *vcpu);
 void vmx_run(struct vcpu *vcpu);
+void vmx_update_apic(struct vcpu *vcpu);
 
 /* registers.c */
 uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg);

@@ -55,6 +55,7 @@ struct config {
     struct config_console gdb; /* a port for GDB alone */
     enum config_all_off all_off;
     unsigned report;             /* enum config_report */
+    const char *forbid;          /* names of controls, with commas between them */
     unsigned lines[CONFIG_KEYS]; /* as in struct config_vm */
     struct config_vm vms[CONFIG_VMS_MOST];
     unsigned vm_count;

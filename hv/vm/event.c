@@ -138,6 +138,14 @@ static void take_sipi(struct vcpu *vcpu)
     vcpu->activity = VCPU_RUNNABLE;
 }
 
+/* Whether an interrupt waits for Keel to inject it; where hardware delivers, that is the 8259A's alone. */
+static bool is_to_inject(struct vcpu *vcpu)
+{
+    int vector = vcpu->interrupts.pending(vcpu->interrupts.state);
+
+    return vector == INTERRUPT_EXTERNAL || (vector >= 0 && !vcpu->apic.delivers);
+}
+
 /* Chooses what enters the guest with the next entry, and asks for exits when what has to wait can. */
 static void choose_event(struct vcpu *vcpu)
 {
@@ -159,7 +167,9 @@ static void choose_event(struct vcpu *vcpu)
         virt->inject(vcpu, &vcpu->event);
         vcpu->event.valid = false;
     }
-    virt->set_windows(vcpu, !waits && controller->pending(controller->state) >= 0, !waits && vcpu->nmis > 0);
+    virt->set_windows(vcpu, !waits && is_to_inject(vcpu), !waits && vcpu->nmis > 0);
+    if (virt->update_apic)
+        virt->update_apic(vcpu);
 }
 
 bool vcpu_serve_requests(struct vcpu *vcpu)

@@ -50,18 +50,6 @@ struct apic_fabric {
     void *owner;
 };
 
-/*
- * The vectors that have arrived for a vCPU and are not in its IRR yet, in the form that hardware knows (SDM,
- * "Posted-Interrupt Processing"). Written by any core, with atomic instructions alone.
- */
-struct posted_interrupts {
-    uint64_t requests[4]; /* a bit for each vector */
-    uint64_t control;
-    uint64_t unused[3];
-} ALIGNED(64);
-
-#define POSTED_OUTSTANDING BIT(0) /* of `control`: there may be requests */
-
 /* What `pending` answers when an external controller (the 8259A) will supply the vector at `acknowledge`. */
 #define INTERRUPT_EXTERNAL 0x100
 
@@ -79,6 +67,10 @@ struct interrupt_controller {
     void (*reset)(void *state, bool init);
     /* The guest's TSC has jumped: vcpu->tsc_offset is a new one. */
     void (*tsc_changed)(void *state);
+    /* Hardware that serves the guest has written the register at this offset of the page. */
+    void (*written)(void *state, unsigned offset);
+    /* Hardware has ended this interrupt, which was a level by TMR. */
+    void (*ended)(void *state, unsigned vector);
     /* IA32_APIC_BASE.EN, which CPUID.1:EDX[9] shows. */
     bool (*enabled)(void *state);
     void *state;

@@ -1,6 +1,7 @@
 #include "hv/vm/nested.h"
 
 #include "hv/host/paging.h"
+#include "hv/load/pc.h"
 
 #define EVERY_RIGHT (TABLE_READ | TABLE_WRITE | TABLE_EXECUTE)
 
@@ -13,6 +14,7 @@ bool nested_create(struct vm *vm, const struct table_format *format, unsigned la
         if (!table_map(&vm->nested, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size,
                        EVERY_RIGHT, memory_type))
             return false;
+    vm->nested.keeps_tables = true; /* other cores may be walking them */
     return true;
 }
 
@@ -21,12 +23,27 @@ void nested_destroy(struct vm *vm)
     if (vm->nested.root)
         table_destroy(&vm->nested);
     vm->nested.root = 0;
+    if (vm->apic_access)
+        host_free(phys_to_virt(vm->apic_access), PAGE_SIZE);
+    vm->apic_access = 0;
+}
+
+bool nested_create_apic_access(struct vm *vm)
+{
+    void *page = host_allocate(PAGE_SIZE);
+
+    if (!page)
+        return false;
+    vm->apic_access = virt_to_phys(page);
+    return nested_set_present(vm, PC_LOCAL_APIC, true) && nested_set_present(vm, PC_LOCAL_APIC, false);
 }
 
 bool nested_set_present(struct vm *vm, gpa_t page, bool present)
 {
     if (!present)
         return table_unmap(&vm->nested, page, PAGE_SIZE);
+    if (page == PC_LOCAL_APIC && vm->apic_access)
+        return table_map(&vm->nested, page, vm->apic_access, PAGE_SIZE, EVERY_RIGHT, vm->nested_type);
     for (unsigned i = 0; i < vm->backing_count; i++) {
         const struct vm_backing *piece = &vm->backing[i];
 

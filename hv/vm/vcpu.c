@@ -1,6 +1,7 @@
 /* Registers of a vCPU by name, wherever they are kept. */
 #include "hv/vm/vcpu.h"
 
+#include "hv/load/pc.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
@@ -45,17 +46,41 @@ void vcpu_advance(struct vcpu *vcpu, unsigned length)
     virt->advance(vcpu, length);
 }
 
-void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base)
+/*
+ * Hardware's page for xAPIC accesses is there while it is right for every vCPU: one APIC that is off, in
+ * x2APIC mode or elsewhere makes all accesses exit, and software answers.
+ */
+static void share_apic_page(struct vm *vm)
 {
-    gpa_t old = vcpu->local.first;
+    bool present = true;
 
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        present = present && vm->vcpus[i]->local.first == PC_LOCAL_APIC;
+    if (!vm->apic_access || present == vm->apic_access_present)
+        return;
+    vm->apic_access_present = present;
+    virt->page_set_present(vm, PC_LOCAL_APIC, present);
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_request(vm->vcpus[i], REQUEST_FLUSH);
+}
+
+void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
+{
+    struct vm *vm = vcpu->vm;
+    gpa_t old = vcpu->local.first;
+    bool xapic = mode == APIC_XAPIC;
+
+    spin_lock(&vm->lock);
+    vcpu->apic.mode = mode;
     /* An APIC over RAM hides it from every vCPU's direct sight; the emulator then finds APIC or RAM, as it
      * should be. */
-    if (vcpu->local.last && guest_ptr(&vcpu->vm->memory, old, PAGE_SIZE))
-        virt->page_set_present(vcpu->vm, old, true);
-    vcpu->local.first = enabled ? base : 1;
-    vcpu->local.last = enabled ? base + PAGE_MASK : 0;
-    if (enabled && guest_ptr(&vcpu->vm->memory, base, PAGE_SIZE))
-        virt->page_set_present(vcpu->vm, base, false);
+    if (vcpu->local.last && guest_ptr(&vm->memory, old, PAGE_SIZE))
+        virt->page_set_present(vm, old, true);
+    vcpu->local.first = xapic ? base : 1;
+    vcpu->local.last = xapic ? base + PAGE_MASK : 0;
+    if (xapic && guest_ptr(&vm->memory, base, PAGE_SIZE))
+        virt->page_set_present(vm, base, false);
+    share_apic_page(vm);
+    spin_unlock(&vm->lock);
     vcpu_request(vcpu, REQUEST_FLUSH);
 }

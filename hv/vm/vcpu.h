@@ -6,6 +6,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
+#include "hv/vm/apic.h"
 #include "hv/vm/bus.h"
 #include "hv/vm/guest_debug.h"
 #include "hv/vm/irq.h"
@@ -235,6 +236,7 @@ struct vcpu {
     struct bus msr_bus;
     struct bus hypercall_bus;
     struct interrupt_controller interrupts;
+    struct virtual_apic apic;
     struct decode_cache *decode_cache;
     struct cpuid_table *cpuid;
     struct msr_state *msrs;
@@ -295,8 +297,8 @@ bool vcpu_wakes(struct vcpu *vcpu);
 /* HLT: returns whether the vCPU goes on at once, because an event is waiting. */
 bool vcpu_halt(struct vcpu *vcpu);
 
-/* The vCPU's local APIC answers at [base, base + 4095] of its memory, or nowhere if not enabled. */
-void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base);
+/* The vCPU's local APIC is in this mode now: as xAPIC it answers at [base, base + 4095] of its memory. */
+void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base);
 
 /* A register of the vCPU changed what its CPUID shows (CR4.OSXSAVE, APIC enabled, XCR0, IA32_XSS). */
 void vcpu_cpuid_changed(struct vcpu *vcpu);

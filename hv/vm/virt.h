@@ -91,6 +91,15 @@ struct virt_ops {
 
     /* What leaves the guest for a debugger: DEBUG_... of hv/vm/guest_debug.h, all others off. */
     void (*set_debug)(struct vcpu *vcpu, unsigned what);
+    /*
+     * Tells hardware of vcpu->apic as it is now, before an entry; may be NULL, then no hardware knows of it.
+     * Its `shadows` and `delivers` are set when the vCPU is created.
+     */
+    void (*update_apic)(struct vcpu *vcpu);
+
+    /* Does without a control that could be done without, by its name in the manual. false: there is no such.
+     * Before preflight; may be NULL. */
+    bool (*forbid)(const char *name, size_t length);
 
     /* The whole control structure by name, for people. */
     void (*dump)(struct vcpu *vcpu, struct writer *out);

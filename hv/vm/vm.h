@@ -54,7 +54,9 @@ struct vm {
     void *board;          /* the devices, as devices/board.c keeps them */
     struct table nested;  /* second-level paging */
     unsigned nested_type; /* memory type of RAM in it */
-    struct table space;   /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
+    hpa_t apic_access;    /* hardware's page for xAPIC accesses; 0: it has none */
+    bool apic_access_present;
+    struct table space; /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
     hpa_t host_cr3;
     struct vm_backing backing[VM_PIECES_MOST + 2];
     unsigned backing_count;

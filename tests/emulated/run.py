@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import registry
+import test_apic  # noqa: F401
 import test_console  # noqa: F401
 import test_gdb  # noqa: F401
 import test_guests  # noqa: F401

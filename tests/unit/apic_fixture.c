@@ -16,10 +16,10 @@ void vcpu_request(struct vcpu *vcpu, uint64_t work)
     requests[vcpu->id] |= work;
 }
 
-void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base)
+void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
 {
     placed[vcpu->id].calls++;
-    placed[vcpu->id].enabled = enabled;
+    placed[vcpu->id].enabled = mode == APIC_XAPIC;
     placed[vcpu->id].base = base;
 }
 

@@ -31,9 +31,9 @@ void vcpu_request(struct vcpu *vcpu, uint64_t work)
     requests[vcpu->id] |= work;
 }
 
-void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base)
+void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
 {
-    apic_at[vcpu->id] = enabled ? base : 0;
+    apic_at[vcpu->id] = mode == APIC_XAPIC ? base : 0;
 }
 
 void vcpu_cpuid_changed(struct vcpu *vcpu)

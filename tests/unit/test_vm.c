@@ -102,7 +102,7 @@ static void what_nobody_answers_reads_as_ones_and_swallows_writes(void **state)
 static void the_apics_page_comes_before_ram_and_bus(void **state)
 {
     (void)state;
-    vcpu_place_apic(core.vcpu, true, 0x8000);
+    vcpu_place_apic(core.vcpu, APIC_XAPIC, 0x8000);
     core.ram[0x8010] = 0x77;
     assert_int_equal(read(0x8010, 4), 0x20);
     assert_int_equal(local.reads, 1);
@@ -120,7 +120,7 @@ static void the_apics_page_comes_before_ram_and_bus(void **state)
 static void an_apic_that_does_not_answer_reads_as_ones(void **state)
 {
     (void)state;
-    vcpu_place_apic(core.vcpu, true, 0xfee00000);
+    vcpu_place_apic(core.vcpu, APIC_XAPIC, 0xfee00000);
     core.vcpu->local.device = &deaf;
     assert_int_equal(read(0xfee00020, 4), 0xffffffff);
     assert_int_equal(read(0xfee00020, 2), 0xffff);
@@ -132,7 +132,7 @@ static void a_disabled_apic_is_nowhere(void **state)
 {
     (void)state;
     core.ram[0] = 0x11, core.ram[1] = 0x22;
-    vcpu_place_apic(core.vcpu, false, 0xfee00000);
+    vcpu_place_apic(core.vcpu, APIC_DISABLED, 0xfee00000);
     assert_int_equal(read(0, 1), 0x11);
     assert_int_equal(read(1, 1), 0x22);
     assert_int_equal(read(0xfee00020, 4), 0xffffffff);
@@ -143,23 +143,23 @@ static void a_disabled_apic_is_nowhere(void **state)
 static void an_apic_over_ram_takes_the_page_away_and_gives_it_back(void **state)
 {
     (void)state;
-    vcpu_place_apic(core.vcpu, true, 0xfee00000);
+    vcpu_place_apic(core.vcpu, APIC_XAPIC, 0xfee00000);
     assert_int_equal(core.page_count, 0);
     assert_int_equal(core.requested[0], REQUEST_FLUSH);
-    vcpu_place_apic(core.vcpu, true, 0x3000);
+    vcpu_place_apic(core.vcpu, APIC_XAPIC, 0x3000);
     assert_int_equal(core.page_count, 1);
     assert_int_equal(core.pages[0].page, 0x3000);
     assert_false(core.pages[0].present);
-    vcpu_place_apic(core.vcpu, true, 0x5000);
+    vcpu_place_apic(core.vcpu, APIC_XAPIC, 0x5000);
     assert_int_equal(core.page_count, 3);
     assert_int_equal(core.pages[1].page, 0x3000);
     assert_true(core.pages[1].present);
     assert_int_equal(core.pages[2].page, 0x5000);
     assert_false(core.pages[2].present);
-    vcpu_place_apic(core.vcpu, false, 0x5000);
+    vcpu_place_apic(core.vcpu, APIC_DISABLED, 0x5000);
     assert_int_equal(core.page_count, 4);
     assert_true(core.pages[3].present);
-    vcpu_place_apic(core.vcpu, false, 0x5000);
+    vcpu_place_apic(core.vcpu, APIC_DISABLED, 0x5000);
     assert_int_equal(core.page_count, 4);
 }
 

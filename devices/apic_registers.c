@@ -230,8 +230,8 @@ static bool x2apic_write(struct device *device, uint64_t offset, unsigned size, 
  */
 void apic_written(struct local_apic *apic, enum apic_reg reg)
 {
-    const struct apic_register *entry = &registers[reg % APIC_REGS];
-    uint32_t value = apic->reg[reg % APIC_REGS].low;
+    const struct apic_register *entry = &registers[reg];
+    uint32_t value = apic->reg[reg].low;
 
     apic->reg[APIC_ID].low = apic_shown_id(apic);
     if (!(entry->access & (apic_is_x2apic(apic) ? X2_WRITE : X_WRITE)))

@@ -51,7 +51,11 @@ bool apic_accept(struct local_apic *apic, unsigned vector, bool level)
         __atomic_store_n(&apic->levels_arrived, 1, __ATOMIC_SEQ_CST);
     else
         __atomic_fetch_or(&apic->posted.control, POSTED_OUTSTANDING, __ATOMIC_SEQ_CST);
-    vcpu_request(apic->vcpu, REQUEST_EVENT);
+    /* Of a level, or one that no longer is, hardware must be told first: by update_apic. */
+    if (unlikely(apic->vcpu->apic.post != NULL) && !level && !apic_has(apic, APIC_TMR, vector))
+        apic->vcpu->apic.post(apic->vcpu);
+    else
+        vcpu_request(apic->vcpu, REQUEST_EVENT);
     return true;
 }
 
@@ -255,7 +259,7 @@ static void set_tpr(void *state, unsigned priority)
 
 static void written(void *state, unsigned offset)
 {
-    apic_written(state, offset >> 4);
+    apic_written(state, (offset >> 4) % APIC_REGS);
 }
 
 static void ended(void *state, unsigned vector)

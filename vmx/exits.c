@@ -1,5 +1,6 @@
 /* The exit table: every basic exit reason of the SDM, and who serves it. */
 #include "hv/debug/crash.h"
+#include "hv/host/interrupts.h"
 #include "hv/host/x86.h"
 #include "hv/load/pc.h"
 #include "hv/vm/emulate.h"
@@ -106,6 +107,15 @@ static bool handle_exception(struct vcpu *vcpu)
 static bool handle_mov_dr(struct vcpu *vcpu)
 {
     exit_emulate(vcpu, EMULATE_NO_GPA);
+    return true;
+}
+
+/* With posted interrupts the exit acknowledges it; else interrupts_poll() takes it. */
+static bool handle_external_interrupt(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    if (unlikely(vmx_words.exit & VMX_EXIT_ACKNOWLEDGE_INTERRUPT))
+        interrupts_serve(INFORMATION_VECTOR(vmread(VMCS_EXIT_INTERRUPTION)));
     return true;
 }
 
@@ -273,7 +283,7 @@ typedef bool exit_handler(struct vcpu *vcpu);
  */
 static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_EXCEPTION_OR_NMI] = handle_exception,
-    [VMX_REASON_EXTERNAL_INTERRUPT] = exit_ignored,
+    [VMX_REASON_EXTERNAL_INTERRUPT] = handle_external_interrupt,
     [VMX_REASON_TRIPLE_FAULT] = exit_triple_fault,
     [VMX_REASON_INIT] = exit_ignored,
     [VMX_REASON_SIPI] = exit_ignored,

@@ -1,5 +1,7 @@
 /* A vCPU's VMCS: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "hv/host/apic.h"
 #include "hv/host/clock.h"
+#include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
@@ -127,6 +129,10 @@ static void write_constant_fields(struct vcpu *vcpu)
         vmwrite(VMCS_EOI_EXIT_BITMAP_0 + 2 * i, vmx_of(vcpu)->eoi_exits[i]);
     if (vcpu->vm->apic_access)
         vmwrite(VMCS_APIC_ACCESS_ADDRESS, vcpu->vm->apic_access);
+    if (vcpu->apic.post) {
+        vmwrite(VMCS_POSTED_INTERRUPT_VECTOR, VECTOR_POSTED);
+        vmwrite(VMCS_POSTED_INTERRUPT_DESCRIPTOR, virt_to_phys(vcpu->apic.posted));
+    }
     if (vmx_words.secondary & VMX_SECONDARY_PAUSE_LOOP_EXITING) {
         vmwrite(VMCS_PLE_GAP, PLE_GAP);
         vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
@@ -148,6 +154,22 @@ static void write_core_fields(struct cpu *cpu)
     vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
 }
 
+/*
+ * SDM, "Posted-Interrupt Processing": of use while another core runs this vCPU. Should it leave the guest at
+ * this moment the request counts, and the interrupt ends the core's idling as any other.
+ */
+static void post(struct vcpu *vcpu)
+{
+    struct cpu *core = cpus[vcpu->core];
+
+    if (core == this_cpu() || __atomic_load_n(&core->current, __ATOMIC_SEQ_CST) != vcpu) {
+        vcpu_request(vcpu, REQUEST_EVENT);
+        return;
+    }
+    vcpu_note(vcpu, REQUEST_EVENT);
+    host_apic_send(core->apic_id, VECTOR_POSTED);
+}
+
 bool vmx_vcpu_create(struct vcpu *vcpu)
 {
     static uint16_t next_vpid;
@@ -164,6 +186,7 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     vmx->vmcs = virt_to_phys(region);
     vmx->core = -1;
     vcpu->apic.shadows = vmx_words.primary & VMX_PRIMARY_USE_TPR_SHADOW;
+    vcpu->apic.post = vmx_words.pin & VMX_PIN_PROCESS_POSTED_INTERRUPTS ? post : NULL;
     vcpu->apic.delivers = vmx_words.secondary & VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY;
     vmx->vpid = (uint16_t)(__atomic_fetch_add(&next_vpid, 1, __ATOMIC_RELAXED) % UINT16_MAX + 1);
     vmclear(vmx);

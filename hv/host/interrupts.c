@@ -80,15 +80,20 @@ static bool fix_up(struct trap_frame *frame)
     return false;
 }
 
+void interrupts_serve(uint8_t vector)
+{
+    if (handlers[vector])
+        handlers[vector]();
+    if (vector != VECTOR_SPURIOUS)
+        host_apic_eoi();
+}
+
 /* Called by the stubs with the frame they built. */
 void trap_dispatch(struct trap_frame *frame);
 void trap_dispatch(struct trap_frame *frame)
 {
     if (frame->vector >= 32) {
-        if (handlers[frame->vector])
-            handlers[frame->vector]();
-        if (frame->vector != VECTOR_SPURIOUS)
-            host_apic_eoi();
+        interrupts_serve((uint8_t)frame->vector);
     } else if (frame->vector == 2) {
         panic_nmi(frame);
     } else if (frame->vector != 13 || !fix_up(frame)) {

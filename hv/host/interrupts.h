@@ -10,6 +10,7 @@
 #define VECTOR_KICK     0xf1 /* leave the guest, or wake from HLT: nothing else to do */
 #define VECTOR_WORK     0xf3 /* there is work for this core: hv/vm/work.h */
 #define VECTOR_STOP     0xf2 /* stop this core for good */
+#define VECTOR_POSTED   0xf3 /* a guest's own: hardware takes it while the guest runs, else as VECTOR_KICK */
 #define VECTOR_SPURIOUS 0xff
 
 /* What the stubs of interrupts.asm leave on the stack. */
@@ -28,6 +29,9 @@ void interrupts_enter_at(uint8_t vector, uint64_t entry);
 
 /* Loads it on the calling core. */
 void interrupts_load(void);
+
+/* Serves an interrupt of this core that hardware has acknowledged already. */
+void interrupts_serve(uint8_t vector);
 
 /* `handler` is called for `vector`, with interrupts off; the local APIC's EOI follows by itself. */
 void interrupts_handle(uint8_t vector, void (*handler)(void));

@@ -49,12 +49,16 @@ struct posted_interrupts {
 
 #define POSTED_OUTSTANDING BIT(0) /* of `control`: there may be requests */
 
+struct vcpu;
+
 /* What the vendor is told, and what it says that its hardware does. */
 struct virtual_apic {
     uint32_t *registers; /* laid out as in the xAPIC page: the first kilobyte of a page */
     struct posted_interrupts *posted;
     enum apic_mode mode;
-    bool shadows;  /* the guest reads and writes TPR there, without exits */
+    bool shadows; /* the guest reads and writes TPR there, without exits */
+    /* Has hardware move `posted` to IRR without an exit, or else asks for REQUEST_EVENT. NULL: it cannot. */
+    void (*post)(struct vcpu *vcpu);
     bool delivers; /* vectors go from IRR to the guest, and end, without exits */
 };
 

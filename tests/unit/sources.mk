@@ -35,6 +35,7 @@ sources_multiboot2 := boot/multiboot2.c
 vmx_tables := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
 sources_vmx_fields := $(vmx_tables) tests/unit/vmx_image.c
 sources_vmx_controls := $(vmx_tables)
+sources_vmx_apic := $(vmx_tables) vmx/apic.c
 sources_vmx_checks := $(vmx_tables) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
                       checks_segment exit_reasons) tests/unit/vmx_image.c
 sources_pic := devices/pic.c hv/lib/format.c

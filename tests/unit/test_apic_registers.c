@@ -371,6 +371,58 @@ static void it_describes_itself(void **state)
     assert_non_null(strstr(text, "irr 41\n"));
 }
 
+/* Hardware puts a guest's write into the page as it is, and says so behind it. */
+static void hardware_writes(enum apic_reg reg, uint32_t value)
+{
+    struct interrupt_controller *core = &vcpus[0].interrupts;
+
+    vcpus[0].apic.registers[4 * reg] = value;
+    core->written(core->state, reg * 16);
+}
+
+static void what_hardware_wrote_is_as_if_software_had(void **state)
+{
+    (void)state;
+    hardware_writes(APIC_ID, 0x55555555);
+    assert_int_equal(get(APIC_ID), 0);
+    hardware_writes(APIC_SVR, 0xffffffff);
+    assert_int_equal(get(APIC_SVR), 0x13ff);
+    hardware_writes(APIC_DFR, 0x12345678);
+    assert_int_equal(get(APIC_DFR), 0x1fffffff);
+    hardware_writes(APIC_LVT_TIMER, 0xffffffff);
+    assert_int_equal(get(APIC_LVT_TIMER), 0x700ff);
+    hardware_writes(APIC_INITIAL_COUNT, 1000); /* reserved mode: ignored */
+    assert_int_equal(get(APIC_INITIAL_COUNT), 0);
+    hardware_writes(APIC_LVT_TIMER, 0x41);
+    hardware_writes(APIC_DIVIDE, 0xffffffff);
+    assert_int_equal(get(APIC_DIVIDE), 0xb);
+    hardware_writes(APIC_INITIAL_COUNT, 1000);
+    assert_int_equal(get(APIC_INITIAL_COUNT), 1000);
+    assert_int_equal(get(APIC_CURRENT_COUNT), 1000);
+    hardware_writes(APIC_ICR, 0x40042 | BIT(12));
+    assert_int_equal(get(APIC_ICR), 0x40042);
+    assert_int_equal(acknowledge(0), 0x42);
+    hardware_writes(APIC_EOI, 0xdeadbeef);
+    assert_int_equal(vcpus[0].apic.registers[4 * APIC_EOI], 0);
+    assert_int_equal(get(APIC_PPR), 0);
+    hardware_writes(APIC_ICR, 0x40005);
+    hardware_writes(APIC_ESR, 0xffff);
+    assert_int_equal(get(APIC_ESR), ESR_SEND_ILLEGAL);
+    for (unsigned reg = 0; reg < 256; reg++) /* whatever the qualification says */
+        vcpus[0].interrupts.written(vcpus[0].interrupts.state, reg * 16);
+}
+
+static void in_x2apic_mode_only_an_illegal_self_ipi_comes_from_hardware(void **state)
+{
+    (void)state;
+    to_x2apic(0);
+    hardware_writes(APIC_SELF_IPI, 5);
+    assert_int_equal(errors(), ESR_SEND_ILLEGAL);
+    assert_true(wrmsr(0, MSR_X2APIC_FIRST + APIC_ICR, UINT64_C(0x12345678) << 32 | 0x42));
+    assert_int_equal(vcpus[0].apic.registers[4 * APIC_ICR + 1],
+                     0x12345678); /* where RDMSR has its upper half */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +444,8 @@ int main(void)
         cmocka_unit_test_setup(x2apic_ids_follow_the_vcpu, setup),
         cmocka_unit_test_setup(x2apic_interrupts_end_by_msr, setup),
         cmocka_unit_test_setup(it_describes_itself, setup),
+        cmocka_unit_test_setup(what_hardware_wrote_is_as_if_software_had, setup),
+        cmocka_unit_test_setup(in_x2apic_mode_only_an_illegal_self_ipi_comes_from_hardware, setup),
     };
     return cmocka_run_group_tests_name("apic_registers", tests, NULL, NULL);
 }

@@ -259,7 +259,7 @@ static void an_unknown_key_is_said_with_those_there_are(void **state)
     assert_false(config.vms[0].start);
     assert_false(parse("[keel]\nmemory=1G\n[vm a]\nkernel=k\n"));
     assert_said("keel.conf:2: [keel] \"memory\" is not a key of this section; those are: console escape gdb "
-                "all_off report; the line "
+                "all_off report disable; the line "
                 "is ignored");
     assert_true(config.vms[0].start);
 }

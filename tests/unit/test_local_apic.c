@@ -109,6 +109,114 @@ static void cr8_is_the_upper_half_of_tpr(void **state)
     assert_int_equal(asked(REQUEST_EVENT), BIT(0));
 }
 
+static void vectors_that_arrive_wait_in_the_descriptor_until_their_own_core_looks(void **state)
+{
+    struct virtual_apic *shared = &vcpus[0].apic;
+    const uint32_t *irr = &shared->registers[4 * APIC_IRR], *tmr = &shared->registers[4 * APIC_TMR];
+
+    (void)state;
+    assert_true(interrupt(0x91) && interrupt(0xff));
+    assert_true(send(APIC_FIXED, 0x42, 0, false, true));
+    assert_int_equal(shared->posted->requests[2], BIT(0x11));
+    assert_int_equal(shared->posted->requests[3], BIT(63));
+    assert_int_equal(shared->posted->requests[1], 0); /* a level is not for hardware to take */
+    assert_true(shared->posted->control & POSTED_OUTSTANDING);
+    assert_int_equal(apic_set_highest(irr), -1);
+    assert_int_equal(pending(0), 0xff);
+    assert_int_equal(apic_set_highest(irr), 0xff);
+    assert_int_equal(apic_set_highest(tmr), 0x42);
+    assert_int_equal(shared->posted->requests[3] | shared->posted->control, 0);
+    assert_true(interrupt(0x42)); /* an edge now */
+    assert_int_equal(pending(0), 0xff);
+    assert_int_equal(apic_set_highest(tmr), -1);
+}
+
+static unsigned posts;
+
+static void post(struct vcpu *vcpu)
+{
+    assert_ptr_equal(vcpu, &vcpus[0]);
+    assert_true(vcpu->apic.posted->control & POSTED_OUTSTANDING); /* before anybody is told */
+    posts++;
+}
+
+static void edges_are_posted_and_levels_are_not(void **state)
+{
+    (void)state;
+    vcpus[0].apic.post = post;
+    vcpus[0].apic.delivers = vcpus[0].apic.shadows = true;
+    posts = 0;
+    assert_true(interrupt(0x41));
+    assert_int_equal(posts, 1);
+    assert_int_equal(asked(REQUEST_EVENT), 0);
+    assert_true(send(APIC_FIXED, 0x42, 0, false, true));
+    assert_int_equal(posts, 1);
+    assert_int_equal(asked(REQUEST_EVENT), BIT(0));
+    assert_int_equal(pending(0), 0x42);
+    assert_true(interrupt(0x42)); /* its TMR bit must go first */
+    assert_int_equal(posts, 1);
+    assert_int_equal(asked(REQUEST_EVENT), BIT(0));
+
+    /* Hardware: ON cleared, PIR moved to IRR. What came meanwhile is not lost. */
+    assert_true(interrupt(0x55));
+    vcpus[0].apic.posted->control = 0;
+    vcpus[0].apic.registers[4 * (APIC_IRR + 2)] |= vcpus[0].apic.posted->requests[1];
+    vcpus[0].apic.posted->requests[1] = 0;
+    assert_true(interrupt(0x66));
+    assert_int_equal(posts, 3);
+    assert_int_equal(pending(0), 0x66);
+    assert_true(has(0, APIC_IRR, 0x55));
+}
+
+static void where_hardware_delivers_nothing_is_taken_from_irr(void **state)
+{
+    struct interrupt_controller *core = &vcpus[0].interrupts;
+
+    (void)state;
+    vcpus[0].apic.delivers = vcpus[0].apic.shadows = true;
+    assert_true(send(APIC_FIXED, 0x61, 0, false, true));
+    assert_int_equal(pending(0), 0x61);
+    assert_int_equal(acknowledge(0), -1);
+    assert_true(has(0, APIC_IRR, 0x61));
+    local_apic_set_lint(&apics[0], 0, true);
+    put(APIC_LVT_LINT0, APIC_EXTINT << 8);
+    assert_int_equal(pending(0), INTERRUPT_EXTERNAL);
+    assert_int_equal(acknowledge(0), 0x77);
+
+    /* Hardware's part: delivered, and ended. */
+    vcpus[0].apic.registers[4 * (APIC_IRR + 3)] = 0;
+    core->ended(core->state, 0x61);
+    assert_int_equal(broadcasts, 1);
+    assert_int_equal(broadcast_vector, 0x61);
+    core->ended(core->state, 0x62);
+    assert_int_equal(broadcasts, 1);
+    vcpus[0].apic.registers[4 * (APIC_ISR + 3)] = BIT(2);
+    forget();
+    put(APIC_EOI, 0); /* by software: what is in service has changed, and hardware is told */
+    assert_int_equal(asked(REQUEST_EVENT), BIT(0));
+}
+
+static void where_hardware_has_tpr_it_is_told_what_waits(void **state)
+{
+    (void)state;
+    vcpus[0].apic.shadows = true;
+    assert_true(interrupt(0x61));
+    assert_int_equal(acknowledge(0), 0x61);
+    forget();
+    put(APIC_EOI, 0); /* nothing waits */
+    assert_int_equal(asked(REQUEST_EVENT), 0);
+    assert_true(interrupt(0x62));
+    assert_int_equal(acknowledge(0), 0x62);
+    assert_true(interrupt(0x51));
+    vcpus[0].apic.registers[4 * APIC_TPR] = 0x60;
+    forget();
+    put(APIC_EOI, 0);
+    assert_int_equal(asked(REQUEST_EVENT), BIT(0));
+    assert_int_equal(pending(0), -1);
+    vcpus[0].apic.registers[4 * APIC_TPR] = 0x4f;
+    assert_int_equal(acknowledge(0), 0x51);
+}
+
 static void an_eoi_with_nothing_in_service_is_harmless(void **state)
 {
     (void)state;
@@ -424,6 +532,10 @@ int main(void)
         cmocka_unit_test_setup(classes_nest_and_equal_ones_wait, setup),
         cmocka_unit_test_setup(the_task_priority_holds_back, setup),
         cmocka_unit_test_setup(cr8_is_the_upper_half_of_tpr, setup),
+        cmocka_unit_test_setup(vectors_that_arrive_wait_in_the_descriptor_until_their_own_core_looks, setup),
+        cmocka_unit_test_setup(edges_are_posted_and_levels_are_not, setup),
+        cmocka_unit_test_setup(where_hardware_delivers_nothing_is_taken_from_irr, setup),
+        cmocka_unit_test_setup(where_hardware_has_tpr_it_is_told_what_waits, setup),
         cmocka_unit_test_setup(an_eoi_with_nothing_in_service_is_harmless, setup),
         cmocka_unit_test_setup(the_eoi_of_a_level_is_broadcast, setup),
         cmocka_unit_test_setup(the_broadcast_can_be_suppressed, setup),

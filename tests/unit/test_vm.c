@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "hv/load/pc.h"
+
 /* A device that says which of its bytes are asked for: 0x10 + offset. */
 static struct probe {
     unsigned reads, writes;
@@ -163,6 +165,32 @@ static void an_apic_over_ram_takes_the_page_away_and_gives_it_back(void **state)
     assert_int_equal(core.page_count, 4);
 }
 
+static void hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu(void **state)
+{
+    (void)state;
+    core.vm.apic_access = 0x1000;
+    for (unsigned i = 0; i < CORE_VCPUS; i++) {
+        assert_int_equal(core.page_count, 0);
+        vcpu_place_apic(&core.vcpus[i], APIC_XAPIC, PC_LOCAL_APIC);
+    }
+    assert_int_equal(core.page_count, 1);
+    assert_int_equal(core.pages[0].page, PC_LOCAL_APIC);
+    assert_true(core.pages[0].present);
+    memset(core.requested, 0, sizeof(core.requested));
+    vcpu_place_apic(&core.vcpus[1], APIC_X2APIC, PC_LOCAL_APIC);
+    assert_int_equal(core.vcpus[1].apic.mode, APIC_X2APIC);
+    assert_int_equal(core.page_count, 2);
+    assert_false(core.pages[1].present);
+    for (unsigned i = 0; i < CORE_VCPUS; i++)
+        assert_int_equal(core.requested[i], REQUEST_FLUSH);
+    vcpu_place_apic(&core.vcpus[0], APIC_XAPIC, 0xfe000000); /* elsewhere: still nobody's */
+    vcpu_place_apic(&core.vcpus[1], APIC_XAPIC, PC_LOCAL_APIC);
+    assert_int_equal(core.page_count, 2);
+    vcpu_place_apic(&core.vcpus[0], APIC_XAPIC, PC_LOCAL_APIC);
+    assert_int_equal(core.page_count, 3);
+    assert_true(core.pages[2].present);
+}
+
 static void the_first_stop_counts(void **state)
 {
     (void)state;
@@ -274,6 +302,7 @@ int main(void)
         TEST(an_apic_that_does_not_answer_reads_as_ones),
         TEST(a_disabled_apic_is_nowhere),
         TEST(an_apic_over_ram_takes_the_page_away_and_gives_it_back),
+        TEST(hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu),
         TEST(the_first_stop_counts),
         TEST(a_crash_keeps_its_reason),
         TEST(a_long_reason_is_cut),

@@ -176,12 +176,14 @@ static void skylake_has_all_that_keel_needs(void **state)
     (void)state;
     assert_true(USE(skylake));
     assert_int_equal(controls.pin, 0x16 | 1 << 0 | 1 << 3 | 1 << 5 | 1 << 6);
-    assert_int_equal(controls.primary, 0xb5186dfau);
-    assert_int_equal(controls.secondary, 0x1014ea & 0x1ffcff);
+    assert_int_equal(controls.primary, 0xb5206dfau);
+    assert_int_equal(controls.secondary, 0x1014fb);
     assert_int_equal(controls.tertiary, 0);
     assert_int_equal(controls.exit, 0x36dfb | 1 << 2 | 1 << 9 | 0xf << 18);
     assert_int_equal(controls.entry, 0x11fb | 1 << 2 | 1 << 14 | 1 << 15);
-    assert_int_equal(controls.missing[VMX_SECONDARY], VMX_SECONDARY_ENABLE_USER_WAIT);
+    assert_int_equal(controls.missing[VMX_SECONDARY], VMX_SECONDARY_ENABLE_USER_WAIT |
+                                                          VMX_SECONDARY_APIC_REGISTER_VIRTUALIZATION |
+                                                          VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY);
     assert_int_equal(print_needed(), 0);
     assert_string_equal(text, "");
 }
@@ -406,7 +408,8 @@ static void controls_in_use_and_missing_are_printed_in_lines(void **state)
     vmx_print_controls(&controls, &buffer.writer);
     assert_non_null(strstr(text, "pin-based controls 0x0000007f: external-interrupt exiting, NMI exiting, "
                                  "virtual NMIs,\n    activate VMX-preemption timer\n"));
-    assert_non_null(strstr(text, "\n  missing: enable user wait and pause\n"));
+    assert_non_null(strstr(text, "\n  missing: APIC-register virtualization, virtual-interrupt delivery, "
+                                 "enable user wait and pause\n"));
     assert_null(strstr(text, "cannot be off"));
     assert_null(strstr(text, "tertiary"));
     USE(penryn);

@@ -38,9 +38,9 @@ void vcpu_request(struct vcpu *vcpu, uint64_t work)
     vcpu_note(vcpu, work);
 }
 
-void vcpu_place_apic(struct vcpu *vcpu, bool enabled, gpa_t base)
+void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
 {
-    (void)vcpu, (void)enabled, (void)base;
+    (void)vcpu, (void)mode, (void)base;
 }
 
 void vcpu_cpuid_changed(struct vcpu *vcpu)

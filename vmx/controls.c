@@ -16,13 +16,16 @@ static const char *const mends[] = {
     [SINCE_WESTMERE] = "use a CPU from Westmere (2010) on, or in Bochs cpu: model=corei7_skylake_x",
 };
 
-#define OFF           VMX_CONTROL_OFF, 0
-#define WANTED        VMX_CONTROL_WANTED, 0
-#define TOGGLED(from) VMX_CONTROL_TOGGLED, SINCE_##from
-#define NEEDED(from)  VMX_CONTROL_NEEDED, SINCE_##from
+#define OFF                   VMX_CONTROL_OFF, 0
+#define WANTED                VMX_CONTROL_WANTED, 0
+#define TOGGLED(from)         VMX_CONTROL_TOGGLED, SINCE_##from
+#define NEEDED(from)          VMX_CONTROL_NEEDED, SINCE_##from
+
+/* Said only of what must be there: the image has no other reasons. */
+#define SAID(how, since, why) ((how) >= VMX_CONTROL_TOGGLED ? (why) : NULL)
 
 const struct vmx_control vmx_control_list[] = {
-#define X(word, bit, name, text, how, why) {VMX_##word, bit, how, text, why},
+#define X(word, bit, name, text, how, why) {VMX_##word, bit, how, text, SAID(how, why)},
     VMX_CONTROLS(X)
 #undef X
 };

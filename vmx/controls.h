@@ -151,7 +151,7 @@ struct vmx_control {
     uint8_t how;      /* enum vmx_wanted */
     uint8_t since;    /* which words mend its absence; of needed and toggled ones */
     const char *name; /* as the SDM writes it */
-    const char *why;
+    const char *why;  /* of needed and toggled ones */
 };
 
 /* Every control, by word and bit. */

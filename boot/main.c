@@ -19,6 +19,7 @@
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/config.h"
+#include "hv/vm/count.h"
 #include "hv/vm/hygiene.h"
 #include "hv/vm/life.h"
 #include "hv/vm/sched.h"
@@ -242,6 +243,7 @@ static void run(void)
     stage(0x26);
     open_console();
     sched_report_shares = config.report & REPORT_SHARES;
+    count_report_exits = config.report & REPORT_EXITS;
     audit_paging();
     say_memory();
     stage(0x27);

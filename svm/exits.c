@@ -395,12 +395,15 @@ void svm_set_intercepts(union vmcb *vmcb)
             svm_intercept(vmcb, code, true);
 }
 
+_Static_assert(SVM_EXIT_COUNT < VCPU_EXITS, "every code is counted, those that are no intercept's as one");
+
 bool svm_handle_exit(struct vcpu *vcpu)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t code = vmcb->exit_code;
     bool goes_on;
 
+    vcpu->exits[MIN(code, SVM_EXIT_COUNT)]++;
     vmcb->clean = UINT32_MAX;
     vmcb->tlb_control = 0;
     vmcb->event = 0;

@@ -144,6 +144,12 @@ static void dump(struct vcpu *vcpu, struct writer *out)
     vmcb_print(vmcb_of(vcpu), VMCB_SHOWN_CRASH, out);
 }
 
+/* Of the codes that are no intercept's, this one alone goes on. */
+static const char *exit_name(unsigned reason)
+{
+    return svm_exit_name(reason < SVM_EXIT_COUNT ? reason : (uint64_t)SVM_EXIT_NPF);
+}
+
 const struct virt_ops svm_ops = {
     .name = "SVM",
     .present = present,
@@ -175,5 +181,6 @@ const struct virt_ops svm_ops = {
     .flush = svm_flush,
     .page_set_present = nested_set_present,
     .limits = limits,
+    .exit_name = exit_name,
     .dump = dump,
 };

@@ -370,15 +370,19 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_WRMSRNS_IMMEDIATE] = handle_unexpected,
 };
 
+_Static_assert(VMX_REASON_COUNT <= VCPU_EXITS, "every reason is counted");
+
 bool vmx_handle_exit(struct vcpu *vcpu)
 {
     uint32_t reason = VMX_REASON_BASIC((uint32_t)vmread(VMCS_EXIT_REASON));
     bool goes_on;
 
-    if (likely(reason < VMX_REASON_COUNT))
+    if (likely(reason < VMX_REASON_COUNT)) {
+        vcpu->exits[reason]++;
         goes_on = exit_handlers[reason](vcpu);
-    else
+    } else {
         goes_on = handle_unexpected(vcpu);
+    }
     /*
      * The machine's interrupts that came meanwhile: three instructions, where an entry that exits at once
      * would cost a world switch. A guest that exits all the time with interrupts off cannot hold them up

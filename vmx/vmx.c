@@ -10,6 +10,7 @@
 #include "hv/vm/native.h"
 #include "hv/vm/nested.h"
 #include "vmx/entry_checks.h"
+#include "vmx/exit_reasons.h"
 
 struct vmx_capabilities vmx_cpu;
 struct vmx_controls vmx_words;
@@ -233,6 +234,11 @@ static bool read_physical(void *context, uint64_t address, uint32_t *value)
 
 const struct vmcs_reader vmx_current = {read_current, read_physical, NULL};
 
+static const char *exit_name(unsigned reason)
+{
+    return vmx_exit_reason_name(reason);
+}
+
 static void dump(struct vcpu *vcpu, struct writer *out)
 {
     (void)vcpu;
@@ -342,5 +348,6 @@ const struct virt_ops vmx_ops = {
     .limits = vmx_limits,
     .update_apic = vmx_update_apic,
     .forbid = forbid,
+    .exit_name = exit_name,
     .dump = dump,
 };

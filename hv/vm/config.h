@@ -12,7 +12,7 @@
 #define CONFIG_KEYS     24  /* at least as many as a section has */
 
 enum config_all_off { ALL_OFF_POWEROFF, ALL_OFF_REBOOT, ALL_OFF_MONITOR };
-enum config_report { REPORT_SHARES = 1 }; /* bits: what is said at a VM's end */
+enum config_report { REPORT_SHARES = 1, REPORT_EXITS = 2 }; /* bits: what is said at a VM's end */
 enum config_serial { SERIAL_CONSOLE, SERIAL_NONE, SERIAL_COM2, SERIAL_COM3, SERIAL_COM4 };
 enum config_on_crash { ON_CRASH_HALT, ON_CRASH_RESTART };
 

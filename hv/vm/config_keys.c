@@ -182,7 +182,7 @@ static bool parse_yes_no(void *field, const char *value)
 /* "shares exits": the bits of enum config_report; or "none". */
 static bool parse_report(void *field, const char *value)
 {
-    static const char *const words[] = {"shares"};
+    static const char *const words[] = {"shares", "exits"};
     unsigned bits = 0;
 
     if (strcmp(value, "none") != 0)
@@ -263,7 +263,7 @@ const struct config_key config_keys[] = {
      "poweroff, reboot or monitor",
      "what to do once every VM is off"},
     {KEEL(report), "report", parse_report, "none", false,
-     "none, or words of: shares",
+     "none, or words of: shares exits",
      "what to say of each VM at its end"},
     {KEEL(forbid), "disable", parse_string, "", false,
      "names with commas between them",

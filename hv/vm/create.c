@@ -294,6 +294,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         vcpu->nmis = 0;
         vcpu->requests = 0;
         debug_reset(vcpu);
+        memset(vcpu->exits, 0, sizeof(vcpu->exits));
         decode_cache_flush(vcpu);
         native_reset(vcpu);
         msr_reset(vcpu, &life->limits, PC_PCI_HOLE);

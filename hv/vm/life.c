@@ -5,6 +5,7 @@
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
+#include "hv/vm/count.h"
 #include "hv/vm/create.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
@@ -208,8 +209,10 @@ static void ended(struct life *life)
     if (!again)
         console_detach(&life->console); /* what is typed from now on is another VM's */
     pace(life);
-    if (says_reset(life))
+    if (says_reset(life)) {
         say_end(life);
+        count_say(vm);
+    }
     if (again && life->wait)
         log_line("vm %s: crashed %u times, each less than %u s after its start: the next is in %u s",
                  vm->name, life->crashes, STEADY_SECONDS, life->wait);

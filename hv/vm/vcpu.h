@@ -215,6 +215,8 @@ struct native_state {
 /* What the scheduler has of it; it runs while it is in a queue (running_on). */
 enum run_state { RUN_OUT, RUN_ASLEEP, RUN_QUEUED };
 
+#define VCPU_EXITS 168 /* reasons for exits, in the vendor's numbers */
+
 enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
 
 struct vcpu {
@@ -245,6 +247,7 @@ struct vcpu {
     uint64_t cr2, dr6;          /* where they stay in the CPU: while the vCPU is not loaded */
     struct native_state native; /* likewise */
     struct vcpu_debug debug;
+    uint64_t exits[VCPU_EXITS]; /* how many there were, by reason */
 };
 
 /* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */

@@ -101,6 +101,9 @@ struct virt_ops {
      * Before preflight; may be NULL. */
     bool (*forbid)(const char *name, size_t length);
 
+    /* The manual's name of a reason that vcpu->exits counts. */
+    const char *(*exit_name)(unsigned reason);
+
     /* The whole control structure by name, for people. */
     void (*dump)(struct vcpu *vcpu, struct writer *out);
 };

@@ -1,5 +1,6 @@
 /* SVM on and off: the vendor's table of operations. */
 #include "svm/svm.h"
+#include "svm/exit_codes.h"
 
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"

@@ -6,7 +6,7 @@ PLATFORM ?=
 VENDOR ?=
 EMULATED := BUILD=$(BUILD) PLATFORM=$(PLATFORM) VENDOR=$(VENDOR) python3 tests/emulated
 
-.PHONY: run test test-emulated iso bench
+.PHONY: run test test-emulated iso bench exits
 
 run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY= PLATFORM= VENDOR=)
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
@@ -20,6 +20,9 @@ test-emulated: all efi guests  ## whole-system tests (TEST=part of a name, JOBS=
 
 bench: all guests  ## what each kind of exit costs, in instructions (VENDOR=svm)
 	@$(EMULATED)/bench.py
+
+exits: all  ## how many exits a Linux boot needs, by reason, with APIC virtualization and without
+	@$(EMULATED)/exits.py
 
 test:  ## everything: unit tests, builds, format, whole-system tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) python3 tests/all.py

@@ -50,9 +50,11 @@ static void set_segment(struct image *image, unsigned segment, uint16_t selector
 
 static void build_controls(struct image *image, const struct vmx_capabilities *cpu, enum image_kind kind)
 {
+    struct vmx_capabilities plain = *cpu; /* mutations turn APIC virtualization on, piece by piece */
     struct vmx_controls controls;
 
-    vmx_compute_controls(cpu, &controls);
+    plain.may_be_1[VMX_PRIMARY] &= ~(uint64_t)VMX_PRIMARY_USE_TPR_SHADOW;
+    vmx_compute_controls(&plain, &controls);
     *image_at(image, VMCS_PIN_CONTROLS) = controls.pin;
     *image_at(image, VMCS_PRIMARY_CONTROLS) = controls.primary;
     *image_at(image, VMCS_SECONDARY_CONTROLS) = controls.secondary;

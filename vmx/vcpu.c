@@ -222,6 +222,7 @@ void vmx_update_apic(struct vcpu *vcpu)
     struct vmx_vcpu *vmx = vmx_of(vcpu);
     const uint32_t *registers = vcpu->apic.registers;
     bool x2apic = vcpu->apic.mode == APIC_X2APIC;
+    uint32_t status;
 
     if (!vcpu->apic.shadows)
         return;
@@ -231,7 +232,10 @@ void vmx_update_apic(struct vcpu *vcpu)
         vmwrite(VMCS_TPR_THRESHOLD, vmx_tpr_threshold(registers));
         return;
     }
-    vmwrite(VMCS_GUEST_INTERRUPT_STATUS, vmx_interrupt_status(registers));
+    status = vmx_interrupt_status(registers);
+    if (unlikely(debug_steps(&vcpu->debug)))
+        status &= 0xff00; /* no request: an interrupt would carry the step away */
+    vmwrite(VMCS_GUEST_INTERRUPT_STATUS, status);
     for (unsigned i = 0; i < 4; i++) {
         uint64_t exits = vmx_eoi_exits(registers, i);
 

@@ -44,16 +44,17 @@ static bool present(void)
 
 static void say_features(const char *what, uint32_t bits)
 {
-    struct text_buffer buffer;
-    char text[400];
+    struct log_lines lines;
     size_t column = 0;
 
-    text_buffer_init(&buffer, text, sizeof(text));
+    if (!bits)
+        return;
+    log_lines_init(&lines);
+    print_to(&lines.writer, "SVM: %s: ", what);
     for (unsigned i = 0; i < ARRAY_LENGTH(names); i++)
         if (names[i] && (bits >> i & 1))
-            print_item(&buffer.writer, &column, names[i]);
-    if (column)
-        log_line("SVM: %s: %s", what, text);
+            print_item(&lines.writer, &column, names[i]);
+    print_to(&lines.writer, "\n");
 }
 
 static bool preflight(void)

@@ -40,28 +40,6 @@ static struct vmx_cpuid read_cpuid(uint32_t leaf, uint32_t subleaf)
     return regs;
 }
 
-/* A writer that logs each whole line. */
-struct line_logger {
-    struct writer writer;
-    char line[256];
-    size_t length;
-};
-
-static void log_lines(struct writer *self, const char *text, size_t length)
-{
-    struct line_logger *logger = container_of(self, struct line_logger, writer);
-
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\n' || logger->length == sizeof(logger->line) - 1) {
-            logger->line[logger->length] = 0;
-            log_line("%s", logger->line);
-            logger->length = 0;
-        }
-        if (text[i] != '\n')
-            logger->line[logger->length++] = text[i];
-    }
-}
-
 static bool trusting;
 
 static bool forbid(const char *name, size_t length)
@@ -94,18 +72,19 @@ static void distrust(void)
 
 static bool preflight(void)
 {
-    struct line_logger logger = {.writer = {log_lines}};
+    struct log_lines lines;
 
+    log_lines_init(&lines);
     vmx_read_capabilities(&vmx_cpu, read_msr, read_cpuid);
     distrust();
     vmx_apply_forbidden(&vmx_cpu);
     if (!native_compaction())
         vmx_cpu.may_be_1[VMX_SECONDARY] &= ~(uint64_t)VMX_SECONDARY_ENABLE_XSAVES;
     if (!vmx_compute_controls(&vmx_cpu, &vmx_words)) {
-        vmx_print_needed(&vmx_cpu, &logger.writer);
+        vmx_print_needed(&vmx_cpu, &lines.writer);
         return false;
     }
-    vmx_print_controls(&vmx_words, &logger.writer);
+    vmx_print_controls(&vmx_words, &lines.writer);
     vmx_cr_reset();
     return vmx_make_msr_bitmaps();
 }

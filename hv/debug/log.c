@@ -62,3 +62,24 @@ void log_line(const char *format, ...)
     log_v(format, arguments);
     va_end(arguments);
 }
+
+static void write_lines(struct writer *self, const char *text, size_t length)
+{
+    struct log_lines *lines = container_of(self, struct log_lines, writer);
+
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n' || lines->length == sizeof(lines->line) - 1) {
+            lines->line[lines->length] = 0;
+            log_line("%s", lines->line);
+            lines->length = 0;
+        }
+        if (text[i] != '\n')
+            lines->line[lines->length++] = text[i];
+    }
+}
+
+void log_lines_init(struct log_lines *lines)
+{
+    lines->writer.write = write_lines;
+    lines->length = 0;
+}

@@ -1,10 +1,21 @@
 /* Keel's own voice: whole lines on the console, kept in memory as well. */
 #pragma once
 
-#include "hv/lib/base.h"
+#include "hv/lib/format.h"
 
 /* Prints one line, `[   1.234567 cpu0] ` before it and a line end after it. */
 void log_line(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* A writer each of whose whole lines is logged; a line longer than LOG_LINE is broken. */
+#define LOG_LINE 256
+
+struct log_lines {
+    struct writer writer;
+    char line[LOG_LINE];
+    size_t length;
+};
+
+void log_lines_init(struct log_lines *lines);
 
 /* Keel itself is at fault, or cannot go on: prints the reason, registers and backtrace, and stops every core.
  */

@@ -1,32 +1,15 @@
 ; All processors of a VM: INIT and SIPI, IPIs of every kind to exactly their receivers, and what is each one's own.
 bits 64
 %include "guests/lib.inc"
+%include "guests/smp.inc"
 
-TRAMPOLINE  equ 0x7000                  ; where SIPI starts the others
-BLOCKS      equ FREE                    ; a page for each, at its APIC id: counts by vector, fields, stack
-DONE        equ 0x400                   ; fields of a block: the last task done,
-OWN_ID      equ 0x404                   ; its APIC id,
-ACKED       equ 0x408                   ; the last TLB shoot-down it has seen
-PAGE_TABLE  equ FREE + 0x80000
-PAGES       equ FREE + 0x82000          ; two, which WINDOW shows in turn
-WINDOW      equ FREE + 0x200000
-
-FENCE       equ 0x40
-WAKE        equ 0x42
 FIXED       equ 0x51
 SHOOT       equ 0x52
 STORM       equ 0x53
-NMI         equ 2
-
-LOGICAL     equ 1 << 11                 ; in the interrupt command register
-LOWEST      equ 1 << 8
-TO_SELF     equ 1 << 18
-TO_ALL      equ 2 << 18
-TO_OTHERS   equ 3 << 18
-SEND_SMI    equ 0x4200
-SEND_NMI    equ 0x4400
-SEND_INIT   equ 0x4500
-SEND_SIPI   equ 0x4600 | TRAMPOLINE >> 12
+ACKED       equ OWN_FIELDS              ; in a block: the last TLB shoot-down that this one has seen
+PAGE_TABLE  equ FREE + 0x80000
+PAGES       equ FREE + 0x82000          ; two, which WINDOW shows in turn
+WINDOW      equ FREE + 0x200000
 
 ; Sends `icr` for each destination of the table; `match` says which processors it addresses.
 %macro destinations 3
@@ -42,12 +25,6 @@ SEND_SIPI   equ 0x4600 | TRAMPOLINE >> 12
     mov   r8d, FIXED
     mov   eax, 0x4000 | FIXED | %1
     call  send_and_compare
-%endmacro
-
-%macro all_do 1
-    mov   dword [arrived], 0
-    mov   ebx, %1
-    call  on_all
 %endmacro
 
 begin:
@@ -113,38 +90,6 @@ begin:
 .end:
     pass
 
-; The number of enabled processors in the MADT; their ids must be 0 and up.
-count_processors:
-    mov   r8d, "APIC"
-    call  find_table
-    mov   ecx, [rbx + 4]
-    lea   edi, [rbx + rcx]
-    add   ebx, 44
-    xor   ecx, ecx
-.entry:
-    cmp   ebx, edi
-    jae   .end
-    movzx eax, byte [rbx + 1]
-    cmp   byte [rbx], 0
-    jne   .next
-    test  byte [rbx + 4], 1
-    jz    .next
-    equal cl, [rbx + 3]
-    inc   ecx
-.next:
-    add   ebx, eax
-    jmp   .entry
-.end:
-    mov   [count], ecx
-    mov   eax, 1
-    shl   rax, cl
-    dec   rax
-    mov   [all], rax
-    mov   ebx, ecx
-    call  print_decimal
-    say   {" processors", 13, 10}
-    ret
-
 prepare:
     mov   edi, BLOCKS
     mov   ecx, 0x90000 / 8
@@ -169,219 +114,8 @@ prepare:
 .end:
     ret
 
-; rax = this processor's block, which GS gets too. Returns to r15, as there is no stack yet.
-own_block:
-    mov   eax, 1
-    cpuid
-    shr   ebx, 24
-    mov   eax, ebx
-    shl   eax, 12
-    add   eax, BLOCKS
-    mov   [rax + OWN_ID], ebx
-    xor   edx, edx
-    mov   ecx, 0xc0000101
-    wrmsr
-    mov   ebx, APIC
-    mov   dword [rbx + 0xf0], 0x1ff
-    jmp   r15
-
-start_others:
-    mov   eax, SEND_INIT | TO_OTHERS
-    call  send
-    mov   eax, SEND_SIPI | TO_OTHERS
-    call  send
-    mov   eax, SEND_SIPI | TO_OTHERS
-    call  send
-    mov   ecx, [count]
-.wait:
-    pause
-    mov   eax, [alive]
-    inc   eax
-    cmp   eax, ecx
-    jne   .wait
-    ret
-
-bits 16
-trampoline:
-    cli
-    xor   ax, ax
-    mov   ds, ax
-    o32 lgdt [gdt_pointer]
-    mov   eax, 1 << 5
-    mov   cr4, eax
-    mov   eax, TABLES
-    mov   cr3, eax
-    mov   ecx, 0xc0000080
-    rdmsr
-    or    ah, 1
-    wrmsr
-    mov   eax, cr0
-    and   eax, ~0x60000000
-    or    eax, 0x80000001
-    mov   cr0, eax
-    jmp   dword CODE64:other
-trampoline_end:
-bits 64
-
-; Every other processor: does the tasks that on_all gives it.
-other:
-    mov   eax, DATA
-    mov   ds, eax
-    mov   es, eax
-    mov   ss, eax
-    lidt  [idt_pointer]
-    mov   r15d, .block
-    jmp   own_block
-.block:
-    lea   esp, [rax + 0x1000]
-    lock inc dword [alive]
-.idle:
-    cli
-    mov   eax, [task_number]
-    cmp   [gs:DONE], eax
-    jne   .task
-    sti
-    hlt
-    jmp   .idle
-.task:
-    mov   [gs:DONE], eax
-    sti
-    call  [task]
-    lock inc dword [finished]
-    jmp   .idle
-
-; Has every processor call ebx, this one too, and waits for all.
-on_all:
-    mov   [task], rbx
-    mov   dword [finished], 0
-    inc   dword [task_number]
-    mov   eax, 0x4000 | WAKE | TO_OTHERS
-    call  send
-    call  rbx
-    lock inc dword [finished]
-.wait:
-    pause
-    mov   eax, [count]
-    cmp   [finished], eax
-    jne   .wait
-    ret
-
-; Waits until all processors are here.
-barrier:
-    lock inc dword [arrived]
-.wait:
-    pause
-    mov   eax, [count]
-    cmp   [arrived], eax
-    jb    .wait
-    ret
-
-; eax to the interrupt command register, destination edx. Changes eax, edx.
-send:
-    cmp   byte [x2apic], 0
-    jne   .x2apic
-    shl   edx, 24
-    push  rbx
-    mov   ebx, APIC
-    mov   [rbx + 0x310], edx
-    mov   [rbx + 0x300], eax
-    pop   rbx
-    ret
-.x2apic:
-    push  rcx
-    mov   ecx, 0x830
-    wrmsr
-    pop   rcx
-    ret
-
-; Interrupts. FENCE is of a lower class than what is tested: where it has come, all before it has.
-%macro counting 2
-%1:
-    push  rax
-    mov   eax, %2
-    jmp   counted
-%endmacro
-counting on_fence, FENCE
-counting on_wake, WAKE
 counting on_fixed, FIXED
 counting on_storm, STORM
-on_nmi:
-    inc   dword [gs:NMI * 4]
-    iretq
-on_shoot:
-    push  rax
-    mov   eax, [epoch]
-    test  al, 1
-    jz    .all
-    invlpg [WINDOW]
-    jmp   .acknowledge
-.all:
-    mov   rax, cr3
-    mov   cr3, rax
-    mov   eax, [epoch]
-.acknowledge:
-    mov   [gs:ACKED], eax
-    lock inc dword [acknowledged]
-    mov   eax, SHOOT
-counted:
-    inc   dword [gs:rax * 4]
-    cmp   byte [x2apic], 0
-    jne   .x2apic
-    mov   eax, APIC
-    mov   dword [rax + 0xb0], 0
-    pop   rax
-    iretq
-.x2apic:
-    push  rcx
-    push  rdx
-    xor   eax, eax
-    xor   edx, edx
-    mov   ecx, 0x80b
-    wrmsr
-    pop   rdx
-    pop   rcx
-    pop   rax
-    iretq
-
-; Sends eax to edx; then each processor must have had vector r8d as often as its bit in r12 says.
-send_and_compare:
-    call  send
-    call  fence
-compare:
-    xor   ecx, ecx
-.processor:
-    mov   ebx, ecx
-    shl   ebx, 12
-    xor   eax, eax
-    xchg  eax, [BLOCKS + rbx + r8 * 4]
-    xor   edx, edx
-    bt    r12, rcx
-    adc   edx, 0
-    equal eax, edx
-    inc   ecx
-    cmp   ecx, [count]
-    jb    .processor
-    ret
-
-; All that was sent before has arrived.
-fence:
-    inc   dword [fences]
-    mov   eax, 0x4000 | FENCE | TO_ALL
-    xor   edx, edx
-    call  send
-    xor   ecx, ecx
-.processor:
-    mov   ebx, ecx
-    shl   ebx, 12
-    mov   eax, [fences]
-.wait:
-    pause
-    cmp   [BLOCKS + rbx + FENCE * 4], eax
-    jne   .wait
-    inc   ecx
-    cmp   ecx, [count]
-    jb    .processor
-    ret
 
 ; esi = table: number, then destinations; r13d = bits of the command; r14 = whom a destination means.
 try_destinations:
@@ -718,6 +452,23 @@ shoot_and_read:
     mov   dword [over], 1
     ret
 
+on_shoot:
+    push  rax
+    mov   eax, [epoch]
+    test  al, 1
+    jz    .all
+    invlpg [WINDOW]
+    jmp   .acknowledge
+.all:
+    mov   rax, cr3
+    mov   cr3, rax
+    mov   eax, [epoch]
+.acknowledge:
+    mov   [gs:ACKED], eax
+    lock inc dword [acknowledged]
+    mov   eax, SHOOT
+    jmp   counted
+
 ; No processor reads less than another has read before it.
 read_tsc:
     mov   ecx, 200
@@ -789,19 +540,9 @@ own_pat:
     wrmsr
     ret
 
-%include "guests/acpi.inc"
-
 [section .data]
 align 8
-all:          dq 0
-task:         dq 0
 tsc:          dq 0
-count:        dd 0
-alive:        dd 0
-task_number:  dd 0
-finished:     dd 0
-arrived:      dd 0
-fences:       dd 0
 everyone:     dd 0xff                   ; the physical destination that means all
 chosen:       dd 0
 atomic:       dd 0

@@ -404,6 +404,7 @@ bool svm_handle_exit(struct vcpu *vcpu)
     bool goes_on;
 
     vcpu->exits[MIN(code, SVM_EXIT_COUNT)]++;
+    vcpu_note_exit(vcpu, (uint32_t)code, (uint32_t)vmcb->rip);
     vmcb->clean = UINT32_MAX;
     vmcb->tlb_control = 0;
     vmcb->event = 0;

@@ -146,10 +146,10 @@ static void dump(struct vcpu *vcpu, struct writer *out)
     vmcb_print(vmcb_of(vcpu), VMCB_SHOWN_CRASH, out);
 }
 
-/* Of the codes that are no intercept's, this one alone goes on. */
+/* Of the codes that are no intercept's, #NPF alone is counted: by the number behind theirs. */
 static const char *exit_name(unsigned reason)
 {
-    return svm_exit_name(reason < SVM_EXIT_COUNT ? reason : (uint64_t)SVM_EXIT_NPF);
+    return svm_exit_name(reason == SVM_EXIT_COUNT ? (uint64_t)SVM_EXIT_NPF : (uint64_t)(int32_t)reason);
 }
 
 const struct virt_ops svm_ops = {

@@ -57,26 +57,26 @@ struct vmcb_segment {
     X(0x0f8, avic_physical,      uint64_t, "AVIC physical table", DUMP)
 
 #define VMCB_SAVE(X) \
-    X(0x400, es,                 struct vmcb_segment, "ES", CRASH) \
-    X(0x410, cs,                 struct vmcb_segment, "CS", CRASH) \
-    X(0x420, ss,                 struct vmcb_segment, "SS", CRASH) \
-    X(0x430, ds,                 struct vmcb_segment, "DS", CRASH) \
-    X(0x440, fs,                 struct vmcb_segment, "FS", CRASH) \
-    X(0x450, gs,                 struct vmcb_segment, "GS", CRASH) \
-    X(0x460, gdtr,               struct vmcb_segment, "GDTR", CRASH) \
-    X(0x470, ldtr,               struct vmcb_segment, "LDTR", CRASH) \
-    X(0x480, idtr,               struct vmcb_segment, "IDTR", CRASH) \
-    X(0x490, tr,                 struct vmcb_segment, "TR", CRASH) \
+    X(0x400, es,                 struct vmcb_segment, "ES", DUMP) \
+    X(0x410, cs,                 struct vmcb_segment, "CS", DUMP) \
+    X(0x420, ss,                 struct vmcb_segment, "SS", DUMP) \
+    X(0x430, ds,                 struct vmcb_segment, "DS", DUMP) \
+    X(0x440, fs,                 struct vmcb_segment, "FS", DUMP) \
+    X(0x450, gs,                 struct vmcb_segment, "GS", DUMP) \
+    X(0x460, gdtr,               struct vmcb_segment, "GDTR", DUMP) \
+    X(0x470, ldtr,               struct vmcb_segment, "LDTR", DUMP) \
+    X(0x480, idtr,               struct vmcb_segment, "IDTR", DUMP) \
+    X(0x490, tr,                 struct vmcb_segment, "TR", DUMP) \
     X(0x4cb, cpl,                uint8_t,  "CPL", CRASH) \
-    X(0x4d0, efer,               uint64_t, "EFER", CRASH) \
-    X(0x548, cr4,                uint64_t, "CR4", CRASH) \
-    X(0x550, cr3,                uint64_t, "CR3", CRASH) \
-    X(0x558, cr0,                uint64_t, "CR0", CRASH) \
-    X(0x560, dr7,                uint64_t, "DR7", CRASH) \
-    X(0x568, dr6,                uint64_t, "DR6", CRASH) \
-    X(0x570, rflags,             uint64_t, "RFLAGS", CRASH) \
-    X(0x578, rip,                uint64_t, "RIP", CRASH) \
-    X(0x5d8, rsp,                uint64_t, "RSP", CRASH) \
+    X(0x4d0, efer,               uint64_t, "EFER", DUMP) \
+    X(0x548, cr4,                uint64_t, "CR4", DUMP) \
+    X(0x550, cr3,                uint64_t, "CR3", DUMP) \
+    X(0x558, cr0,                uint64_t, "CR0", DUMP) \
+    X(0x560, dr7,                uint64_t, "DR7", DUMP) \
+    X(0x568, dr6,                uint64_t, "DR6", DUMP) \
+    X(0x570, rflags,             uint64_t, "RFLAGS", DUMP) \
+    X(0x578, rip,                uint64_t, "RIP", DUMP) \
+    X(0x5d8, rsp,                uint64_t, "RSP", DUMP) \
     X(0x5e0, s_cet,              uint64_t, "S_CET", DUMP) \
     X(0x5e8, ssp,                uint64_t, "SSP", DUMP) \
     X(0x5f0, isst,               uint64_t, "ISST_ADDR", DUMP) \

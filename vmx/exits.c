@@ -377,6 +377,7 @@ bool vmx_handle_exit(struct vcpu *vcpu)
     uint32_t reason = VMX_REASON_BASIC((uint32_t)vmread(VMCS_EXIT_REASON));
     bool goes_on;
 
+    vcpu_note_exit(vcpu, reason, (uint32_t)vmread(VMCS_GUEST_RIP));
     if (likely(reason < VMX_REASON_COUNT)) {
         vcpu->exits[reason]++;
         goes_on = exit_handlers[reason](vcpu);

@@ -33,12 +33,12 @@ enum vmcs_shown { VMCS_SHOWN_CRASH, VMCS_SHOWN_DUMP };
       IF(TERTIARY, IPI_VIRTUALIZATION), DUMP)
 
 #define VMCS_FIELDS_16_GUEST(X) \
-    X(GUEST_ES_SELECTOR,      0x0800, 16, GUEST, "guest ES selector", ALWAYS, CRASH) \
-    X(GUEST_CS_SELECTOR,      0x0802, 16, GUEST, "guest CS selector", ALWAYS, CRASH) \
-    X(GUEST_SS_SELECTOR,      0x0804, 16, GUEST, "guest SS selector", ALWAYS, CRASH) \
-    X(GUEST_DS_SELECTOR,      0x0806, 16, GUEST, "guest DS selector", ALWAYS, CRASH) \
-    X(GUEST_FS_SELECTOR,      0x0808, 16, GUEST, "guest FS selector", ALWAYS, CRASH) \
-    X(GUEST_GS_SELECTOR,      0x080a, 16, GUEST, "guest GS selector", ALWAYS, CRASH) \
+    X(GUEST_ES_SELECTOR,      0x0800, 16, GUEST, "guest ES selector", ALWAYS, DUMP) \
+    X(GUEST_CS_SELECTOR,      0x0802, 16, GUEST, "guest CS selector", ALWAYS, DUMP) \
+    X(GUEST_SS_SELECTOR,      0x0804, 16, GUEST, "guest SS selector", ALWAYS, DUMP) \
+    X(GUEST_DS_SELECTOR,      0x0806, 16, GUEST, "guest DS selector", ALWAYS, DUMP) \
+    X(GUEST_FS_SELECTOR,      0x0808, 16, GUEST, "guest FS selector", ALWAYS, DUMP) \
+    X(GUEST_GS_SELECTOR,      0x080a, 16, GUEST, "guest GS selector", ALWAYS, DUMP) \
     X(GUEST_LDTR_SELECTOR,    0x080c, 16, GUEST, "guest LDTR selector", ALWAYS, DUMP) \
     X(GUEST_TR_SELECTOR,      0x080e, 16, GUEST, "guest TR selector", ALWAYS, DUMP) \
     X(GUEST_INTERRUPT_STATUS, 0x0810, 16, GUEST, "guest interrupt status", \
@@ -135,7 +135,7 @@ enum vmcs_shown { VMCS_SHOWN_CRASH, VMCS_SHOWN_DUMP };
     X(GUEST_PAT,              0x2804, 64, GUEST, "guest IA32_PAT", \
       EITHER(ENTRY, LOAD_PAT, EXIT, SAVE_PAT), DUMP) \
     X(GUEST_EFER,             0x2806, 64, GUEST, "guest IA32_EFER", \
-      EITHER(ENTRY, LOAD_EFER, EXIT, SAVE_EFER), CRASH) \
+      EITHER(ENTRY, LOAD_EFER, EXIT, SAVE_EFER), DUMP) \
     X(GUEST_PERF_GLOBAL_CTRL, 0x2808, 64, GUEST, "guest IA32_PERF_GLOBAL_CTRL", \
       IF(ENTRY, LOAD_PERF_GLOBAL_CTRL), DUMP) \
     X(GUEST_PDPTE0,           0x280a, 64, GUEST, "guest PDPTE0", IF(SECONDARY, ENABLE_EPT), DUMP) \
@@ -223,18 +223,18 @@ enum vmcs_shown { VMCS_SHOWN_CRASH, VMCS_SHOWN_DUMP };
 
 #define VMCS_FIELDS_32_GUEST(X) \
     X(GUEST_ES_LIMIT,           0x4800, 32, GUEST, "guest ES limit", ALWAYS, DUMP) \
-    X(GUEST_CS_LIMIT,           0x4802, 32, GUEST, "guest CS limit", ALWAYS, CRASH) \
-    X(GUEST_SS_LIMIT,           0x4804, 32, GUEST, "guest SS limit", ALWAYS, CRASH) \
+    X(GUEST_CS_LIMIT,           0x4802, 32, GUEST, "guest CS limit", ALWAYS, DUMP) \
+    X(GUEST_SS_LIMIT,           0x4804, 32, GUEST, "guest SS limit", ALWAYS, DUMP) \
     X(GUEST_DS_LIMIT,           0x4806, 32, GUEST, "guest DS limit", ALWAYS, DUMP) \
     X(GUEST_FS_LIMIT,           0x4808, 32, GUEST, "guest FS limit", ALWAYS, DUMP) \
     X(GUEST_GS_LIMIT,           0x480a, 32, GUEST, "guest GS limit", ALWAYS, DUMP) \
     X(GUEST_LDTR_LIMIT,         0x480c, 32, GUEST, "guest LDTR limit", ALWAYS, DUMP) \
     X(GUEST_TR_LIMIT,           0x480e, 32, GUEST, "guest TR limit", ALWAYS, DUMP) \
-    X(GUEST_GDTR_LIMIT,         0x4810, 32, GUEST, "guest GDTR limit", ALWAYS, CRASH) \
-    X(GUEST_IDTR_LIMIT,         0x4812, 32, GUEST, "guest IDTR limit", ALWAYS, CRASH) \
+    X(GUEST_GDTR_LIMIT,         0x4810, 32, GUEST, "guest GDTR limit", ALWAYS, DUMP) \
+    X(GUEST_IDTR_LIMIT,         0x4812, 32, GUEST, "guest IDTR limit", ALWAYS, DUMP) \
     X(GUEST_ES_ACCESS_RIGHTS,   0x4814, 32, GUEST, "guest ES access rights", ALWAYS, DUMP) \
-    X(GUEST_CS_ACCESS_RIGHTS,   0x4816, 32, GUEST, "guest CS access rights", ALWAYS, CRASH) \
-    X(GUEST_SS_ACCESS_RIGHTS,   0x4818, 32, GUEST, "guest SS access rights", ALWAYS, CRASH) \
+    X(GUEST_CS_ACCESS_RIGHTS,   0x4816, 32, GUEST, "guest CS access rights", ALWAYS, DUMP) \
+    X(GUEST_SS_ACCESS_RIGHTS,   0x4818, 32, GUEST, "guest SS access rights", ALWAYS, DUMP) \
     X(GUEST_DS_ACCESS_RIGHTS,   0x481a, 32, GUEST, "guest DS access rights", ALWAYS, DUMP) \
     X(GUEST_FS_ACCESS_RIGHTS,   0x481c, 32, GUEST, "guest FS access rights", ALWAYS, DUMP) \
     X(GUEST_GS_ACCESS_RIGHTS,   0x481e, 32, GUEST, "guest GS access rights", ALWAYS, DUMP) \
@@ -269,23 +269,23 @@ enum vmcs_shown { VMCS_SHOWN_CRASH, VMCS_SHOWN_DUMP };
     X(GUEST_LINEAR_ADDRESS, 0x640a, NATURAL, INFORMATION, "guest-linear address", ALWAYS, CRASH)
 
 #define VMCS_FIELDS_NATURAL_GUEST(X) \
-    X(GUEST_CR0,                 0x6800, NATURAL, GUEST, "guest CR0", ALWAYS, CRASH) \
-    X(GUEST_CR3,                 0x6802, NATURAL, GUEST, "guest CR3", ALWAYS, CRASH) \
-    X(GUEST_CR4,                 0x6804, NATURAL, GUEST, "guest CR4", ALWAYS, CRASH) \
+    X(GUEST_CR0,                 0x6800, NATURAL, GUEST, "guest CR0", ALWAYS, DUMP) \
+    X(GUEST_CR3,                 0x6802, NATURAL, GUEST, "guest CR3", ALWAYS, DUMP) \
+    X(GUEST_CR4,                 0x6804, NATURAL, GUEST, "guest CR4", ALWAYS, DUMP) \
     X(GUEST_ES_BASE,             0x6806, NATURAL, GUEST, "guest ES base", ALWAYS, DUMP) \
-    X(GUEST_CS_BASE,             0x6808, NATURAL, GUEST, "guest CS base", ALWAYS, CRASH) \
-    X(GUEST_SS_BASE,             0x680a, NATURAL, GUEST, "guest SS base", ALWAYS, CRASH) \
+    X(GUEST_CS_BASE,             0x6808, NATURAL, GUEST, "guest CS base", ALWAYS, DUMP) \
+    X(GUEST_SS_BASE,             0x680a, NATURAL, GUEST, "guest SS base", ALWAYS, DUMP) \
     X(GUEST_DS_BASE,             0x680c, NATURAL, GUEST, "guest DS base", ALWAYS, DUMP) \
-    X(GUEST_FS_BASE,             0x680e, NATURAL, GUEST, "guest FS base", ALWAYS, CRASH) \
-    X(GUEST_GS_BASE,             0x6810, NATURAL, GUEST, "guest GS base", ALWAYS, CRASH) \
+    X(GUEST_FS_BASE,             0x680e, NATURAL, GUEST, "guest FS base", ALWAYS, DUMP) \
+    X(GUEST_GS_BASE,             0x6810, NATURAL, GUEST, "guest GS base", ALWAYS, DUMP) \
     X(GUEST_LDTR_BASE,           0x6812, NATURAL, GUEST, "guest LDTR base", ALWAYS, DUMP) \
     X(GUEST_TR_BASE,             0x6814, NATURAL, GUEST, "guest TR base", ALWAYS, DUMP) \
-    X(GUEST_GDTR_BASE,           0x6816, NATURAL, GUEST, "guest GDTR base", ALWAYS, CRASH) \
-    X(GUEST_IDTR_BASE,           0x6818, NATURAL, GUEST, "guest IDTR base", ALWAYS, CRASH) \
+    X(GUEST_GDTR_BASE,           0x6816, NATURAL, GUEST, "guest GDTR base", ALWAYS, DUMP) \
+    X(GUEST_IDTR_BASE,           0x6818, NATURAL, GUEST, "guest IDTR base", ALWAYS, DUMP) \
     X(GUEST_DR7,                 0x681a, NATURAL, GUEST, "guest DR7", ALWAYS, DUMP) \
-    X(GUEST_RSP,                 0x681c, NATURAL, GUEST, "guest RSP", ALWAYS, CRASH) \
-    X(GUEST_RIP,                 0x681e, NATURAL, GUEST, "guest RIP", ALWAYS, CRASH) \
-    X(GUEST_RFLAGS,              0x6820, NATURAL, GUEST, "guest RFLAGS", ALWAYS, CRASH) \
+    X(GUEST_RSP,                 0x681c, NATURAL, GUEST, "guest RSP", ALWAYS, DUMP) \
+    X(GUEST_RIP,                 0x681e, NATURAL, GUEST, "guest RIP", ALWAYS, DUMP) \
+    X(GUEST_RFLAGS,              0x6820, NATURAL, GUEST, "guest RFLAGS", ALWAYS, DUMP) \
     X(GUEST_PENDING_DEBUG,       0x6822, NATURAL, GUEST, "guest pending debug exceptions", ALWAYS, CRASH) \
     X(GUEST_SYSENTER_ESP,        0x6824, NATURAL, GUEST, "guest IA32_SYSENTER_ESP", ALWAYS, DUMP) \
     X(GUEST_SYSENTER_EIP,        0x6826, NATURAL, GUEST, "guest IA32_SYSENTER_EIP", ALWAYS, DUMP) \

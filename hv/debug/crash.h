@@ -10,5 +10,8 @@ struct vcpu;
 void crash_begin(struct vm *vm);
 extern struct writer *const crash_writer;
 
-/* The vCPU's registers and its control structure, by name. It must be loaded. */
+/*
+ * What is to be seen of a vCPU whose VM crashed, in one block: registers, code, backtrace, the walk of CR2,
+ * the latest exits, and for the VM's first one the control structure. It must be loaded.
+ */
 void crash_report(struct vcpu *vcpu);

@@ -11,16 +11,34 @@
 #define LINE_MOST 320
 
 struct log_ring log_ring;
+void (*log_screen)(const char *text, size_t length);
 
 static uint64_t first_tick;
 static bool cores_known;
 
 static void keep(const char *text, size_t length)
 {
+    if (log_screen)
+        log_screen(text, length);
     for (size_t i = 0; i < length; i++)
         log_ring.text[__atomic_fetch_add(&log_ring.written, 1, __ATOMIC_RELAXED) % sizeof(log_ring.text)] =
             text[i];
 }
+
+void log_text(const char *text, size_t length)
+{
+    keep(text, length);
+    console_write(text, length);
+}
+
+static void write_to_log(struct writer *self, const char *text, size_t length)
+{
+    (void)self;
+    keep(text, length);
+    console_writer.write(&console_writer, text, length);
+}
+
+struct writer log_writer = {write_to_log};
 
 void log_start(void)
 {
@@ -50,8 +68,7 @@ static void log_v(const char *format, va_list arguments)
              cores_known ? this_cpu()->index : 0);
     vprint_to(&buffer.writer, format, arguments);
     line[buffer.length] = '\n';
-    keep(line, buffer.length + 1);
-    console_write(line, buffer.length + 1);
+    log_text(line, buffer.length + 1);
 }
 
 void log_line(const char *format, ...)

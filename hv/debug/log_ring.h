@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
+#include "hv/lib/format.h"
 
 struct log_ring {
     char signature[16];
@@ -10,6 +11,15 @@ struct log_ring {
 };
 
 extern struct log_ring log_ring;
+
+/* Whole lines without time and core: the body of a report. */
+void log_text(const char *text, size_t length);
+
+/* A writer to log_text; a line may be written in pieces. */
+extern struct writer log_writer;
+
+/* Where what is logged is shown besides, or NULL. */
+extern void (*log_screen)(const char *text, size_t length);
 
 /* Time on the log begins now. */
 void log_start(void);

@@ -217,6 +217,17 @@ enum run_state { RUN_OUT, RUN_ASLEEP, RUN_QUEUED };
 
 #define VCPU_EXITS 168 /* reasons for exits, in the vendor's numbers */
 
+/*
+ * An exit as it is kept for people: the vendor's reason or code, and the low half of RIP. Always on, and so
+ * in six instructions: a place has 8 bytes and the ring 256, so that the offset of the next place wraps by
+ * itself.
+ */
+#define EXITS_KEPT 32
+
+struct exit_record {
+    uint32_t reason, rip;
+};
+
 enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
 
 struct vcpu {
@@ -225,7 +236,8 @@ struct vcpu {
     void *vendor;        /* the vendor's own state */
     uint64_t requests;
     struct vm *vm;
-    unsigned id; /* in its VM; also its initial APIC id */
+    uint8_t exit_at; /* in bytes, into `last_exits` */
+    unsigned id;     /* in its VM; also its initial APIC id */
     enum vcpu_activity activity;
     struct event event; /* to inject at the next entry */
     uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
@@ -248,7 +260,17 @@ struct vcpu {
     struct native_state native; /* likewise */
     struct vcpu_debug debug;
     uint64_t exits[VCPU_EXITS]; /* how many there were, by reason */
+    struct exit_record last_exits[EXITS_KEPT];
 };
+
+static inline void vcpu_note_exit(struct vcpu *vcpu, uint32_t reason, uint32_t rip)
+{
+    struct exit_record *record = (struct exit_record *)((uint8_t *)vcpu->last_exits + vcpu->exit_at);
+
+    record->reason = reason;
+    record->rip = rip;
+    vcpu->exit_at += sizeof(*record);
+}
 
 /* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */
 uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg);

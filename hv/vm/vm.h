@@ -50,6 +50,7 @@ struct vm {
     unsigned status;
     char reason[192];     /* the longest names an address twice and an instruction of 15 bytes */
     bool said_crash;      /* a report about its end has begun */
+    bool said_report;     /* a vCPU's registers, with what is printed for the first one alone */
     bool said_halted;     /* that it halted for good was said once */
     void *board;          /* the devices, as devices/board.c keeps them */
     struct table nested;  /* second-level paging */

@@ -5,6 +5,8 @@
 #include "hv/debug/console.h"
 #include "hv/debug/gdb_stub.h"
 #include "hv/debug/log_ring.h"
+#include "hv/debug/screen.h"
+#include "hv/debug/watchdog.h"
 #include "hv/host/acpi.h"
 #include "hv/host/apic.h"
 #include "hv/host/calibrate.h"
@@ -143,6 +145,7 @@ static void start_other_core(void)
     if (!this_cpu()->runs_guests)
         for (;;)
             interrupts_wait();
+    watchdog_start();
     sched_loop(vm_vcpu_stopped);
 }
 
@@ -153,8 +156,10 @@ static void all_off(void)
 
     log_line("all VMs are off: %s", words[config.all_off]);
     gdb_finish();
-    if (config.all_off != ALL_OFF_MONITOR)
+    if (config.all_off != ALL_OFF_MONITOR) {
+        watchdog_stop();
         console_finish();
+    }
     if (config.all_off == ALL_OFF_POWEROFF)
         machine_power_off();
     if (config.all_off == ALL_OFF_REBOOT)
@@ -255,6 +260,7 @@ static void run(void)
     life_launch();
     vm_release();
     console_start();
+    watchdog_start();
     sched_loop(vm_vcpu_stopped);
 }
 
@@ -278,8 +284,11 @@ _Noreturn void keel_main(uint64_t information)
     efi_runtime_read(&info);
     log_line("booted by %s, %u modules", *info.loader_name ? info.loader_name : "a nameless boot loader",
              info.module_count);
+    if (!console_port())
+        screen_start(&info);
     stage(0x22);
     paging_init(&info);
+    screen_move();
     stage(0x23);
     start_machine();
     stack_switch(this_cpu()->stack_top, run);

@@ -1,15 +1,24 @@
 #include "hv/debug/panic.h"
 
 #include "hv/debug/console.h"
+#include "hv/debug/log_ring.h"
+#include "hv/debug/screen.h"
+#include "hv/debug/state.h"
 #include "hv/debug/symbols.h"
+#include "hv/debug/watchdog.h"
 #include "hv/host/apic.h"
+#include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/log.h"
+#include "hv/host/paging.h"
 #include "hv/host/x86.h"
-#include "hv/lib/format.h"
+#include "hv/vm/vm.h"
 
-#define BACKTRACE_MOST  24
-#define STACK_SCAN_MOST KIB(8)
+#define BACKTRACE_MOST 24
+#define BRIEFLY        6 /* of another core's backtrace */
+#define CODE_BEFORE    16
+#define CODE_BYTES     32
+#define out            (&log_writer)
 
 static uint32_t panicking; /* index of the first core that panics, plus 1 */
 
@@ -38,38 +47,68 @@ static const char *const exception_names[32] = {
     "control protection",
 };
 
-static void print_address(uint64_t address)
-{
-    uint64_t offset;
-    const char *name = symbol_at(address, &offset);
-
-    if (name)
-        print_to(&console_writer, "    0x%016lx %s+0x%lx\n", address, name, offset);
-}
-
 /*
- * Return addresses on the stack: words that point into Keel's code just behind a call instruction. Keel keeps
- * no frame pointers (they would cost each exit a dozen instructions), so a stale word may show among the true
- * ones.
+ * The function at RIP, and return addresses on the stack: words that point into Keel's code just behind a
+ * call instruction. Keel keeps no frame pointers (they would cost each exit a dozen instructions), so a stale
+ * word may show among the true ones.
  */
-static void print_backtrace(uint64_t rip, uint64_t rsp)
+static void print_backtrace(uint64_t rip, uint64_t rsp, unsigned most)
 {
-    uint64_t end = ALIGN_UP(rsp + 1, PAGE_SIZE), offset;
-    unsigned printed = 1;
+    uint64_t end = rsp < STACKS_WINDOW ? 0 : ALIGN_UP(rsp + 1, PAGE_SIZE), word = rip, offset;
 
-    print_to(&console_writer, "backtrace:\n");
-    print_address(rip);
-    for (uint64_t at = ALIGN_UP(rsp, 8); at + 8 <= end && printed < BACKTRACE_MOST; at += 8) {
-        uint64_t word = *(const uint64_t *)at;
+    print_to(out, "backtrace:\n");
+    for (uint64_t at = ALIGN_UP(rsp, 8); most; at += 8) {
+        const char *name = symbol_at(word, &offset);
         const uint8_t *code = (const uint8_t *)word;
 
-        if (!symbol_at(word, &offset) || offset == 0)
-            continue;
-        if (code[-5] == 0xe8 || code[-2] == 0xff || code[-3] == 0xff || code[-6] == 0xff) {
-            print_address(word);
-            printed++;
-        }
+        if (word == rip && !name)
+            print_to(out, "    0x%016lx\n", rip);
+        else if (name && (word == rip || (offset && (code[-5] == 0xe8 || code[-2] == 0xff ||
+                                                     code[-3] == 0xff || code[-6] == 0xff))))
+            print_to(out, "    0x%016lx %s+0x%lx\n", word, name, offset), most--;
+        if (at + 8 > end)
+            break;
+        word = *(const uint64_t *)at;
     }
+}
+
+/* Which vCPU a core has, and what that did. */
+static void print_vcpu(const struct vcpu *vcpu)
+{
+    if (!vcpu)
+        return;
+    print_to(out, "vcpu %u of vm %s; ", vcpu->id, vcpu->vm->name);
+    state_print_exits(vcpu, out);
+}
+
+void panic_print_core(const struct cpu *cpu, const struct trap_frame *where)
+{
+    print_to(out, "cpu %u: ", cpu->index);
+    if (where)
+        print_backtrace(where->rip, where->rsp, BRIEFLY);
+    else
+        print_to(out, "does not answer\n");
+    print_vcpu(cpu->current);
+}
+
+/* The NMI has reached every core before this long is over, or does not. */
+static void print_other_cores(void)
+{
+    uint64_t patience = clock_now() + clock_hz() / 10;
+
+    for (unsigned i = 0; i < cpu_count; i++) {
+        if (cpus[i] == this_cpu())
+            continue;
+        while (!__atomic_load_n(&cpus[i]->stopped, __ATOMIC_ACQUIRE) && clock_now() < patience)
+            cpu_pause();
+        panic_print_core(cpus[i], cpus[i]->stopped);
+    }
+}
+
+static _Noreturn void stop(void)
+{
+    for (;;)
+        __asm__ volatile("cli\n hlt");
 }
 
 static void begin(void)
@@ -80,20 +119,23 @@ static void begin(void)
     if (!cpu_count) /* early: there is nothing yet that names this core, and no other one runs */
         return;
     me = this_cpu()->index + 1;
-    if (!__atomic_compare_exchange_n(&panicking, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-        for (;;) /* another core was first, or this one failed while it reported */
-            __asm__ volatile("cli\n hlt");
-    }
+    if (!__atomic_compare_exchange_n(&panicking, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        stop(); /* another core was first, or this one failed while it reported */
     host_apic_send_nmi_others();
     console_panic();
+    screen_panic();
 }
 
-static _Noreturn void end(void)
+static _Noreturn void end(uint64_t rip, uint64_t rsp)
 {
+    print_backtrace(rip, rsp, BACKTRACE_MOST);
+    if (cpu_count) {
+        print_vcpu(this_cpu()->current);
+        print_other_cores();
+    }
     log_line(
         "Keel has stopped every core. Please report the lines above; the machine must be reset by hand.");
-    for (;;)
-        __asm__ volatile("cli\n hlt");
+    stop();
 }
 
 _Noreturn void panic(const char *format, ...)
@@ -110,33 +152,60 @@ _Noreturn void panic(const char *format, ...)
     va_end(arguments);
     log_line("KEEL PANIC: %s", text);
     __asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
-    print_backtrace((uint64_t)__builtin_return_address(0), rsp);
-    end();
+    end((uint64_t)__builtin_return_address(0), rsp);
+}
+
+/* Keel's registers: the frame's, and those that nothing has changed since. */
+static void take_state(const struct trap_frame *f, struct cpu_state *state)
+{
+    struct PACKED {
+        uint16_t limit;
+        uint64_t base;
+    } gdt, idt;
+    uint16_t task;
+
+    __asm__ volatile("sgdt %0\n sidt %1\n str %2" : "=m"(gdt), "=m"(idt), "=rm"(task));
+    *state = (struct cpu_state){
+        .values = {f->rax,     f->rcx,     f->rdx,     f->rbx,     f->rsp,          f->rbp,
+                   f->rsi,     f->rdi,     f->r8,      f->r9,      f->r10,          f->r11,
+                   f->r12,     f->r13,     f->r14,     f->r15,     f->rip,          f->rflags,
+                   read_cr0(), read_cr2(), read_cr3(), read_cr4(), rdmsr(MSR_EFER), read_dr6(),
+                   read_dr7(), 0,          read_dr0(), read_dr1(), read_dr2(),      read_dr3()},
+        .segments = {[SEG_CS] = {.selector = (uint16_t)f->cs},
+                     [SEG_SS] = {.selector = (uint16_t)f->ss},
+                     [SEG_FS] = {.base = rdmsr(MSR_FS_BASE)},
+                     [SEG_GS] = {.base = rdmsr(MSR_GS_BASE)},
+                     [SEG_TR] = {.selector = task},
+                     [SEG_GDTR] = {.base = gdt.base, .limit = gdt.limit},
+                     [SEG_IDTR] = {.base = idt.base, .limit = idt.limit}},
+    };
+    if (state->values[REG_CR4] & CR4_OSXSAVE)
+        state->values[STATE_XCR0] = xgetbv(0);
 }
 
 _Noreturn void panic_trap(const struct trap_frame *f)
 {
+    struct cpu_state state;
+    uint64_t offset;
+
     begin();
     log_line("KEEL PANIC: %s (vector %u, error 0x%lx) in Keel at rip 0x%lx", exception_names[f->vector],
              f->vector, f->error, f->rip);
-    print_to(&console_writer, "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx,
-             f->rdx);
-    print_to(&console_writer, "rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", f->rsi, f->rdi, f->rbp,
-             f->rsp);
-    print_to(&console_writer, "r8  %016lx r9  %016lx r10 %016lx r11 %016lx\n", f->r8, f->r9, f->r10, f->r11);
-    print_to(&console_writer, "r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", f->r12, f->r13, f->r14,
-             f->r15);
-    print_to(&console_writer, "cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx rflags %lx\n", read_cr0(),
-             read_cr2(), read_cr3(), read_cr4(), f->rflags);
-    print_backtrace(f->rip, f->rsp);
-    end();
+    take_state(f, &state);
+    state_print(&state, out);
+    if (symbol_at(f->rip, &offset))
+        state_print_code((const uint8_t *)f->rip - CODE_BEFORE, CODE_BYTES, CODE_BEFORE, out);
+    end(f->rip, f->rsp);
 }
 
 void panic_nmi(const struct trap_frame *frame)
 {
-    (void)frame;
-    if (__atomic_load_n(&panicking, __ATOMIC_ACQUIRE))
-        for (;;)
-            __asm__ volatile("cli\n hlt");
-    this_cpu()->nmi_seen++;
+    struct cpu *cpu = this_cpu();
+
+    if (__atomic_load_n(&panicking, __ATOMIC_ACQUIRE)) {
+        __atomic_store_n(&cpu->stopped, frame, __ATOMIC_RELEASE);
+        stop();
+    }
+    watchdog_nmi(frame);
+    cpu->nmi_seen++;
 }

@@ -7,5 +7,11 @@
 /* An exception in Keel. */
 _Noreturn void panic_trap(const struct trap_frame *frame);
 
+/* For a report on the console: where a core is (NULL: it does not answer), which vCPU it has and what that
+ * did.
+ */
+struct cpu;
+void panic_print_core(const struct cpu *cpu, const struct trap_frame *where);
+
 /* An NMI while Keel runs: another core's panic, or the machine's own. */
 void panic_nmi(const struct trap_frame *frame);

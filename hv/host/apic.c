@@ -124,6 +124,11 @@ void host_apic_send(uint32_t to, uint8_t vector)
     send(to, ICR_ASSERT | vector);
 }
 
+void host_apic_send_nmi(uint32_t to)
+{
+    send(to, ICR_ASSERT | ICR_NMI);
+}
+
 void host_apic_send_nmi_others(void)
 {
     send(0, ICR_ASSERT | ICR_OTHERS | ICR_NMI);

@@ -16,6 +16,7 @@ uint32_t host_apic_id(void);
 bool host_apic_reaches(uint32_t apic_id);
 void host_apic_eoi(void);
 void host_apic_send(uint32_t apic_id, uint8_t vector);
+void host_apic_send_nmi(uint32_t to);
 void host_apic_send_nmi_others(void);
 void host_apic_send_init(uint32_t apic_id);
 void host_apic_send_startup(uint32_t apic_id, uint8_t page);

@@ -8,6 +8,7 @@
 
 struct vcpu;
 struct timer;
+struct trap_frame;
 
 /* SDM, "64-Bit Task-State Segment". */
 struct PACKED tss {
@@ -38,8 +39,9 @@ struct cpu {
     unsigned served;      /* the number of the VM whose vCPU was loaded last */
     struct tss tss;
     uint64_t gdt[7];
-    void *vendor;      /* the vendor's per-core page: VMXON region or host save area */
-    uint64_t nmi_seen; /* NMIs that came while Keel itself ran */
+    void *vendor;                     /* the vendor's per-core page: VMXON region or host save area */
+    uint64_t nmi_seen;                /* NMIs that came while Keel itself ran */
+    const struct trap_frame *stopped; /* where a panic's NMI has stopped it */
 };
 
 extern struct cpu *cpus[CPUS_MOST];

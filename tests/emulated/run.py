@@ -16,6 +16,7 @@ import test_many  # noqa: F401
 import test_native  # noqa: F401
 import test_platforms  # noqa: F401
 import test_settings  # noqa: F401
+import test_silence  # noqa: F401
 import test_smp  # noqa: F401
 import test_uefi  # noqa: F401
 

@@ -65,7 +65,10 @@ sources_create := $(core) hv/vm/create.c hv/load/guest_map.c
 sources_exit := $(core) hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
-sources_log := $(core) hv/debug/log.c hv/debug/crash.c tests/unit/privileged.c
+sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
+sources_crash := $(emulator) hv/debug/crash.c hv/debug/state.c hv/debug/walk_print.c hv/lib/format.c ept/table.c ept/formats.c \
+                 tests/unit/privileged.c
+sources_watchdog := hv/debug/watchdog.c tests/unit/privileged.c
 sources_symbols := hv/debug/symbols.c
 sources_clock := hv/host/clock.c tests/unit/privileged.c
 sources_timer_queue := hv/host/timer.c tests/unit/privileged.c

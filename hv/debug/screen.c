@@ -124,6 +124,7 @@ void screen_start(const struct boot_info *info)
         .address = VGA_TEXT, .pitch = 160, .width = 80, .height = 25, .type = TYPE_TEXT};
     const struct boot_framebuffer *in = &info->framebuffer;
 
+    memset(&screen, 0, sizeof(screen));
     if (!in->address && !info->efi_system_table)
         in = &vga;
     if (!in->address || !take(in))

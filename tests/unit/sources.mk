@@ -69,6 +69,7 @@ sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
 sources_crash := $(emulator) hv/debug/crash.c hv/debug/state.c hv/debug/walk_print.c hv/lib/format.c ept/table.c ept/formats.c \
                  tests/unit/privileged.c
 sources_watchdog := hv/debug/watchdog.c tests/unit/privileged.c
+sources_screen := hv/debug/screen.c hv/debug/font.c
 sources_symbols := hv/debug/symbols.c
 sources_clock := hv/host/clock.c tests/unit/privileged.c
 sources_timer_queue := hv/host/timer.c tests/unit/privileged.c

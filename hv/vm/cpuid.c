@@ -494,7 +494,9 @@ static __attribute__((noinline)) const struct cpuid_regs *search(struct cpuid_ta
     if (leaf > table->basic_most && leaf >> 28 != HYPERVISOR >> 28 &&
         (leaf < EXTENDED || leaf > table->extended_most) && !table->amd)
         leaf = table->basic_most;
-    regs = find(table, leaf, leaf <= BASIC_MOST && table->basic[leaf] ? 0 : subleaf);
+    if (leaf >> 28 == HYPERVISOR >> 28 || (leaf <= BASIC_MOST && table->basic[leaf]))
+        subleaf = 0; /* there are none: ECX says nothing */
+    regs = find(table, leaf, subleaf);
     if (regs)
         return regs;
     if ((leaf == 0xb || leaf == 0x1f) && leaf <= table->basic_most) {

@@ -515,6 +515,7 @@ static void the_hypervisor_leaves_name_keel_and_its_clocks(void **state)
     assert_int_equal(regs.eax, 0x40000010);
     assert_memory_equal(&regs.ebx, "KeelKeelKeel", 12);
     assert_regs(0x40000010, 0, 2494228, 2494228, 0, 0);
+    assert_regs(0x40000010, 0x7ffa3223, 2494228, 2494228, 0, 0); /* whatever was in ECX */
 }
 
 static void a_clock_beyond_32_bits_is_left_to_the_leaf_in_megahertz(void **state)

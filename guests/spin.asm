@@ -4,14 +4,15 @@ bits 64
 %include "guests/lib.inc"
 
 AP_CODE     equ 0x20000
-SECONDS     equ 3
 
 begin:
     begin64
     guest "spin: computes until its time is over"
     mov   eax, 0x40000010               ; eax: thousands of the TSC's ticks in a second, as hypervisors say it
     cpuid
-    imul  rax, rax, SECONDS * 1000
+    imul  rax, rax, 1000
+    mov   ecx, [seconds]
+    imul  rax, rcx
     mov   r10, rax                      ; the end
     mov   dword [AP_CODE], 0xfeebfb     ; sti; jmp $: Bochs's SVM loses exits for interrupts while they are off
     sti
@@ -41,3 +42,7 @@ begin:
     imul  rax, rax, 500500
     equal rax, r12
     pass
+
+[section .data]
+    db    "seconds "                    ; for a test to find and change
+seconds: dd 3

@@ -69,6 +69,8 @@ SKIPPED = [
     ("smp/*", "bochs-svm", "some seconds each: the one with the most processors stands for them"),
     ("linux/4 vcpus/*", "*", "a minute and longer each"),
     ("linux/*", "*", "too long for every platform; linux/debian stands for them"),
+    ("many/debian*", "*", "a minute and longer each"),
+    ("many/waking*", "*", "there the host's load says how late a processor runs"),
     ("uefi/*", "bochs-*", "Bochs has no UEFI"),
     ("machine/*", "*", "about VMX or the emulator's own machine"),
     ("*", "*", "nothing in it depends on the processor's vendor"),

@@ -5,7 +5,7 @@ import keel
 import platforms
 from keel import require
 from registry import on_each, test
-from test_guests import binary
+from test_guests import binary, judge
 
 # How far a VM's time may be from what it is due. Bochs counts instructions. QEMU's processors are threads of a busy host,
 # which stand still when they must (and with -icount one runs for two seconds before the other's turn): there only that
@@ -14,34 +14,102 @@ PLACES = {"bochs-vmx": (0.95, 1.05), "bochs-svm": (0.95, 1.05), "qemu-tcg-svm": 
 ENDED = r"vm (\S+): ran (\d+) ms, was due (\d+) ms, in (\d+) ms; the cores have slept (\d+) ms"
 
 
-def spinning(name, **keys):
-    return keel.vm(name, memory="8M", kernel="spin", format="flat", load="0x8000", entry="long", serial="none", **keys)
+def spinning(name, kernel="spin", **keys):
+    return keel.vm(name, memory="8M", kernel=kernel, format="flat", load="0x8000", entry="long", serial="none", **keys)
 
 
-def run(platform, sections, cpus):
-    """What Keel says of each VM at its end: name, then ran, due, lived and slept in ms."""
+def spin_for(seconds):
+    """The guest spin with another time."""
+    default, wanted = (b"seconds " + count.to_bytes(4, "little") for count in (3, seconds))
+    image = binary("spin").read_bytes()
+    require(image.count(default) == 1, "guests/spin.asm has no `seconds 3`")
+    return image.replace(default, wanted)
+
+
+def run(platform, sections, cpus, files=None, ips=20_000_000, patience=keel.PATIENCE, **machine):
+    """What Keel says of each VM at its end: name, then ran, due, lived and slept in ms; and the machine."""
     conf = "[keel]\nreport = shares\n" + "".join(sections)
-    with keel.Booted(conf, {"spin": binary("spin")}, megs=256, ips=20_000_000, cpus=cpus, **platform.machine()) as machine:
-        machine.finish(keel.PATIENCE)
+    files = {"spin": binary("spin")} | (files or {})
+    with keel.Booted(conf, files, ips=ips, cpus=cpus, **{"megs": 256} | machine, **platform.machine()) as machine:
+        machine.finish(patience)
         said = {name: tuple(map(int, figures)) for name, *figures in re.findall(ENDED, machine.log)}
         require(len(said) == len(sections), machine.report("not every VM has ended with a report"))
-        return said, machine
+        for port in machine.ports[1:]:
+            port.settimeout(1)
+        return said, machine, ["".join(received(port)) for port in machine.ports[1:]]
+
+
+def received(port):
+    """What a port has said until its machine ended."""
+    while data := port.recv(65536):
+        yield data.decode("latin-1")
 
 
 @on_each("many", [("shares by weight",)], tuple(PLACES))
 def shares_follow_weights(platform):
     weights = {"a": 100, "b": 200, "c": 400, "d": 100, "e": 50, "f": 100, "g": 300, "h": 100}
     sections = [spinning(name, weight=weight, vcpus=1 + index % 2) for index, (name, weight) in enumerate(weights.items())]
-    said, machine = run(platform, sections, cpus=2)
+    said, machine, _ = run(platform, sections, cpus=2)
     least, most = PLACES[platform.name]
     for name, (ran, due, _, _) in said.items():
         require(least * due <= ran <= most * due, machine.report(f"{name} ran {ran} ms, {due} ms were due"))
 
 
+# Computes on all its processors, says the sum of each task, and powers off.
+WORK = """#!/bin/sh
+mount -t proc proc /proc
+count=$(grep -c ^processor /proc/cpuinfo)
+for task in $(seq $count); do
+    seq 1 2000 | awk '{ s += $1 } END { print "sum " s }' &
+done
+wait
+echo "$count processors"
+poweroff -f
+"""
+CMDLINE = "console=ttyS0,115200 quiet cryptomgr.notests rdinit=/work"
+
+
+FLAT_OUT = 15  # s: until Debian has about come to its end
+
+
+def working(name, **keys):
+    """A VM of Debian that computes and powers off."""
+    return keel.vm(name, memory="96M", kernel="vmlinux", ramdisk="initrd.gz", cmdline=CMDLINE, **keys)
+
+
+@on_each("many", [("debian and small guests",)], ("bochs-vmx", "qemu-tcg-svm"))
+def eight_of_two_kinds(platform):
+    """Two of Debian, one that spins without a pause, and five that end and leave their time to others."""
+    ramdisk = keel.initramfs.build(keel.BUILD / "linux/work.gz", {"work": WORK.encode()})
+    files = {"vmlinux": keel.kernel("cloud", "vmlinux"), "initrd.gz": ramdisk, "flatout": spin_for(FLAT_OUT)}
+    sections = [working("one", serial="com2", weight=200), working("two", serial="com3", weight=300, vcpus=2),
+                spinning("flatout", kernel="flatout", weight=100)]
+    sections += [spinning(f"small{number}", weight=weight, vcpus=1 + number % 2)
+                 for number, weight in enumerate((50, 100, 150, 100, 200))]
+    said, machine, ports = run(platform, sections, 2, files, patience=400, megs=400, serials=3, ips=50_000_000)
+    for text, count in zip(ports, (1, 2)):
+        require(text.count("sum 2001000") == count and f"{count} processors" in text,
+                machine.report(f"Debian with {count} vCPUs said:\n{text}"))
+    least, most = PLACES[platform.name]
+    for name, (ran, due, _, _) in said.items():
+        require(least * due <= ran <= most * due, machine.report(f"{name} ran {ran} ms, {due} ms were due"))
+
+
+@on_each("many", [("waking beside a heavy neighbour",)], ("bochs-vmx", "bochs-svm"))
+def wakes_on_time(platform):
+    """A vCPU whose timer wakes it runs within 2 ms, the guest checks, though another VM has the core and more weight."""
+    conf = keel.vm("wakes", memory="8M", kernel="wakes", format="flat", load="0x8000", entry="long", weight=50)
+    files = {"spin": spin_for(2), "wakes": binary("wakes")}
+    with keel.Booted(conf + spinning("spins", weight=400), files, megs=64, ips=50_000_000, **platform.machine()) as machine:
+        machine.expect(r"vm wakes: exited with status 1\b", keel.PATIENCE)
+        judge(machine, "wakes")
+        require("vm spins: exited" not in machine.log, machine.report("the other VM ended too early"))
+
+
 @test("many/caps and cores")
 def keeps_to_caps_and_cores():
     sections = [spinning("capped", cap=30, cpus=0), spinning("pinned", cpus=1), spinning("both", cap=150, vcpus=2, cpus="2-3")]
-    said, machine = run(platforms.PLATFORMS["bochs-vmx"], sections, cpus=5)
+    said, machine, _ = run(platforms.PLATFORMS["bochs-vmx"], sections, cpus=5)
     for name, percent in ("capped", 30), ("pinned", 100), ("both", 150):
         ran, _, lived, _ = said[name]
         # The first 100 ms or so of its life are Keel's, which makes it; a cap is kept over tenths of a second.

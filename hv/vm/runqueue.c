@@ -214,6 +214,10 @@ void runqueue_insert(struct run_queue *queue, struct runner *runner, uint64_t no
 {
     count_runnable(runner->group, 1, now);
     put_in(queue, runner, OWED_ON_WAKING, now);
+    /* It asks for what it is owed and no more: it should have had that by now, so it is next, whatever its
+     * weight. */
+    if (ahead(runner->virtual, queue->virtual) < 0 && ahead(runner->deadline, queue->virtual) > 0)
+        runner->deadline = queue->virtual;
 }
 
 void runqueue_remove(struct run_queue *queue, struct runner *runner, uint64_t now)
@@ -335,5 +339,6 @@ bool runqueue_preempts(struct run_queue *queue, const struct runner *runner)
     if (!running || runner->throttled)
         return !running && !runner->throttled;
     return runner->urgent || (eligible(runner, runqueue_virtual(queue, queue->charged)) &&
-                              ahead(runner->deadline, running->deadline) < 0);
+                              (ahead(running->virtual, running->deadline) >= 0 ||
+                               ahead(runner->deadline, running->deadline) < 0));
 }

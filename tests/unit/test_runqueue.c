@@ -192,6 +192,58 @@ static void who_wakes_often_and_briefly_waits_for_nobody(void **state)
     assert_share(1, 10 * SLICE, SLICE);
 }
 
+/* Its weight says how much it has, not how long it waits for the little that it wants. */
+static void who_is_owed_something_and_wakes_waits_for_no_weight(void **state)
+{
+    static const unsigned weights[] = {1, 10, 50, 100, 400};
+
+    for (unsigned weight = 0; weight < ARRAY_LENGTH(weights); weight++) {
+        uint64_t begin, until;
+
+        setup(state);
+        add(0, 400, 0);
+        live_until(now + 3 * SLICE / 2);
+        add(1, weights[weight], 0);
+        runqueue_remove(&queue, &runners[1], now);
+        begin = now;
+        for (unsigned i = 0; i < 100; i++) { /* half of what is due */
+            uint64_t wants = 2 * SLICE * weights[weight] / (400 + weights[weight]) / 2;
+
+            live_until(now + 2 * SLICE - wants);
+            runqueue_insert(&queue, &runners[1], now);
+            assert_true(runqueue_preempts(&queue, &runners[1]));
+            assert_ptr_equal(runqueue_pick(&queue, NULL, now, &until), &runners[1]);
+            now += wants;
+            runqueue_remove(&queue, &runners[1], now);
+        }
+        assert_int_equal(runners[0].ran + runners[1].ran, now - begin + 3 * SLICE / 2);
+    }
+}
+
+static void who_wakes_all_the_time_has_no_more_than_its_due(void **state)
+{
+    uint64_t begin = now;
+
+    (void)state;
+    add(0, 300, 0);
+    add(1, 100, 0);
+    while (now - begin < 1000 * SLICE) { /* as long as it is let, a tick's nap, and again */
+        uint64_t until;
+        struct runner *runner = runqueue_pick(&queue, NULL, now, &until);
+
+        if (runner == &runners[1]) {
+            now += SLICE / 20;
+            runqueue_remove(&queue, runner, now);
+            live_until(now + 1);
+            runqueue_insert(&queue, runner, now);
+        } else {
+            now = until;
+        }
+    }
+    runqueue_charge(&queue, now);
+    assert_share(1, (now - begin) / 4, 3 * SLICE);
+}
+
 static void a_cap_is_kept_over_periods_even_alone(void **state)
 {
     (void)state;
@@ -366,6 +418,8 @@ int main(void)
         TEST(who_slept_long_runs_at_once_but_has_saved_nothing),
         TEST(who_has_had_its_share_does_not_gain_by_a_nap),
         TEST(who_wakes_often_and_briefly_waits_for_nobody),
+        TEST(who_is_owed_something_and_wakes_waits_for_no_weight),
+        TEST(who_wakes_all_the_time_has_no_more_than_its_due),
         TEST(a_cap_is_kept_over_periods_even_alone),
         TEST(what_a_cap_leaves_goes_to_others),
         TEST(a_cap_is_one_for_all_of_a_group),

@@ -5,6 +5,7 @@
 #include "hv/debug/console.h"
 #include "hv/debug/gdb_stub.h"
 #include "hv/debug/log_ring.h"
+#include "hv/debug/monitor.h"
 #include "hv/debug/screen.h"
 #include "hv/debug/watchdog.h"
 #include "hv/host/acpi.h"
@@ -156,7 +157,9 @@ static void all_off(void)
 
     log_line("all VMs are off: %s", words[config.all_off]);
     gdb_finish();
-    if (config.all_off != ALL_OFF_MONITOR) {
+    if (config.all_off == ALL_OFF_MONITOR) {
+        monitor_open();
+    } else {
         watchdog_stop();
         console_finish();
     }
@@ -256,6 +259,7 @@ static void run(void)
     vm_hold();
     life_init(&config, &pc_board);
     work_init();
+    monitor_init();
     open_gdb();
     life_launch();
     vm_release();

@@ -326,6 +326,13 @@ unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3])
     return 3;
 }
 
+static bool deliver(struct vm *vm, const struct apic_message *message)
+{
+    struct board *board = vm->board;
+
+    return local_apic_deliver(&board->group, message);
+}
+
 const struct board_ops pc_board = {
     .size = board_size,
     .create = board_create,
@@ -333,5 +340,6 @@ const struct board_ops pc_board = {
     .stop = board_stop,
     .serial_input = board_serial_input,
     .serial_ready = board_serial_ready,
+    .deliver = deliver,
     .msr_ranges = board_msr_ranges,
 };

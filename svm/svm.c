@@ -1,5 +1,6 @@
 /* SVM on and off: the vendor's table of operations. */
 #include "svm/svm.h"
+#include "svm/checks.h"
 #include "svm/exit_codes.h"
 
 #include "hv/host/interrupts.h"
@@ -152,6 +153,12 @@ static const char *exit_name(unsigned reason)
     return svm_exit_name(reason == SVM_EXIT_COUNT ? (uint64_t)SVM_EXIT_NPF : (uint64_t)(int32_t)reason);
 }
 
+static unsigned explain(struct vcpu *vcpu, struct writer *out)
+{
+    vmcb_print(vmcb_of(vcpu), VMCB_SHOWN_DUMP, out);
+    return svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, out);
+}
+
 const struct virt_ops svm_ops = {
     .name = "SVM",
     .present = present,
@@ -185,4 +192,5 @@ const struct virt_ops svm_ops = {
     .limits = limits,
     .exit_name = exit_name,
     .dump = dump,
+    .explain = explain,
 };

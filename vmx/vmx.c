@@ -224,6 +224,13 @@ static void dump(struct vcpu *vcpu, struct writer *out)
     vmcs_print(&vmx_current, &vmx_cpu, VMCS_SHOWN_CRASH, out);
 }
 
+static unsigned explain(struct vcpu *vcpu, struct writer *out)
+{
+    (void)vcpu;
+    vmcs_print(&vmx_current, &vmx_cpu, VMCS_SHOWN_DUMP, out);
+    return vmx_explain_entry(&vmx_current, &vmx_cpu, out);
+}
+
 static bool interrupt_allowed(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -329,4 +336,5 @@ const struct virt_ops vmx_ops = {
     .forbid = forbid,
     .exit_name = exit_name,
     .dump = dump,
+    .explain = explain,
 };

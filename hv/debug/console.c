@@ -30,6 +30,7 @@ struct console_client *console_focus;
 static bool debug_port, queued;
 static bool line_open;      /* the last byte out was no line end */
 static unsigned lines_lost; /* of Keel's own */
+static unsigned lines_broken;
 
 static uint16_t entries[QUEUE_SIZE], own_entries[3][OWN_QUEUE_SIZE];
 
@@ -145,8 +146,15 @@ static void put_text(unsigned owner, const char *text, size_t length)
 
 static void begin_line(unsigned owner)
 {
-    if (line_open)
+    if (line_open) {
+        lines_broken++;
         put_text(owner, "\n", 1);
+    }
+}
+
+unsigned console_broken_lines(void)
+{
+    return lines_broken;
 }
 
 void console_init(const struct serial *serial)
@@ -186,6 +194,11 @@ void console_panic(void)
 static bool has_room(size_t length)
 {
     return !queued || CONSOLE_QUEUE->count + length <= FOR_ALL;
+}
+
+bool console_has_room(size_t length)
+{
+    return !queued || CONSOLE_QUEUE->count + length <= FOR_ALL / 2;
 }
 
 static void write(const char *text, size_t length, bool whole_lines)
@@ -305,6 +318,21 @@ void console_set_focus(struct console_client *client)
     begin_sending(CONSOLE_QUEUE);
 }
 
+void console_seize(void (*taker)(int key))
+{
+    __atomic_store_n(&console_taker, taker, __ATOMIC_RELEASE);
+}
+
+void console_release(void)
+{
+    spin_lock(&console_input_lock);
+    spin_lock(&console_output_lock);
+    console_taker = NULL;
+    console_set_focus(console_focus);
+    spin_unlock(&console_output_lock);
+    spin_unlock(&console_input_lock);
+}
+
 /* The next VM that shares the console, if there is one. */
 static struct console_client *first_client(void)
 {
@@ -353,7 +381,7 @@ static bool takes(struct console_client *client, struct out_queue *queue)
 
 static void put_shared(struct console_client *client, uint8_t byte)
 {
-    if (client == console_focus) {
+    if (client == console_focus && !console_taker) {
         put(client->owner, (char)byte);
         return;
     }

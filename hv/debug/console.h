@@ -75,6 +75,24 @@ void console_poll(void);
 /* The key that begins a command, Ctrl-] if never set; 0: none does. */
 void console_set_escape(char key);
 
+/*
+ * From now on what is typed goes to `taker`, with the input locked, not to the focused VM, and the escape key
+ * is one key more; the focused VM's lines carry its name like another's. From any core.
+ */
+#define CONSOLE_ESCAPE 0x100
+void console_seize(void (*taker)(int key));
+
+/* And to the focused VM again, whose open line is shown. */
+void console_release(void);
+
+/* For whoever has seized it: how often another's line has ended an open one, and whether there is room for
+ * so many bytes, so that as much is left for others. */
+unsigned console_broken_lines(void);
+bool console_has_room(size_t length);
+
+/* Gives the focus to that VM, and says so. */
+void console_give_focus(unsigned number);
+
 /* What escape `m` does; called with the console's input locked: it only takes note. NULL: there is no
  * monitor. */
 extern void (*console_monitor)(void);

@@ -11,6 +11,8 @@ extern struct spinlock console_input_lock, console_output_lock;
 extern struct console_client *console_clients[CONSOLE_CLIENTS];
 extern struct console_client *console_focus; /* written with both locks held */
 
+extern void (*console_taker)(int key); /* NULL: nobody has seized the console */
+
 /* A line of the console's own, with the output locked or not. */
 void console_say(const char *format, ...) PRINTF_LIKE(1, 2);
 void console_say_locked(const char *format, ...) PRINTF_LIKE(1, 2);

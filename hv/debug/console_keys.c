@@ -10,6 +10,7 @@
 
 struct spinlock console_input_lock;
 void (*console_monitor)(void);
+void (*console_taker)(int key);
 
 static uint8_t typed[4096]; /* bytes that the focused VM could not take yet */
 static unsigned typed_first, typed_count;
@@ -69,16 +70,16 @@ static void call_monitor(void)
         console_say("there is no monitor");
 }
 
-static void give_focus(void)
+static void give_focus_to(unsigned wanted)
 {
-    struct console_client *client = find(number);
+    struct console_client *client = find(wanted);
     struct life_info info;
 
     if (!client || client->own) {
         console_say(client                     ? "VM %u has a port of its own"
-                    : life_info(number, &info) ? "VM %u is not at the console"
+                    : life_info(wanted, &info) ? "VM %u is not at the console"
                                                : "there is no VM %u",
-                    number);
+                    wanted);
         return;
     }
     deliver(); /* what was typed before */
@@ -88,9 +89,21 @@ static void give_focus(void)
                            console_focus ? console_focus->name : "nobody");
         typed_count = 0;
     }
-    console_say_locked("%u %s has the focus", number, client->name);
+    console_say_locked("%u %s has the focus", wanted, client->name);
     console_set_focus(client);
     spin_unlock(&console_output_lock);
+}
+
+static void give_focus(void)
+{
+    give_focus_to(number);
+}
+
+void console_give_focus(unsigned wanted)
+{
+    spin_lock(&console_input_lock);
+    give_focus_to(wanted);
+    spin_unlock(&console_input_lock);
 }
 
 static void send_escape(void)
@@ -154,7 +167,9 @@ static void collect(void)
     int byte;
 
     while (typed_count < sizeof(typed) && port && (byte = serial_get(port)) >= 0)
-        if (!take_key((char)byte))
+        if (console_taker)
+            console_taker(escape && byte == (uint8_t)escape ? CONSOLE_ESCAPE : byte);
+        else if (!take_key((char)byte))
             type((uint8_t)byte);
 }
 

@@ -4,6 +4,7 @@
 
 #include "hv/lib/base.h"
 #include "hv/vm/bus.h"
+#include "hv/vm/irq.h"
 
 struct vm;
 struct vcpu;
@@ -22,5 +23,7 @@ struct board_ops {
     void (*stop)(struct vm *vm);
     bool (*serial_input)(struct vm *vm, uint8_t byte);
     void (*serial_ready)(struct vm *vm); /* the backend has room again */
+    /* As another APIC would send it. Returns whether a local APIC has taken it. */
+    bool (*deliver)(struct vm *vm, const struct apic_message *message);
     unsigned (*msr_ranges)(struct vcpu *vcpu, struct bus_range ranges[3]);
 };

@@ -435,6 +435,13 @@ bool life_still(unsigned number)
     return still;
 }
 
+bool life_deliver(unsigned number, const struct apic_message *message)
+{
+    struct life *life = life_of(number);
+
+    return life && life->state == LIFE_RUNNING && life->board->deliver(&life->vm, message);
+}
+
 bool life_info(unsigned number, struct life_info *info)
 {
     struct life *life = life_of(number);

@@ -52,6 +52,9 @@ const char *life_resume_some(unsigned number, uint64_t vcpus);
 /* Whether it is paused, and every vCPU has left its core: any core may load them. */
 bool life_still(unsigned number);
 
+/* A message to the local APICs of a VM that stands still. Returns whether one of them has taken it. */
+bool life_deliver(unsigned number, const struct apic_message *message);
+
 /* For sched_loop: a vCPU that was asked to stop has left its run loop. */
 void vm_vcpu_stopped(struct vcpu *vcpu);
 

@@ -471,6 +471,32 @@ static void rest(struct sched_core *core)
     core->slept += clock_now();
 }
 
+void sched_look(unsigned index, struct sched_view *view)
+{
+    struct sched_core *core = &cores[index];
+    unsigned count = 0;
+
+    memset(view, 0, sizeof(*view));
+    spin_lock(&core->lock);
+    runqueue_charge(&core->queue, clock_now());
+    view->serving = core->serving;
+    view->count = core->queue.count;
+    view->slept = core->slept + (core->sleeps ? clock_now() : 0);
+    list_for_each(link, &core->queue.runners)
+    {
+        const struct runner *runner = container_of(link, struct runner, link);
+        const struct vcpu *vcpu = container_of(runner, struct vcpu, runner);
+
+        if (count == SCHED_VIEW_MOST)
+            break;
+        view->vcpus[count].vm = vcpu->vm;
+        view->vcpus[count].id = vcpu->id;
+        view->vcpus[count].runs = runner == core->queue.running;
+        view->vcpus[count++].throttled = runner->throttled;
+    }
+    spin_unlock(&core->lock);
+}
+
 _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
 {
     struct cpu *cpu = this_cpu();

@@ -37,6 +37,21 @@ void sched_remove(struct vcpu *vcpu);
 /* Wakes a core that idles, and takes one that runs a guest out of it. */
 void sched_kick(unsigned core);
 
+/* What a core has to run, for people: as it was a moment ago. Who runs there is charged the time until now.
+ */
+#define SCHED_VIEW_MOST 16
+struct sched_view {
+    bool serving;   /* it runs guests */
+    unsigned count; /* vCPUs in its queue, of which the first ones are: */
+    uint64_t slept; /* ticks that it had nothing to do */
+    struct {
+        const struct vm *vm;
+        unsigned id;
+        bool runs, throttled;
+    } vcpus[SCHED_VIEW_MOST];
+};
+void sched_look(unsigned core, struct sched_view *view);
+
 /*
  * The life of a core: runs its vCPUs in turn, sleeps when none has anything to do. `stopped` is called, with
  * the vCPU still loaded, when it has left its run loop and REQUEST_STOP stands in its requests. It may remove

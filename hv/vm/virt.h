@@ -106,6 +106,10 @@ struct virt_ops {
 
     /* The control structure by name, for people: what is not among the registers. */
     void (*dump)(struct vcpu *vcpu, struct writer *out);
+
+    /* All of it, of a vCPU that is loaded, and then each check of an entry that it breaks; returns how many.
+     */
+    unsigned (*explain)(struct vcpu *vcpu, struct writer *out);
 };
 
 /* The vendor in use; set once by boot/main.c. */

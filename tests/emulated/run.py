@@ -13,6 +13,7 @@ import test_life  # noqa: F401
 import test_linux  # noqa: F401
 import test_machine  # noqa: F401
 import test_many  # noqa: F401
+import test_monitor  # noqa: F401
 import test_native  # noqa: F401
 import test_platforms  # noqa: F401
 import test_settings  # noqa: F401

@@ -90,3 +90,5 @@ svm := $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c
 sources_guest_debug := $(emulator)
+sources_line_edit := hv/debug/line_edit.c hv/lib/format.c
+sources_monitor := $(core) $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit) tests/unit/privileged.c

@@ -1,0 +1,267 @@
+/* The monitor's commands that list VMs and steer them. */
+#include "hv/debug/console.h"
+#include "hv/debug/monitor_internal.h"
+#include "hv/host/clock.h"
+#include "hv/host/cpu.h"
+#include "hv/lib/arith.h"
+#include "hv/vm/guest_debug.h"
+#include "hv/vm/sched.h"
+#include "hv/vm/virt.h"
+
+#define LOOKS_A_SECOND 1000
+#define STEP_SECONDS   1 /* that an instruction may take */
+
+static uint64_t milliseconds(uint64_t ticks)
+{
+    return mul_div(ticks, 1000, clock_hz());
+}
+
+static void print_seconds(struct writer *out, uint64_t ticks)
+{
+    uint64_t ms = milliseconds(ticks);
+
+    print_to(out, "  %6lu.%03lu s", ms / 1000, ms % 1000);
+}
+
+/* Those that run have their time up to now. */
+static void charge_all(void)
+{
+    struct sched_view view;
+
+    for (unsigned i = 0; i < cpu_count; i++)
+        sched_look(i, &view);
+}
+
+void monitor_vms(struct monitor_call *call)
+{
+    struct life_info info;
+
+    charge_all();
+    print_to(call->out, " # %-16s %-9s vcpus     memory  weight  cap        ran\n", "name", "state");
+    for (unsigned i = 1; life_info(i, &info); i++) {
+        print_to(call->out, "%2u %-16s %-9s %5u %6lu MiB", i, info.name, info.state, info.vcpus,
+                 info.memory / MIB(1));
+        if (info.vm) {
+            const struct run_group *group = &info.vm->group;
+
+            print_to(call->out, "  %6u", group->weight);
+            if (group->quota)
+                print_to(call->out, " %3lu%%", mul_div(group->quota, 1000, clock_hz()));
+            else
+                print_to(call->out, "    -");
+            print_seconds(call->out, group->ran);
+        }
+        print_to(call->out, "\n");
+    }
+}
+
+static uint64_t count_exits(const struct vcpu *vcpu)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < VCPU_EXITS; i++)
+        count += vcpu->exits[i];
+    return count;
+}
+
+static void list_vcpus(struct writer *out, const struct life_info *info)
+{
+    static const char *const names[] = {"ready", "halted", "waits for SIPI", "off"};
+    bool paused = info->state[0] == 'p';
+
+    for (unsigned i = 0; i < info->vcpus; i++) {
+        const struct vcpu *vcpu =
+            info->vm->vcpus[i]; /* it may end meanwhile: no pointer of its is followed */
+        char name[VM_NAME_MOST + 4];
+
+        if (!vcpu)
+            continue;
+        format_text(name, sizeof(name), "%s.%u", info->name, i);
+        print_to(out, "%-20s %-14s", name,
+                 vcpu->activity != VCPU_RUNNABLE ? names[vcpu->activity & 3]
+                 : paused                        ? "paused"
+                 : vcpu->running_on              ? "runs"
+                                                 : "ready");
+        print_to(out, " core %3u", vcpu->core);
+        print_seconds(out, vcpu->runner.ran);
+        print_to(out, " %10lu exits\n", count_exits(vcpu));
+    }
+}
+
+void monitor_vcpus(struct monitor_call *call)
+{
+    struct life_info info;
+
+    charge_all();
+    for (unsigned i = 1; life_info(i, &info); i++)
+        if (info.vm && (!call->number || call->number == i))
+            list_vcpus(call->out, &info);
+        else if (call->number == i)
+            print_to(call->out, "%s is off\n", info.name);
+}
+
+static void say(struct monitor_call *call, const char *refusal, const char *done)
+{
+    print_to(call->out, "%s: %s\n", call->name, refusal ? refusal : done);
+}
+
+void monitor_start(struct monitor_call *call)
+{
+    say(call, life_start(call->number), "is being started");
+}
+
+void monitor_stop(struct monitor_call *call)
+{
+    say(call, life_stop(call->number), "is being stopped");
+}
+
+void monitor_reset(struct monitor_call *call)
+{
+    say(call, life_reset(call->number), "is being reset");
+}
+
+void monitor_pause(struct monitor_call *call)
+{
+    say(call, life_pause(call->number), "paused");
+}
+
+void monitor_resume(struct monitor_call *call)
+{
+    say(call, life_resume(call->number), "goes on");
+}
+
+void monitor_focus(struct monitor_call *call)
+{
+    console_give_focus(call->number);
+}
+
+/* APIC ids are the vCPUs' numbers. */
+static void deliver(struct monitor_call *call, struct apic_message message)
+{
+    message.destination = call->vcpu_id;
+    message.x2apic = true;
+    say(call, life_deliver(call->number, &message) ? NULL : "its local APIC does not take it", "sent");
+}
+
+void monitor_nmi(struct monitor_call *call)
+{
+    deliver(call, (struct apic_message){.delivery = APIC_NMI});
+}
+
+void monitor_inject(struct monitor_call *call)
+{
+    deliver(call, (struct apic_message){.delivery = APIC_FIXED, .vector = (uint8_t)call->values[0]});
+}
+
+static struct step {
+    struct vm_debug debug;
+    enum { STEP_BEGINS, STEP_RUNS, STEP_LATE } phase;
+    uint64_t from, deadline;
+} step;
+
+/* On the vCPU's core. */
+static void stopped(struct vcpu *vcpu, enum debug_why why, const struct debug_point *point)
+{
+    struct life_info info;
+
+    (void)why, (void)point;
+    for (unsigned i = 1; life_info(i, &info); i++)
+        if (info.vm == vcpu->vm)
+            life_pause(i);
+    monitor_wake();
+}
+
+static void ended(struct vm *vm)
+{
+    (void)vm;
+}
+
+static uint64_t rip_of(struct vcpu *vcpu, uint8_t *bytes, size_t *count)
+{
+    uint64_t rip;
+
+    monitor_load(vcpu);
+    rip = debug_linear_rip(vcpu);
+    *count = debug_read(vcpu, rip, bytes, *count);
+    monitor_unload(vcpu);
+    return rip;
+}
+
+/* Returns false if the vCPU cannot be stepped. */
+static bool begin_step(struct monitor_call *call, struct vcpu *vcpu)
+{
+    size_t none = 0;
+
+    if (call->vm->debug) {
+        say(call, "GDB is at it", NULL);
+        return false;
+    }
+    step.from = rip_of(vcpu, NULL, &none);
+    step.debug.stopped = stopped;
+    step.debug.ended = ended;
+    step.phase = STEP_RUNS;
+    step.deadline = clock_now() + STEP_SECONDS * clock_hz();
+    debug_attach(call->vm, &step.debug);
+    debug_step(vcpu);
+    life_resume_some(call->number, BIT(call->vcpu_id));
+    return true;
+}
+
+static void end_step(struct monitor_call *call, struct vcpu *vcpu)
+{
+    uint8_t bytes[15];
+    size_t count = sizeof(bytes);
+    uint64_t rip = rip_of(vcpu, bytes, &count);
+
+    if (step.phase == STEP_LATE) {
+        debug_give_up_step(vcpu);
+        print_to(call->out, "%s.%u runs no instruction%s: still at 0x%lx\n", call->name, call->vcpu_id,
+                 vcpu->activity == VCPU_HALTED ? ", it is halted" : "", rip);
+    } else {
+        print_to(call->out, "%s.%u: 0x%lx -> 0x%lx, next", call->name, call->vcpu_id, step.from, rip);
+        for (size_t i = 0; i < count; i++)
+            print_to(call->out, " %02x", bytes[i]);
+        print_to(call->out, "\n");
+    }
+    debug_detach(call->vm);
+}
+
+static bool go_on_stepping(struct monitor_call *call, int key)
+{
+    struct life_info info;
+    struct vcpu *vcpu;
+
+    if (!life_info(call->number, &info) || !info.vm || !(vcpu = info.vm->vcpus[call->vcpu_id])) {
+        say(call, "is off", NULL);
+        return false;
+    }
+    if (life_still(call->number)) {
+        if (step.phase == STEP_BEGINS)
+            return begin_step(call, vcpu);
+        end_step(call, vcpu);
+        return false;
+    }
+    if (key < 0 && clock_now() < step.deadline)
+        return true;
+    if (step.phase != STEP_RUNS) {
+        say(call, "does not stand still", NULL);
+        return false;
+    }
+    step.phase = STEP_LATE;
+    step.deadline = clock_now() + STEP_SECONDS * clock_hz();
+    life_pause(call->number);
+    return true;
+}
+
+void monitor_step(struct monitor_call *call)
+{
+    if (!call->console) {
+        print_to(call->out, "GDB steps by itself: stepi\n");
+        return;
+    }
+    life_pause(call->number);
+    step.phase = STEP_BEGINS;
+    step.deadline = clock_now() + STEP_SECONDS * clock_hz();
+    call->again = go_on_stepping;
+    call->ticks = clock_hz() / LOOKS_A_SECOND;
+}

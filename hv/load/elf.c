@@ -51,6 +51,14 @@ bool elf_recognise(const struct module *file)
     return file->size >= 4 && memcmp(file->bytes, "\177ELF", 4) == 0;
 }
 
+/* What is wrong with them keeps no kernel from starting. */
+static void read_sections(const struct module *file, bool is_64, uint64_t offset, struct elf_sections *out)
+{
+    out->bytes = module_at(file, offset, (uint64_t)out->count * out->size);
+    if (!offset || !out->bytes || out->size != (is_64 ? ELF64_SECTION : ELF32_SECTION))
+        out->count = 0;
+}
+
 static bool read_header(struct loader *loader, const struct module *file, struct elf_image *image,
                         struct program_headers *headers)
 {
@@ -74,9 +82,13 @@ static bool read_header(struct loader *loader, const struct module *file, struct
     if (image->is_64) {
         image->entry = h64->entry;
         *headers = (struct program_headers){h64->phoff, h64->phentsize, h64->phnum};
+        image->sections = (struct elf_sections){NULL, h64->shnum, h64->shentsize, h64->shstrndx};
+        read_sections(file, true, h64->shoff, &image->sections);
     } else {
         image->entry = h32->entry;
         *headers = (struct program_headers){h32->phoff, h32->phentsize, h32->phnum};
+        image->sections = (struct elf_sections){NULL, h32->shnum, h32->shentsize, h32->shstrndx};
+        read_sections(file, false, h32->shoff, &image->sections);
     }
     if (headers->size != (image->is_64 ? sizeof(struct elf64_segment) : sizeof(struct elf32_segment)))
         return loader_refuse(loader, "an ELF file with program headers of %u bytes; needed are %lu-byte ones",
@@ -182,6 +194,15 @@ bool elf_entry(struct loader *loader, const struct elf_image *image, gpa_t *entr
     }
     return loader_refuse(
         loader, "its entry point 0x%lx is in none of the segments that are loaded; relink it", image->entry);
+}
+
+gpa_t elf_start(const struct elf_image *image)
+{
+    gpa_t start = UINT64_MAX;
+
+    for (unsigned i = 0; i < image->count; i++)
+        start = MIN(start, image->segments[i].address);
+    return start;
 }
 
 gpa_t elf_end(const struct elf_image *image)

@@ -29,6 +29,15 @@ static bool refuse_unknown(struct loader *loader)
                          formats[3]->sign);
 }
 
+static bool load_as(struct loader *loader, const struct kernel_format *format)
+{
+    if (loader->request->module_count && !format->takes_modules)
+        return loader_refuse(loader,
+                             "a %s kernel takes no `module`, only a multiboot one does; remove that key",
+                             format->name);
+    return format->load(loader);
+}
+
 bool load_guest(const struct guest_mem *memory, const struct load_request *request, struct entry_state *entry,
                 char *reason, size_t reason_size)
 {
@@ -47,9 +56,9 @@ bool load_guest(const struct guest_mem *memory, const struct load_request *reque
     if (!loader_claim_low(&loader))
         return false;
     if (request->format == FORMAT_FLAT)
-        return flat_format.load(&loader);
+        return load_as(&loader, &flat_format);
     for (unsigned i = 0; i < ARRAY_LENGTH(formats); i++)
         if (formats[i]->recognise(request->kernel))
-            return formats[i]->load(&loader);
+            return load_as(&loader, formats[i]);
     return refuse_unknown(&loader);
 }

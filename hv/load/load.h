@@ -27,9 +27,17 @@ struct entry_state {
 
 enum image_format { FORMAT_AUTO, FORMAT_FLAT };
 
+/* A file for a multiboot kernel, and what it is told of it. */
+struct load_module {
+    const struct module *file;
+    const char *arguments;
+};
+
 /* What a `[vm]` section asks for. */
 struct load_request {
     const struct module *kernel, *ramdisk; /* ramdisk may be NULL */
+    const struct load_module *modules;
+    unsigned module_count;
     const char *cmdline;
     enum image_format format;
     gpa_t flat_load, flat_entry;

@@ -69,12 +69,13 @@ bool loader_claim_low(struct loader *loader)
     return loader_claim(loader, "what Keel starts it with", LOW_FIRST, LOW_END - LOW_FIRST) != NULL;
 }
 
-/* Each step passes over one claim, so that both searches end. */
-static bool find_highest(const struct loader *loader, uint64_t size, gpa_t from, gpa_t end, gpa_t *at)
+/* Each step of these two passes over one claim, so that they end. */
+static bool find_highest(const struct loader *loader, const struct range_wish *wish, gpa_t from, gpa_t end,
+                         gpa_t *at)
 {
-    while (end > from && end - from >= size) {
-        gpa_t first = ALIGN_DOWN(end - size, PAGE_SIZE);
-        const struct claim *other = first >= from ? claimed(loader, first, first + size - 1) : NULL;
+    while (end > from && end - from >= wish->size) {
+        gpa_t first = ALIGN_DOWN(end - wish->size, wish->align);
+        const struct claim *other = first >= from ? claimed(loader, first, first + wish->size - 1) : NULL;
 
         if (first >= from && !other) {
             *at = first;
@@ -85,15 +86,16 @@ static bool find_highest(const struct loader *loader, uint64_t size, gpa_t from,
     return false;
 }
 
-static bool find_lowest(const struct loader *loader, uint64_t size, gpa_t from, gpa_t end, gpa_t *at)
+static bool find_lowest(const struct loader *loader, const struct range_wish *wish, gpa_t from, gpa_t end,
+                        gpa_t *at)
 {
     for (gpa_t first = from;;) {
         const struct claim *other;
 
-        first = ALIGN_UP(first, PAGE_SIZE);
-        if (first >= end || end - first < size)
+        first = ALIGN_UP(first, wish->align);
+        if (first >= end || end - first < wish->size)
             return false;
-        other = claimed(loader, first, first + size - 1);
+        other = claimed(loader, first, first + wish->size - 1);
         if (!other) {
             *at = first;
             return true;
@@ -102,25 +104,34 @@ static bool find_lowest(const struct loader *loader, uint64_t size, gpa_t from, 
     }
 }
 
+bool loader_find(const struct loader *loader, const struct range_wish *wish, gpa_t *at)
+{
+    gpa_t from = MAX(wish->from, MAP_FIRMWARE_END), end = MIN(wish->end, guest_map_low_end(&loader->map));
+
+    return (wish->placement == PLACE_HIGHEST ? find_highest : find_lowest)(loader, wish, from, end, at);
+}
+
+bool loader_is_free(const struct loader *loader, gpa_t first, uint64_t size)
+{
+    return guest_map_is_ram(&loader->map, first, size) && !claimed(loader, first, first + size - 1);
+}
+
 bool loader_place(struct loader *loader, const struct module *file, enum placement placement, gpa_t from,
                   gpa_t end, gpa_t *at)
 {
-    uint64_t rounded = ALIGN_UP(file->size, PAGE_SIZE);
-    bool found;
+    const char *what = file == loader->request->ramdisk ? "ramdisk" : "module";
+    struct range_wish wish = {from, end, ALIGN_UP(file->size, PAGE_SIZE), PAGE_SIZE, placement};
     void *to;
 
     if (file->size == 0)
-        return loader_refuse(loader, "its ramdisk %s is an empty file", file->name);
-    end = MIN(end, guest_map_low_end(&loader->map));
-    found = rounded >= file->size &&
-            (placement == PLACE_HIGHEST ? find_highest : find_lowest)(loader, rounded, from, end, at);
-    if (!found)
-        return loader_refuse(
-            loader,
-            "its ramdisk %s needs %lu KiB, and there are not that many in one piece between "
-            "0x%lx and 0x%lx beside the kernel; give the VM more memory, or a smaller ramdisk",
-            file->name, rounded >> 10, from, end);
-    to = loader_claim(loader, "the ramdisk", *at, rounded);
+        return loader_refuse(loader, "its %s %s is an empty file", what, file->name);
+    if (wish.size < file->size || !loader_find(loader, &wish, at))
+        return loader_refuse(loader,
+                             "its %s %s needs %lu KiB, and there are not that many in one piece between "
+                             "0x%lx and 0x%lx beside the kernel; give the VM more memory, or a smaller %s",
+                             what, file->name, wish.size >> 10, from,
+                             MIN(end, guest_map_low_end(&loader->map)), what);
+    to = loader_claim(loader, "the ramdisk or a module", *at, wish.size);
     if (!to)
         return false;
     memcpy(to, file->bytes, file->size);

@@ -33,7 +33,7 @@ struct loader {
     const struct load_request *request;
     struct entry_state *entry;
     struct guest_map map;
-    struct claim claims[40];
+    struct claim claims[64];
     unsigned claim_count;
     char *reason;
     size_t reason_size;
@@ -44,6 +44,7 @@ struct kernel_format {
     const char *name;
     const char *sign; /* what makes a file one, for the line about a file that is none */
     bool (*recognise)(const struct module *kernel);
+    bool takes_modules;
     bool (*load)(struct loader *loader);
 };
 
@@ -63,10 +64,24 @@ void *loader_claim(struct loader *loader, const char *what, gpa_t first, uint64_
 bool loader_claim_low(struct loader *loader);
 
 /*
+ * Finds `size` bytes on a boundary of `align`, a power of 2: the highest ones of [from, end) that are RAM
+ * above 1 MiB and free, or the lowest. Returns false if there are none.
+ */
+enum placement { PLACE_LOWEST, PLACE_HIGHEST };
+struct range_wish {
+    gpa_t from, end;
+    uint64_t size, align;
+    enum placement placement;
+};
+bool loader_find(const struct loader *loader, const struct range_wish *wish, gpa_t *at);
+
+/* Whether [first, first + size) is RAM that nothing has taken. */
+bool loader_is_free(const struct loader *loader, gpa_t first, uint64_t size);
+
+/*
  * Copies `file` to whole pages that are free: the highest ones of [from, end), or the lowest. Returns false
  * with the reason said if there are none.
  */
-enum placement { PLACE_LOWEST, PLACE_HIGHEST };
 bool loader_place(struct loader *loader, const struct module *file, enum placement placement, gpa_t from,
                   gpa_t end, gpa_t *at);
 

@@ -42,8 +42,45 @@ struct addresses {
     uint32_t header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr;
 };
 
-static bool load_by_addresses(struct loader *loader, const struct addresses *a, gpa_t *entry, gpa_t *end)
+/* What the tags of a multiboot2 header ask for. */
+struct mb2_wishes {
+    struct addresses addresses;
+    struct mb2_header_relocatable relocatable;
+    bool has_addresses, has_entry, has_relocatable;
+};
+
+/*
+ * Where a kernel of `size` bytes that was linked for `base` goes: there, unless it is relocatable and that
+ * place will not do or another is preferred.
+ */
+static bool choose_place(struct loader *loader, const struct mb2_wishes *wishes, gpa_t base, uint64_t size,
+                         struct loaded_kernel *kernel)
 {
+    const struct mb2_header_relocatable *asked = &wishes->relocatable;
+    struct range_wish wish = {asked->min_addr, (gpa_t)asked->max_addr + 1, size, MAX(asked->align, 1u),
+                              asked->preference == MB2_PREFER_HIGHEST ? PLACE_HIGHEST : PLACE_LOWEST};
+
+    kernel->start = base;
+    kernel->relocatable = wishes->has_relocatable;
+    if (wishes->has_relocatable) {
+        bool fits = base >= wish.from && base < wish.end && wish.end - base >= size &&
+                    base % wish.align == 0 && loader_is_free(loader, base, size);
+
+        if (!(fits && asked->preference == MB2_PREFER_NONE) && !loader_find(loader, &wish, &kernel->start))
+            return loader_refuse(loader,
+                                 "its multiboot2 header wants its %lu bytes between 0x%x and 0x%x on a "
+                                 "boundary of 0x%lx, where the VM has no room; give it more memory",
+                                 size, asked->min_addr, asked->max_addr, wish.align);
+    }
+    kernel->end = kernel->start + size;
+    kernel->slide = kernel->start - base;
+    return true;
+}
+
+static bool load_by_addresses(struct loader *loader, const struct mb2_wishes *wishes,
+                              struct loaded_kernel *kernel)
+{
+    const struct addresses *a = &wishes->addresses;
     const struct module *file = loader->request->kernel;
     uint64_t offset = a->header_offset - (a->header_addr - a->load_addr), length, size;
     uint8_t *to;
@@ -66,30 +103,44 @@ static bool load_by_addresses(struct loader *loader, const struct addresses *a, 
         return loader_refuse(loader,
                              "its entry point 0x%x is outside what is loaded, 0x%x to 0x%lx; relink it",
                              a->entry_addr, a->load_addr, a->load_addr + size - 1);
-    to = loader_claim(loader, "the kernel", a->load_addr, size);
+    if (!choose_place(loader, wishes, a->load_addr, size, kernel))
+        return false;
+    to = loader_claim(loader, "the kernel", kernel->start, size);
     if (!to)
         return false;
     memcpy(to, file->bytes + offset, length);
     memset(to + length, 0, size - length);
-    *entry = a->entry_addr;
-    *end = a->load_addr + size;
+    kernel->entry = a->entry_addr + kernel->slide;
     return true;
 }
 
-static bool load_elf(struct loader *loader, gpa_t *entry, gpa_t *end)
+static bool load_elf(struct loader *loader, const struct mb2_wishes *wishes, struct loaded_kernel *kernel)
 {
     const struct module *file = loader->request->kernel;
     struct elf_image image;
+    gpa_t start;
 
     if (!elf_recognise(file))
         return loader_refuse(
             loader, "its multiboot header gives no addresses, and it is no ELF file; needed is one or "
                     "the other");
-    if (!elf_read(loader, file, &image) || !elf_entry(loader, &image, entry) ||
-        !elf_load(loader, file, &image))
+    if (!elf_read(loader, file, &image) || !elf_entry(loader, &image, &kernel->entry))
         return false;
-    *end = elf_end(&image);
-    return true;
+    start = elf_start(&image);
+    if (wishes->has_entry)
+        kernel->entry = wishes->addresses.entry_addr;
+    if (!choose_place(loader, wishes, start, elf_end(&image) - start, kernel))
+        return false;
+    for (unsigned i = 0; i < image.count; i++)
+        image.segments[i].address += kernel->slide;
+    kernel->entry += kernel->slide;
+    kernel->sections = image.sections;
+    return elf_load(loader, file, &image);
+}
+
+static bool load(struct loader *loader, const struct mb2_wishes *wishes, struct loaded_kernel *kernel)
+{
+    return (wishes->has_addresses ? load_by_addresses : load_elf)(loader, wishes, kernel);
 }
 
 static bool start(struct loader *loader, gpa_t entry, uint32_t magic)
@@ -114,11 +165,10 @@ static bool load_mb1(struct loader *loader)
 {
     const struct module *file = loader->request->kernel;
     const uint8_t *at = find_mb1(file);
-    struct addresses addresses;
+    struct loaded_kernel kernel = {0};
+    struct mb2_wishes wishes = {0};
     struct mb1_header header;
     uint32_t unknown;
-    gpa_t entry, end;
-    bool loaded;
 
     memset(&header, 0, sizeof(header));
     memcpy(&header, at, offsetof(struct mb1_header, header_addr));
@@ -133,20 +183,14 @@ static bool load_mb1(struct loader *loader)
         if (!module_at(file, (uint64_t)(at - file->bytes), sizeof(header)))
             return loader_refuse(loader, "the file ends within its multiboot header; copy it again");
         memcpy(&header, at, sizeof(header));
-        addresses = (struct addresses){(uint64_t)(at - file->bytes), header.header_addr,  header.load_addr,
-                                       header.load_end_addr,         header.bss_end_addr, header.entry_addr};
-        loaded = load_by_addresses(loader, &addresses, &entry, &end);
-    } else {
-        loaded = load_elf(loader, &entry, &end);
+        wishes.addresses =
+            (struct addresses){(uint64_t)(at - file->bytes), header.header_addr,  header.load_addr,
+                               header.load_end_addr,         header.bss_end_addr, header.entry_addr};
+        wishes.has_addresses = true;
     }
-    return loaded && multiboot1_write_info(loader, end) && start(loader, entry, MB1_LOADED_MAGIC);
+    return load(loader, &wishes, &kernel) && multiboot1_write_info(loader, &kernel) &&
+           start(loader, kernel.entry, MB1_LOADED_MAGIC);
 }
-
-/* What the tags of a multiboot2 header ask for. */
-struct mb2_wishes {
-    struct addresses addresses;
-    bool has_addresses, has_entry;
-};
 
 static bool take_information(struct loader *loader, const uint8_t *tag, uint32_t size,
                              struct mb2_wishes *wishes)
@@ -197,6 +241,40 @@ static bool take_entry(struct loader *loader, const uint8_t *tag, uint32_t size,
     return true;
 }
 
+/* A VM's only console is its serial port; a kernel that merely says that it knows others may start. */
+static bool take_console(struct loader *loader, const uint8_t *tag, uint32_t size, struct mb2_wishes *wishes)
+{
+    struct mb2_header_console console;
+
+    (void)wishes;
+    if (size < sizeof(console))
+        return loader_refuse(loader, "the console tag of its multiboot2 header has %u bytes, needed %lu",
+                             size, sizeof(console));
+    memcpy(&console, tag, sizeof(console));
+    if (console.flags & MB2_CONSOLE_NEEDED)
+        return loader_refuse(loader, "its multiboot2 header demands a text console or a framebuffer, and a "
+                                     "VM has a serial port only; build it with that tag optional");
+    return true;
+}
+
+static bool take_relocatable(struct loader *loader, const uint8_t *tag, uint32_t size,
+                             struct mb2_wishes *wishes)
+{
+    struct mb2_header_relocatable *asked = &wishes->relocatable;
+
+    if (size < sizeof(*asked))
+        return loader_refuse(loader, "the relocatable tag of its multiboot2 header has %u bytes, needed %lu",
+                             size, sizeof(*asked));
+    memcpy(asked, tag, sizeof(*asked));
+    if (asked->align & (asked->align - 1) || asked->preference > MB2_PREFER_HIGHEST)
+        return loader_refuse(loader,
+                             "its multiboot2 header asks for a boundary of 0x%x with preference %u; needed "
+                             "are a power of 2, and 0 to 2",
+                             asked->align, asked->preference);
+    wishes->has_relocatable = true;
+    return true;
+}
+
 static bool ignore(struct loader *loader, const uint8_t *tag, uint32_t size, struct mb2_wishes *wishes)
 {
     (void)loader, (void)tag, (void)size, (void)wishes;
@@ -211,13 +289,13 @@ static const struct {
     [MB2_HEADER_INFORMATION] = {"information request", take_information},
     [MB2_HEADER_ADDRESS] = {"address", take_address},
     [MB2_HEADER_ENTRY] = {"entry address", take_entry},
-    [MB2_HEADER_CONSOLE] = {"console", NULL},
+    [MB2_HEADER_CONSOLE] = {"console", take_console},
     [MB2_HEADER_FRAMEBUFFER] = {"framebuffer", NULL},
     [MB2_HEADER_MODULE_ALIGN] = {"module alignment", ignore}, /* modules always lie on pages */
     [MB2_HEADER_EFI_SERVICES] = {"EFI boot services", NULL},
     [MB2_HEADER_ENTRY_EFI32] = {"EFI i386 entry", ignore}, /* for EFI only, as is the next one */
     [MB2_HEADER_ENTRY_EFI64] = {"EFI amd64 entry", ignore},
-    [MB2_HEADER_RELOCATABLE] = {"relocatable", ignore}, /* it may stay where it is */
+    [MB2_HEADER_RELOCATABLE] = {"relocatable", take_relocatable},
 };
 
 static bool take_tag(struct loader *loader, const uint8_t *bytes, const struct mb2_header_tag *tag,
@@ -226,7 +304,7 @@ static bool take_tag(struct loader *loader, const uint8_t *bytes, const struct m
     bool optional = tag->flags & MB2_HEADER_OPTIONAL, known = tag->type < ARRAY_LENGTH(header_tags);
 
     if (known && header_tags[tag->type].take)
-        return (optional && tag->type == MB2_HEADER_INFORMATION) ||
+        return (optional && (tag->type == MB2_HEADER_INFORMATION || tag->type == MB2_HEADER_CONSOLE)) ||
                header_tags[tag->type].take(loader, bytes, tag->size, wishes);
     if (optional)
         return true;
@@ -281,25 +359,22 @@ static bool load_mb2(struct loader *loader)
     const struct module *file = loader->request->kernel;
     const uint8_t *at = find_mb2(file);
     struct mb2_wishes wishes = {.addresses.header_offset = (uint64_t)(at - file->bytes)};
-    gpa_t entry, end;
+    struct loaded_kernel kernel = {0};
 
     if (!read_mb2_tags(loader, at, &wishes))
         return false;
     if (wishes.has_addresses && !wishes.has_entry)
         return loader_refuse(
             loader, "its multiboot2 header has an address tag and no entry address tag; needed are both");
-    if (!(wishes.has_addresses ? load_by_addresses(loader, &wishes.addresses, &entry, &end)
-                               : load_elf(loader, &entry, &end)))
-        return false;
-    if (wishes.has_entry)
-        entry = wishes.addresses.entry_addr;
-    return multiboot2_write_info(loader, end) && start(loader, entry, MB2_LOADED_MAGIC);
+    return load(loader, &wishes, &kernel) && multiboot2_write_info(loader, &kernel) &&
+           start(loader, kernel.entry, MB2_LOADED_MAGIC);
 }
 
 const struct kernel_format multiboot1_format = {
     .name = "multiboot",
     .sign = "header in the first 8 KiB",
     .recognise = recognise_mb1,
+    .takes_modules = true,
     .load = load_mb1,
 };
 
@@ -307,5 +382,6 @@ const struct kernel_format multiboot2_format = {
     .name = "multiboot2",
     .sign = "header in the first 32 KiB",
     .recognise = recognise_mb2,
+    .takes_modules = true,
     .load = load_mb2,
 };

@@ -24,6 +24,7 @@ struct mb1_header {
 #define MB1_INFO_MEMORY      BIT(0)
 #define MB1_INFO_CMDLINE     BIT(2)
 #define MB1_INFO_MODULES     BIT(3)
+#define MB1_INFO_SECTIONS    BIT(5) /* ELF's: number, size, address, index of names in syms */
 #define MB1_INFO_MMAP        BIT(6)
 #define MB1_INFO_LOADER_NAME BIT(9)
 
@@ -85,6 +86,20 @@ struct mb2_header_entry {
     struct mb2_header_tag tag;
     uint32_t entry_addr;
 };
+
+#define MB2_CONSOLE_NEEDED BIT(0) /* in its flags; bit 1: the kernel can do with EGA text */
+
+struct mb2_header_console {
+    struct mb2_header_tag tag;
+    uint32_t flags;
+};
+
+struct mb2_header_relocatable {
+    struct mb2_header_tag tag;
+    uint32_t min_addr, max_addr, align, preference; /* MB2_PREFER_ */
+};
+
+enum mb2_preference { MB2_PREFER_NONE, MB2_PREFER_LOWEST, MB2_PREFER_HIGHEST };
 
 /* The information that a multiboot2 kernel gets: total size, a reserved word, tags on 8-byte boundaries. */
 struct mb2_info {

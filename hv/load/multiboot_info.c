@@ -49,20 +49,70 @@ static uint32_t blob_add_text(struct blob *blob, const char *text)
 
 static bool blob_fits(struct loader *loader, const struct blob *blob)
 {
+    const struct load_request *request = loader->request;
+    uint64_t modules = request->ramdisk ? strlen(request->ramdisk->arguments) : 0;
+
     if (!blob->full)
         return true;
+    for (unsigned i = 0; i < request->module_count; i++)
+        modules += strlen(request->modules[i].arguments);
     return loader_refuse(
         loader,
-        "its command line (%lu bytes) and its module's (%lu) do not fit into the %u bytes of "
+        "its command line (%lu bytes) and its modules' (%lu) do not fit into the %u bytes of "
         "boot information; shorten them",
-        strlen(loader->request->cmdline),
-        loader->request->ramdisk ? strlen(loader->request->ramdisk->arguments) : 0, BLOB_SIZE);
+        strlen(request->cmdline), modules, BLOB_SIZE);
 }
 
-static bool place_module(struct loader *loader, gpa_t kernel_end, gpa_t *at)
+/* The ramdisk, if there is one, is the first of a kernel's modules. */
+static unsigned module_count(const struct loader *loader)
 {
-    return loader_place(loader, loader->request->ramdisk, PLACE_LOWEST, MAX(kernel_end, MAP_FIRMWARE_END),
-                        GIB(4), at);
+    return loader->request->module_count + (loader->request->ramdisk != NULL);
+}
+
+/* Puts the module of that number behind the kernel, and describes it; its string is at *arguments. */
+static bool place_module(struct loader *loader, gpa_t kernel_end, unsigned number, struct mb1_module *module,
+                         const char **arguments)
+{
+    const struct load_request *request = loader->request;
+    const struct module *file = request->ramdisk;
+    gpa_t at;
+
+    if (file && number == 0) {
+        *arguments = file->arguments;
+    } else {
+        const struct load_module *given = &request->modules[number - (file != NULL)];
+
+        file = given->file;
+        *arguments = given->arguments;
+    }
+    if (!loader_place(loader, file, PLACE_LOWEST, kernel_end, GIB(4), &at))
+        return false;
+    *module = (struct mb1_module){.mod_start = (uint32_t)at, .mod_end = (uint32_t)(at + file->size)};
+    return true;
+}
+
+/*
+ * Adds the section header table, and puts what of the file no segment has, symbols for instance, behind the
+ * modules. Returns the table's address, or 0 if there is no room for it.
+ */
+static uint32_t add_sections(struct blob *blob, struct loader *loader, const struct loaded_kernel *kernel)
+{
+    const struct elf_sections *sections = &kernel->sections;
+    const struct module *file = loader->request->kernel;
+    uint32_t at = blob->used;
+    size_t size = (size_t)sections->count * sections->size;
+    struct range_wish wish = {kernel->end, GIB(4), 0, PAGE_SIZE, PLACE_LOWEST};
+    uint8_t *to = NULL;
+    gpa_t place = 0;
+
+    if (!size || blob->full || size > BLOB_SIZE - at)
+        return 0;
+    wish.size = elf_sections_size(file, sections);
+    if (wish.size && loader_find(loader, &wish, &place))
+        to = loader_claim(loader, "the kernel's sections", place, wish.size);
+    blob_add(blob, sections->bytes, size);
+    elf_sections_place(file, sections, blob->bytes + at, to, place, kernel->slide);
+    return LOW_BOOT_INFO + at;
 }
 
 /* In KiB: base memory, and what lies above 1 MiB in one piece. */
@@ -76,7 +126,39 @@ static uint32_t mem_upper(const struct loader *loader)
     return (uint32_t)((guest_map_low_end(&loader->map) - MAP_FIRMWARE_END) >> 10);
 }
 
-bool multiboot1_write_info(struct loader *loader, gpa_t kernel_end)
+static void mb1_add_mmap(struct blob *blob, const struct guest_map *map, struct mb1_info *info)
+{
+    info->mmap_addr = LOW_BOOT_INFO + blob->used;
+    for (unsigned i = 0; i < map->count; i++) {
+        const struct map_range *range = &map->ranges[i];
+        struct mb1_mmap_entry entry = {sizeof(entry) - sizeof(entry.size), range->first, range->size,
+                                       range->type};
+
+        blob_add(blob, &entry, sizeof(entry));
+        info->mmap_length += sizeof(entry);
+    }
+}
+
+static bool mb1_add_modules(struct blob *blob, struct loader *loader, gpa_t kernel_end, struct mb1_info *info)
+{
+    const char *arguments;
+    uint32_t list = blob->used;
+
+    info->mods_count = module_count(loader);
+    info->mods_addr = info->mods_count ? LOW_BOOT_INFO + list : 0;
+    blob->used += info->mods_count * (uint32_t)sizeof(struct mb1_module);
+    for (unsigned i = 0; i < info->mods_count; i++) {
+        struct mb1_module module;
+
+        if (!place_module(loader, kernel_end, i, &module, &arguments))
+            return false;
+        module.string = blob_add_text(blob, arguments);
+        memcpy(blob->bytes + list + i * sizeof(module), &module, sizeof(module));
+    }
+    return true;
+}
+
+bool multiboot1_write_info(struct loader *loader, const struct loaded_kernel *kernel)
 {
     const struct load_request *request = loader->request;
     struct mb1_info info = {
@@ -84,35 +166,26 @@ bool multiboot1_write_info(struct loader *loader, gpa_t kernel_end)
         .mem_lower = mem_lower(),
         .mem_upper = mem_upper(loader),
     };
-    struct mb1_module module = {0};
     struct blob blob;
-    gpa_t at;
 
     blob_init(&blob, loader);
     blob.used = sizeof(info);
-    for (unsigned i = 0; i < loader->map.count; i++) {
-        const struct map_range *range = &loader->map.ranges[i];
-        struct mb1_mmap_entry entry = {sizeof(entry) - sizeof(entry.size), range->first, range->size,
-                                       range->type};
-        uint32_t here = blob_add(&blob, &entry, sizeof(entry));
-
-        if (i == 0)
-            info.mmap_addr = here;
-        info.mmap_length += sizeof(entry);
-    }
+    mb1_add_mmap(&blob, &loader->map, &info);
+    if (!mb1_add_modules(&blob, loader, kernel->end, &info))
+        return false;
     info.cmdline = blob_add_text(&blob, request->cmdline);
     info.boot_loader_name = blob_add_text(&blob, LOADER_NAME);
-    if (request->ramdisk) {
-        if (!place_module(loader, kernel_end, &at))
-            return false;
-        module.mod_start = (uint32_t)at;
-        module.mod_end = (uint32_t)(at + request->ramdisk->size);
-        module.string = blob_add_text(&blob, request->ramdisk->arguments);
-        info.mods_count = 1;
-        info.mods_addr = blob_add(&blob, &module, sizeof(module));
+    if (!blob_fits(loader, &blob))
+        return false;
+    info.syms[2] = add_sections(&blob, loader, kernel);
+    if (info.syms[2]) {
+        info.flags |= MB1_INFO_SECTIONS;
+        info.syms[0] = kernel->sections.count;
+        info.syms[1] = kernel->sections.size;
+        info.syms[3] = kernel->sections.names;
     }
     memcpy(blob.bytes, &info, sizeof(info));
-    return blob_fits(loader, &blob);
+    return true;
 }
 
 /* A tag: its fixed part, whose type and size are filled in here, and what follows it. */
@@ -138,30 +211,50 @@ static void add_mmap(struct blob *blob, const struct guest_map *map)
     add_tag(blob, MB2_TAG_MMAP, &mmap, 8 + map->count * sizeof(mmap.entries[0]));
 }
 
-static bool add_module(struct blob *blob, struct loader *loader, gpa_t kernel_end)
+static bool add_module(struct blob *blob, struct loader *loader, gpa_t kernel_end, unsigned number)
 {
-    const struct module *file = loader->request->ramdisk;
-    size_t length = strlen(file->arguments) + 1;
+    struct mb1_module module;
     struct mb2_tag_module tag;
-    gpa_t at;
+    const char *arguments;
+    size_t length;
 
-    if (!place_module(loader, kernel_end, &at))
+    if (!place_module(loader, kernel_end, number, &module, &arguments))
         return false;
+    length = strlen(arguments) + 1;
     tag = (struct mb2_tag_module){
         .tag = {MB2_TAG_MODULE, (uint32_t)(sizeof(tag) + length)},
-        .mod_start = (uint32_t)at,
-        .mod_end = (uint32_t)(at + file->size),
+        .mod_start = module.mod_start,
+        .mod_end = module.mod_end,
     };
     blob_align(blob, MB2_TAG_ALIGN);
     blob_add(blob, &tag, sizeof(tag));
-    blob_add(blob, file->arguments, length);
+    blob_add(blob, arguments, length);
     return true;
 }
 
-bool multiboot2_write_info(struct loader *loader, gpa_t kernel_end)
+/* The headers directly follow the tag's fixed part. Left out if they do not fit. */
+static void add_sections_tag(struct blob *blob, struct loader *loader, const struct loaded_kernel *kernel)
+{
+    const struct elf_sections *sections = &kernel->sections;
+    struct mb2_tag_elf_sections tag = {
+        .tag = {MB2_TAG_ELF_SECTIONS, (uint32_t)sizeof(tag) + (uint32_t)sections->count * sections->size},
+        .count = sections->count,
+        .entry_size = sections->size,
+        .names_index = sections->names,
+    };
+    struct blob before;
+
+    blob_align(blob, MB2_TAG_ALIGN);
+    before = *blob;
+    blob_add(blob, &tag, sizeof(tag));
+    if (!add_sections(blob, loader, kernel))
+        *blob = before;
+}
+
+bool multiboot2_write_info(struct loader *loader, const struct loaded_kernel *kernel)
 {
     const struct load_request *request = loader->request;
-    const uint32_t sizes[2] = {mem_lower(), mem_upper(loader)};
+    const uint32_t sizes[2] = {mem_lower(), mem_upper(loader)}, base = (uint32_t)kernel->start;
     struct mb2_info info = {0};
     uint8_t rsdp[RSDP_SIZE];
     struct blob blob;
@@ -170,14 +263,20 @@ bool multiboot2_write_info(struct loader *loader, gpa_t kernel_end)
     blob.used = sizeof(info);
     add_tag(&blob, MB2_TAG_CMDLINE, request->cmdline, strlen(request->cmdline) + 1);
     add_tag(&blob, MB2_TAG_LOADER_NAME, LOADER_NAME, sizeof(LOADER_NAME));
-    if (request->ramdisk && !add_module(&blob, loader, kernel_end))
-        return false;
+    for (unsigned i = 0; i < module_count(loader); i++)
+        if (!add_module(&blob, loader, kernel->end, i))
+            return false;
     add_tag(&blob, MB2_TAG_MEMORY, sizes, sizeof(sizes));
     add_mmap(&blob, &loader->map);
     if (request->acpi_rsdp && guest_read(loader->memory, request->acpi_rsdp, rsdp, sizeof(rsdp))) {
         add_tag(&blob, MB2_TAG_ACPI_OLD, rsdp, RSDP_OLD_SIZE);
         add_tag(&blob, MB2_TAG_ACPI_NEW, rsdp, sizeof(rsdp));
     }
+    if (kernel->relocatable)
+        add_tag(&blob, MB2_TAG_LOAD_BASE, &base, sizeof(base));
+    if (!blob_fits(loader, &blob))
+        return false;
+    add_sections_tag(&blob, loader, kernel);
     add_tag(&blob, MB2_TAG_END, "", 0);
     info.total_size = blob.used;
     memcpy(blob.bytes, &info, sizeof(info));

@@ -168,7 +168,7 @@ static void set_key(struct parser *parser, const struct config_key *key, struct 
     const char *text;
 
     line += config_key_index(key);
-    if (*line) {
+    if (*line && key->presence != KEY_REPEATED) {
         complain(parser, key->name, outcome(parser), "it is already set on line %u", *line);
         return;
     }
@@ -262,7 +262,7 @@ static void end_section(struct parser *parser)
     if (parser->place != IN_VM)
         return;
     for (unsigned i = 0; i < config_key_count; i++)
-        if (config_keys[i].needed && vm->lines[i] == 0) {
+        if (config_keys[i].presence == KEY_NEEDED && vm->lines[i] == 0) {
             parser->line = vm->line;
             complain(parser, config_keys[i].name, NOT_STARTED, "it is missing; needed is %s",
                      config_keys[i].values);
@@ -432,16 +432,22 @@ static void list_modules(const struct module *modules, unsigned count, char *tex
         print_to(&buffer.writer, "none");
 }
 
-static const struct module *find_module(struct parser *parser, const char *key, const char *name,
+/* The module that the first word of `value` names. */
+static const struct module *find_module(struct parser *parser, const char *key, const char *value,
                                         const struct module *modules, unsigned count)
 {
+    struct span name = {value, value};
     const struct module *found = NULL;
     char names[160];
 
+    while (*name.end && !is_blank(*name.end))
+        name.end++;
+
     for (unsigned i = 0; i < count; i++)
-        if (strcmp(modules[i].name, name) == 0) {
+        if (span_is(name, modules[i].name)) {
             if (found) {
-                complain(parser, key, NOT_STARTED, "there are two modules named \"%s\"; rename one", name);
+                complain(parser, key, NOT_STARTED, "there are two modules named \"%s\"; rename one",
+                         modules[i].name);
                 return NULL;
             }
             found = &modules[i];
@@ -449,8 +455,27 @@ static const struct module *find_module(struct parser *parser, const char *key, 
     list_modules(modules, count, names, sizeof(names));
     if (!found)
         complain(parser, key, NOT_STARTED, "there is no module named \"%.*s\"; the boot loader gave: %s",
-                 SHOWN_MOST, name, names);
+                 shown(name), name.at, names);
     return found;
+}
+
+/* Text behind a module's name replaces the arguments that the boot loader gave it. */
+static void resolve_modules(struct parser *parser, const struct module *modules, unsigned count)
+{
+    struct config_modules *wanted = &parser->vm->modules;
+
+    parser->line = line_of(parser->vm, "module");
+    for (unsigned i = 0; i < wanted->count; i++) {
+        const char *arguments = wanted->values[i];
+        const struct module *file = find_module(parser, "module", arguments, modules, count);
+
+        while (*arguments && !is_blank(*arguments))
+            arguments++;
+        while (is_blank(*arguments))
+            arguments++;
+        if (file)
+            wanted->resolved[i] = (struct load_module){file, *arguments ? arguments : file->arguments};
+    }
 }
 
 bool config_resolve(struct config *config, const struct module *modules, unsigned count)
@@ -468,6 +493,7 @@ bool config_resolve(struct config *config, const struct module *modules, unsigne
         parser.line = line_of(vm, "ramdisk");
         if (vm->ramdisk)
             vm->ramdisk_module = find_module(&parser, "ramdisk", vm->ramdisk, modules, count);
+        resolve_modules(&parser, modules, count);
     }
     return parser.good;
 }
@@ -505,6 +531,8 @@ void config_load_request(const struct config_vm *vm, gpa_t acpi_rsdp, struct loa
     *request = (struct load_request){
         .kernel = vm->kernel_module,
         .ramdisk = vm->ramdisk_module,
+        .modules = vm->modules.resolved,
+        .module_count = vm->modules.count,
         .cmdline = vm->cmdline,
         .format = vm->format,
         .flat_load = vm->load,

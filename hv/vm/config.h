@@ -10,6 +10,7 @@
 #define CONFIG_VMS_MOST 16
 #define CONFIG_CPUS     256 /* cores that `cpus` can name: 0 to 255 */
 #define CONFIG_KEYS     24  /* at least as many as a section has */
+#define CONFIG_MODULES  16  /* of a VM, beside kernel and ramdisk */
 
 enum config_all_off { ALL_OFF_POWEROFF, ALL_OFF_REBOOT, ALL_OFF_MONITOR };
 enum config_report { REPORT_SHARES = 1, REPORT_EXITS = 2 }; /* bits: what is said at a VM's end */
@@ -28,6 +29,11 @@ struct config_vm {
     bool paused;                  /* at its first start */
     const char *after;            /* the name of the VM after whose end it starts; NULL: none */
     const char *kernel, *ramdisk; /* names of modules; NULL if not given */
+    struct config_modules {
+        unsigned count;
+        const char *values[CONFIG_MODULES];          /* the name of a module, then its arguments */
+        struct load_module resolved[CONFIG_MODULES]; /* set by config_resolve */
+    } modules;
     const char *cmdline;
     enum config_serial serial;
     enum config_on_crash on_crash;

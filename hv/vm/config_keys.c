@@ -133,6 +133,17 @@ static bool parse_name(void *field, const char *value)
     return true;
 }
 
+/* A name and what follows it: one more in the list. */
+static bool parse_module(void *field, const char *value)
+{
+    struct config_modules *modules = field;
+
+    if (*value == 0 || modules->count == CONFIG_MODULES)
+        return false;
+    modules->values[modules->count++] = value;
+    return true;
+}
+
 static bool parse_address(void *field, const char *value)
 {
     uint64_t address;
@@ -244,79 +255,81 @@ static bool parse_escape(void *field, const char *value)
 
 #define KEEL(field) SECTION_KEEL, offsetof(struct config, field)
 #define VM(field)   SECTION_VM, offsetof(struct config_vm, field)
-#define NEEDED      true
 
 /* clang-format off */
 const struct config_key config_keys[] = {
-    /* section and field, name, parser, default, needed,
+    /* section and field, name, parser, default, presence,
      * `"x" is not` what, what the key means */
-    {KEEL(console), "console", parse_console, "com1,115200", false,
+    {KEEL(console), "console", parse_console, "com1,115200", KEY_OPTIONAL,
      "com1 to com4 with an optional baud rate that divides 115200 (com1,115200), or none",
      "where Keel talks, and every VM without a port of its own"},
-    {KEEL(escape), "escape", parse_escape, "^]", false,
+    {KEEL(escape), "escape", parse_escape, "^]", KEY_OPTIONAL,
      "^ and a letter or one of [\\]^_, or none",
      "the key before a VM's number, which gives it the console's focus"},
-    {KEEL(gdb), "gdb", parse_console, "none", false,
+    {KEEL(gdb), "gdb", parse_console, "none", KEY_OPTIONAL,
      "com1 to com4 with an optional baud rate that divides 115200 (com2,115200), or none",
      "a port for GDB"},
-    {KEEL(all_off), "all_off", parse_all_off, "poweroff", false,
+    {KEEL(all_off), "all_off", parse_all_off, "poweroff", KEY_OPTIONAL,
      "poweroff, reboot or monitor",
      "what to do once every VM is off"},
-    {KEEL(report), "report", parse_report, "none", false,
+    {KEEL(report), "report", parse_report, "none", KEY_OPTIONAL,
      "none, or words of: shares exits",
      "what to say of each VM at its end"},
-    {KEEL(forbid), "disable", parse_string, "", false,
+    {KEEL(forbid), "disable", parse_string, "", KEY_OPTIONAL,
      "names with commas between them",
      "controls of the CPU, as the log names them, to do without"},
-    {VM(memory), "memory", parse_memory, "256M", false,
+    {VM(memory), "memory", parse_memory, "256M", KEY_OPTIONAL,
      "a size from 1M to 1024G, with K, M or G, in whole pages of 4K",
      "RAM"},
-    {VM(vcpus), "vcpus", parse_vcpus, "1", false,
+    {VM(vcpus), "vcpus", parse_vcpus, "1", KEY_OPTIONAL,
      "a number from 1 to 64",
      "virtual CPUs"},
-    {VM(cpus), "cpus", parse_cpus, "all", false,
+    {VM(cpus), "cpus", parse_cpus, "all", KEY_OPTIONAL,
      "a list of cores and ranges of them from 0 to 255 (0-1,3), or all",
      "cores it may run on"},
-    {VM(weight), "weight", parse_weight, "100", false,
+    {VM(weight), "weight", parse_weight, "100", KEY_OPTIONAL,
      "a number from 1 to 10000",
      "its share of the cores' time against other VMs"},
-    {VM(cap), "cap", parse_cap, "0", false,
+    {VM(cap), "cap", parse_cap, "0", KEY_OPTIONAL,
      "a number from 0 to 6400",
      "percent of a core that it gets at most, 0 for no limit"},
-    {VM(kernel), "kernel", parse_name, NULL, NEEDED,
+    {VM(kernel), "kernel", parse_name, NULL, KEY_NEEDED,
      "the name of a module, which is one word",
      "module: Linux bzImage or vmlinux, multiboot, multiboot2, or flat with format = flat"},
-    {VM(ramdisk), "ramdisk", parse_name, NULL, false,
+    {VM(ramdisk), "ramdisk", parse_name, NULL, KEY_OPTIONAL,
      "the name of a module, which is one word",
      "module: initrd of Linux, first module of a multiboot kernel"},
-    {VM(cmdline), "cmdline", parse_string, "", false,
+    {VM(modules), "module", parse_module, NULL, KEY_REPEATED,
+     "the name of a module and its arguments, 16 times at most",
+     "one more module of a multiboot kernel; may be repeated"},
+    {VM(cmdline), "cmdline", parse_string, "", KEY_OPTIONAL,
      "text",
      "the kernel's command line"},
-    {VM(serial), "serial", parse_serial, "console", false,
+    {VM(serial), "serial", parse_serial, "console", KEY_OPTIONAL,
      "console, none, com2, com3 or com4",
      "where its COM1 talks"},
-    {VM(autostart), "autostart", parse_yes_no, "yes", false,
+    {VM(autostart), "autostart", parse_yes_no, "yes", KEY_OPTIONAL,
      "yes or no",
      "whether it starts with Keel"},
-    {VM(paused), "paused", parse_yes_no, "no", false,
+    {VM(paused), "paused", parse_yes_no, "no", KEY_OPTIONAL,
      "yes or no",
      "whether it waits at its first instruction, for a debugger or the monitor"},
-    {VM(after), "after", parse_name, NULL, false,
+    {VM(after), "after", parse_name, NULL, KEY_OPTIONAL,
      "the name of another VM",
      "the VM after whose end it starts"},
-    {VM(on_crash), "on_crash", parse_on_crash, "halt", false,
+    {VM(on_crash), "on_crash", parse_on_crash, "halt", KEY_OPTIONAL,
      "halt or restart",
      "what to do when it crashes"},
-    {VM(testdev), "testdev", parse_yes_no, "no", false,
+    {VM(testdev), "testdev", parse_yes_no, "no", KEY_OPTIONAL,
      "yes or no",
      "adds QEMU's pc-testdev, for kernels that test a machine"},
-    {VM(format), "format", parse_format, "auto", false,
+    {VM(format), "format", parse_format, "auto", KEY_OPTIONAL,
      "auto or flat",
      "of the kernel: recognised, or bytes to be copied"},
-    {VM(load), "load", parse_address, NULL, false,
+    {VM(load), "load", parse_address, NULL, KEY_OPTIONAL,
      "an address below 4G, decimal or 0x...",
      "where a flat kernel goes and starts: 0x100000, with entry = real 0x7c00, if not said"},
-    {VM(entry), "entry", parse_entry, "protected", false,
+    {VM(entry), "entry", parse_entry, "protected", KEY_OPTIONAL,
      "real, protected or long",
      "the mode in which a flat kernel starts"},
 };
@@ -355,6 +368,6 @@ void config_describe(struct writer *out)
                  key->values);
         if (key->fallback && *key->fallback)
             print_to(out, "; %s by default", key->fallback);
-        print_to(out, "%s\n", key->needed ? "; needed" : "");
+        print_to(out, "%s\n", key->presence == KEY_NEEDED ? "; needed" : "");
     }
 }

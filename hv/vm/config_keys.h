@@ -5,6 +5,9 @@
 
 enum config_section { SECTION_KEEL, SECTION_VM };
 
+/* How often a section may have a key: at most once, once, or as often as it likes. */
+enum config_presence { KEY_OPTIONAL, KEY_NEEDED, KEY_REPEATED };
+
 struct config_key {
     enum config_section section;
     size_t offset; /* of its field, in struct config or struct config_vm */
@@ -15,8 +18,8 @@ struct config_key {
      */
     bool (*parse)(void *field, const char *value);
     const char *fallback; /* the value if the key is left out; NULL: there is none */
-    bool needed;          /* it must not be left out */
-    const char *values;   /* completes `"x" is not ...` */
+    enum config_presence presence;
+    const char *values; /* completes `"x" is not ...` */
     const char *help;
 };
 

@@ -132,7 +132,7 @@ def boots_with_an_option(option, found, not_found, end):
 WORK = "for j in 1 2 3 4; do (i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; seq 1 5000 | awk '{ s += $1 } END { print s }') & done; wait"
 
 
-@on_each("linux/4 vcpus", [("4 cores", 4), ("2 cores", 2)], ("qemu-tcg-svm",))
+@on_each("linux/4 vcpus", [("4 cores", 4), ("2 cores", 2)], ("qemu-tcg-svm", "bochs-vmx"))
 def computes_on_four_vcpus(platform, cores):
     conf = keel.vm("linux", memory="256M", vcpus=4, kernel="vmlinux", ramdisk="initrd.gz", cmdline=CMDLINE)
     files = {"vmlinux": keel.kernel("debian", "vmlinux"), "initrd.gz": keel.ramdisk()}

@@ -88,7 +88,7 @@ static inline void put(uint8_t *to, uint64_t value, unsigned size)
     memcpy(to, &value, size);
 }
 
-static void assert_flat_gdt(uint64_t code)
+static inline void assert_flat_gdt(uint64_t code)
 {
     assert_int_equal(entry.cs, 0x10);
     assert_int_equal(entry.ds, 0x18);

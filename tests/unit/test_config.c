@@ -459,6 +459,40 @@ static void names_are_resolved_to_modules(void **state)
     assert_int_equal(request.format, FORMAT_AUTO);
 }
 
+static void further_modules_keep_their_order_and_arguments(void **state)
+{
+    struct load_request request;
+
+    (void)state;
+    assert_true(parse("[vm a]\nkernel=vmlinuz\nmodule = initrd one \"two\"  # three\nmodule=\"vmlinuz\"\n"
+                      "module = 'initrd\tx'\n"));
+    assert_true(config_resolve(&config, modules, ARRAY_LENGTH(modules)));
+    config_load_request(&config.vms[0], 0, &request);
+    assert_int_equal(request.module_count, 3);
+    assert_ptr_equal(request.modules[0].file, &modules[2]);
+    assert_string_equal(request.modules[0].arguments, "one \"two\"");
+    assert_ptr_equal(request.modules[1].file, &modules[1]);
+    assert_ptr_equal(request.modules[1].arguments, modules[1].arguments);
+    assert_string_equal(request.modules[2].arguments, "x");
+    assert_true(parse("[vm a]\nkernel=vmlinuz\nmodule = init r\n"));
+    assert_false(config_resolve(&config, modules, ARRAY_LENGTH(modules)));
+    assert_said("keel.conf:3: [vm a] module: there is no module named \"init\"");
+}
+
+static void a_vm_has_sixteen_further_modules_at_most(void **state)
+{
+    char text[600] = "[vm a]\nkernel=k\n";
+
+    (void)state;
+    for (unsigned i = 0; i < 16; i++)
+        strcat(text, "module=m\n");
+    assert_true(parse(text));
+    strcat(text, "module=m\n");
+    assert_false(parse(text));
+    assert_said("keel.conf:19: [vm a] module: \"m\" is not the name of a module and its arguments, 16 times");
+    assert_false(parse("[vm a]\nkernel=k\nmodule=\n"));
+}
+
 static void a_missing_module_is_said_with_those_there_are(void **state)
 {
     (void)state;
@@ -549,6 +583,8 @@ int main(void)
         cmocka_unit_test(a_vm_may_wait_for_a_call_or_for_the_end_of_another),
         cmocka_unit_test(who_waits_for_nobody_or_for_himself_is_not_started),
         cmocka_unit_test(names_are_resolved_to_modules),
+        cmocka_unit_test(further_modules_keep_their_order_and_arguments),
+        cmocka_unit_test(a_vm_has_sixteen_further_modules_at_most),
         cmocka_unit_test(a_missing_module_is_said_with_those_there_are),
         cmocka_unit_test(two_modules_of_the_named_name_are_refused),
         cmocka_unit_test(without_a_file_the_modules_kernel_and_ramdisk_are_a_vm),

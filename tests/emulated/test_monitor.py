@@ -1,9 +1,11 @@
 """The monitor on the serial console: every command, and what it has to say."""
 import re
+import time
 
 import keel
 from keel import require
 from registry import on_each, test
+from test_gdb import expect_in_order, gdb
 from test_guests import binary
 
 ESCAPE = "\x1d"
@@ -19,6 +21,7 @@ class Monitor:
         self.open()
 
     def open(self):
+        time.sleep(1)  # what is typed while it is being left is dropped
         self.machine.send(ESCAPE + "m")
         self.machine.expect(r"Keel's monitor: .*\r\n.*" + PROMPT, 30)
 
@@ -208,4 +211,14 @@ def opens_when_all_is_off():
         machine.expect(PROMPT, 30)
         machine.send("reboot\r")
         machine.expect(r"monitor: restarting the machine", 30)
+        machine.finish(30)
+
+
+@test("monitor/from gdb", platform="qemu-tcg-svm")
+def gdb_has_the_commands():
+    with keel.Booted("[keel]\ngdb = com2\n" + watched("one"), {"watched": binary("watched")}, megs=128, kind="qemu", model="max",
+                     serials=2) as machine:
+        machine.expect(r"^ready\r\n", keel.PATIENCE)
+        said = gdb(machine, ["monitor vms", "monitor regs one", f"monitor mem one {PLACE + 16:x} 16", "monitor xyz", "kill"])
+        expect_in_order(said, r"^ 1 one +paused", r"^rax +a1a2a3a4a5a6a7a8", r"^0{10}400010 .* known to all", r'no command "xyz"')
         machine.finish(30)

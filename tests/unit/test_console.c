@@ -474,6 +474,53 @@ static void escape_and_a_letter_is_a_command(void **state)
     end();
 }
 
+static int seized[16];
+static unsigned seized_count;
+
+static void take(int key)
+{
+    seized[seized_count++ % ARRAY_LENGTH(seized)] = key;
+}
+
+static void open_monitor(void)
+{
+    console_seize(take);
+}
+
+static void who_seizes_the_console_has_all_that_is_typed(void **state)
+{
+    unsigned was;
+
+    (void)state;
+    begin();
+    seized_count = 0;
+    console_monitor = open_monitor;
+    type_at("a\x1dm2\x1d\xff"); /* all at once: what follows `m` is the monitor's */
+    console_monitor = NULL;
+    expect_heard(0, "a");
+    assert_int_equal(seized_count, 3);
+    assert_int_equal(seized[0], '2');
+    assert_int_equal(seized[1], CONSOLE_ESCAPE);
+    assert_int_equal(seized[2], 0xff);
+    say(&one, "hello\nlogin: "); /* the focused VM's lines are like another's */
+    expect("one| hello\r\n");
+    console_writer.write(&console_writer, "> ", 2);
+    was = console_broken_lines();
+    say(&two, "up\n");
+    expect("> \r\ntwo| up\r\n");
+    assert_int_equal(console_broken_lines(), was + 1);
+    console_give_focus(2);
+    expect("console: 2 two has the focus\r\n");
+    console_give_focus(1);
+    console_release();
+    expect("console: 1 one has the focus\r\nlogin: ");
+    type_at("b");
+    expect_heard(0, "b");
+    assert_int_equal(seized_count, 3);
+    assert_true(console_has_room(1));
+    end();
+}
+
 static void what_a_vm_has_not_taken_is_not_anothers(void **state)
 {
     (void)state;
@@ -634,6 +681,7 @@ int main(void)
         cmocka_unit_test(a_number_ends_when_no_vms_number_goes_on),
         cmocka_unit_test(escape_twice_is_typed_once),
         cmocka_unit_test(escape_and_a_letter_is_a_command),
+        cmocka_unit_test(who_seizes_the_console_has_all_that_is_typed),
         cmocka_unit_test(what_a_vm_has_not_taken_is_not_anothers),
         cmocka_unit_test(nobody_waits_for_the_wire),
         cmocka_unit_test(a_flood_waits_and_is_told_when_it_may_go_on),

@@ -323,13 +323,17 @@ void console_seize(void (*taker)(int key))
     __atomic_store_n(&console_taker, taker, __ATOMIC_RELEASE);
 }
 
-void console_release(void)
+void console_release(int (*next)(void))
 {
+    int key;
+
     spin_lock(&console_input_lock);
     spin_lock(&console_output_lock);
     console_taker = NULL;
     console_set_focus(console_focus);
     spin_unlock(&console_output_lock);
+    while ((key = next()) >= 0)
+        console_hear(key);
     spin_unlock(&console_input_lock);
 }
 

@@ -82,8 +82,9 @@ void console_set_escape(char key);
 #define CONSOLE_ESCAPE 0x100
 void console_seize(void (*taker)(int key));
 
-/* And to the focused VM again, whose open line is shown. */
-void console_release(void);
+/* And to the focused VM again, whose open line is shown: what is typed, and first the keys of `next` until it
+ * says -1, which `taker` had not used. */
+void console_release(int (*next)(void));
 
 /* For whoever has seized it: how often another's line has ended an open one, and whether there is room for
  * so many bytes, so that as much is left for others. */

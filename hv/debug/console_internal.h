@@ -13,6 +13,9 @@ extern struct console_client *console_focus; /* written with both locks held */
 
 extern void (*console_taker)(int key); /* NULL: nobody has seized the console */
 
+/* A byte that was typed, with the input locked. */
+void console_hear(int byte);
+
 /* A line of the console's own, with the output locked or not. */
 void console_say(const char *format, ...) PRINTF_LIKE(1, 2);
 void console_say_locked(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -161,16 +161,23 @@ void console_set_escape(char key)
     escape = key;
 }
 
+void console_hear(int byte)
+{
+    if (console_taker)
+        console_taker(escape && byte == (uint8_t)escape ? CONSOLE_ESCAPE : byte);
+    else if (byte == CONSOLE_ESCAPE)
+        take_key(escape);
+    else if (!take_key((char)byte) && typed_count < sizeof(typed))
+        type((uint8_t)byte);
+}
+
 static void collect(void)
 {
     const struct serial *port = console_port();
     int byte;
 
     while (typed_count < sizeof(typed) && port && (byte = serial_get(port)) >= 0)
-        if (console_taker)
-            console_taker(escape && byte == (uint8_t)escape ? CONSOLE_ESCAPE : byte);
-        else if (!take_key((char)byte))
-            type((uint8_t)byte);
+        console_hear(byte);
 }
 
 /* A VM that was full is tried again soon: nobody tells when it has room. */

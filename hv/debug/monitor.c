@@ -23,9 +23,10 @@
 static struct monitor {
     struct work work;
     struct timer timer;
-    bool open, opening, leaving;
+    bool open, opening, leaving, closing;
     int keys[512]; /* typed and not yet read; written with the console's input locked */
     unsigned first_key, end_key;
+    unsigned unused;  /* of these, when it is left */
     bool interrupted; /* Ctrl-C was among them */
     struct line_edit edit;
     unsigned broken; /* as console_broken_lines was when the prompt was shown */
@@ -241,13 +242,23 @@ static bool drain(void)
     return true;
 }
 
+/* What was typed behind the key that left, with the console's input locked. It may open the monitor again. */
+static int left_over(void)
+{
+    if (m.closing) {
+        m.closing = false;
+        m.unused = m.end_key - m.first_key;
+        __atomic_store_n(&m.open, false, __ATOMIC_RELEASE);
+    }
+    return m.unused ? m.unused--, next_key() : NO_KEY;
+}
+
 static void leave(void)
 {
     m.leaving = false;
     m.edit.done = true; /* what was typed of a line is forgotten */
-    __atomic_store_n(&m.first_key, m.end_key, __ATOMIC_RELEASE);
-    console_release();
-    __atomic_store_n(&m.open, false, __ATOMIC_RELEASE);
+    m.closing = true;
+    console_release(left_over);
 }
 
 /* A step of whatever is under way; false: it waits. */

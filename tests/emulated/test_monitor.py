@@ -1,6 +1,5 @@
 """The monitor on the serial console: every command, and what it has to say."""
 import re
-import time
 
 import keel
 from keel import require
@@ -21,7 +20,6 @@ class Monitor:
         self.open()
 
     def open(self):
-        time.sleep(1)  # what is typed while it is being left is dropped
         self.machine.send(ESCAPE + "m")
         self.machine.expect(r"Keel's monitor: .*\r\n.*" + PROMPT, 30)
 

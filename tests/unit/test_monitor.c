@@ -42,9 +42,17 @@ void console_seize(void (*to)(int key))
     taker = to;
 }
 
-void console_release(void)
+static int unused[16];
+static unsigned unused_count;
+
+void console_release(int (*next)(void))
 {
+    int key;
+
     taker = NULL;
+    unused_count = 0;
+    while ((key = next()) >= 0)
+        unused[unused_count++ % ARRAY_LENGTH(unused)] = key;
 }
 
 unsigned console_broken_lines(void)
@@ -619,6 +627,19 @@ static void it_is_left_and_opened_again(void **state)
     end();
 }
 
+static void what_is_typed_behind_exit_is_the_vms(void **state)
+{
+    (void)state;
+    begin();
+    type("exit\rab");
+    wait_for(fake_hz);
+    assert_null(taker);
+    assert_int_equal(unused_count, 2);
+    assert_int_equal(unused[0], 'a');
+    assert_int_equal(unused[1], 'b');
+    end();
+}
+
 static void gdb_runs_commands(void **state)
 {
     char text[8192];
@@ -690,6 +711,7 @@ int main(void)
         cmocka_unit_test(output_waits_for_room_and_control_c_ends_it),
         cmocka_unit_test(top_refreshes_until_a_key),
         cmocka_unit_test(it_is_left_and_opened_again),
+        cmocka_unit_test(what_is_typed_behind_exit_is_the_vms),
         cmocka_unit_test(gdb_runs_commands),
         cmocka_unit_test(no_byte_harms),
     };

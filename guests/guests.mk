@@ -1,11 +1,12 @@
-# The small guests: flat images, each with its listing; and what runs one natively.
-GUESTS := $(patsubst guests/%.asm,%,$(sort $(filter-out guests/native.asm,$(wildcard guests/*.asm))))
+# The small guests: flat images, each with its listing; and multiboot kernels, one of which runs them natively.
+KERNELS := native kernel
+GUESTS := $(patsubst guests/%.asm,%,$(sort $(filter-out $(KERNELS:%=guests/%.asm),$(wildcard guests/*.asm))))
 
 # Guests with a hypercall, which AMD's processors have under another name.
 GUESTS_SVM := hypercall bench
 
 .PHONY: guests
-guests: $(GUESTS:%=$(BUILD)/guests/%.bin) $(GUESTS_SVM:%=$(BUILD)/guests/%-svm.bin) $(GUESTS:%=$(BUILD)/guests/%-on.bin) $(BUILD)/guests/native.elf  ## build the small guests of guests/
+guests: $(GUESTS:%=$(BUILD)/guests/%.bin) $(GUESTS_SVM:%=$(BUILD)/guests/%-svm.bin) $(GUESTS:%=$(BUILD)/guests/%-on.bin) $(KERNELS:%=$(BUILD)/guests/%.elf)  ## build the small guests of guests/
 
 $(BUILD)/guests/%.bin: guests/%.asm $(wildcard guests/*.inc)
 	@mkdir -p $(@D)

@@ -27,7 +27,7 @@ def mode(guest):
 
 
 # Parts of other tests (test_life.py, the benchmark), and what runs a guest natively.
-NOT_ALONE = {"adds", "again", "bench", "echo", "fills", "floods", "native", "resets", "scans", "smp", "spin", "wakes", "watched"}
+NOT_ALONE = {"adds", "again", "bench", "echo", "fills", "floods", "kernel", "native", "resets", "scans", "smp", "spin", "wakes", "watched"}
 
 
 def guests():
@@ -120,3 +120,14 @@ def starts_by_multiboot(guest):
         machine.finish(90)
         judge(machine, guest)
         keel.require(f"vm {guest}: exited with status 1" in machine.log, machine.report("Keel did not say how it ended"))
+
+
+@on_each("multiboot/a test kernel", [(f"{vcpus} vcpus", vcpus) for vcpus in (1, 4)], ("bochs-vmx", "qemu-tcg-svm"))
+def runs_a_kernel_that_knows_nothing_of_keel(platform, vcpus):
+    section = keel.vm("kernel", memory="32M", vcpus=vcpus, kernel="kernel", cmdline=f"{vcpus} processors", testdev="yes",
+                      module="one a 1") + "module = two\n"
+    files = {"kernel": keel.BUILD / "guests/kernel.elf", "one": b"one.", "two": b"two!"}
+    with keel.Booted(section, files, megs=192, ips=20_000_000, cpus=2, **platform.machine()) as machine:
+        machine.finish(90)
+        keel.require("kernel: all passed" in machine.log, machine.report("a check failed"))
+        keel.require(re.search(r"vm kernel: exited with status 1\b", machine.log), machine.report("no end by port 0xF4"))

@@ -346,12 +346,24 @@ static struct console_client *first_client(void)
     return NULL;
 }
 
+/* On the console, also of a port of its own. */
+static void say_lost(struct console_client *client)
+{
+    unsigned lost = client->lost;
+
+    client->lost = 0;
+    console_say_locked("%u bytes of %s lost: it wrote more than the port can send, without waiting", lost,
+                       client->name);
+}
+
 void console_detach(struct console_client *client)
 {
     if (!client->owner)
         return;
     spin_lock(&console_input_lock);
     spin_lock(&console_output_lock);
+    if (client->lost && has_room(LONGEST))
+        say_lost(client);
     if (client->length) /* last words without a line end */
         flush_line(client);
     out_queue_disown(queue_of(client), client->owner);
@@ -371,15 +383,12 @@ static bool takes(struct console_client *client, struct out_queue *queue)
                      ? client->queued + LONGEST <= RESERVED || queue->count + LONGEST <= FOR_ALL
                      : queue->count < queue->size;
 
-    if (!taken) {
+    /* A flood of a port of its own is told of when it is over, not at each byte that finds room again. */
+    if (!taken)
         client->lost++;
-    } else if (client->lost && queue == CONSOLE_QUEUE) {
-        unsigned lost = client->lost;
-
-        client->lost = 0;
-        console_say_locked("%u bytes of %s lost: it wrote more than the port can send, without waiting", lost,
-                           client->name);
-    }
+    else if (client->lost &&
+             (queue == CONSOLE_QUEUE || (queue->count <= queue->size / 2 && has_room(LONGEST))))
+        say_lost(client);
     return taken;
 }
 

@@ -90,7 +90,8 @@ def eight_of_two_kinds(platform):
     for text, count in zip(ports, (1, 2)):
         require(text.count("sum 2001000") == count and f"{count} processors" in text,
                 machine.report(f"Debian with {count} vCPUs said:\n{text}"))
-    least, most = PLACES[platform.name]
+    # In QEMU each of its processors is a thread of the host here: nobody starves, more cannot be said.
+    least, most = PLACES[platform.name] if platform.kind == "bochs" else (0.2, 8)
     for name, (ran, due, _, _) in said.items():
         require(least * due <= ran <= most * due, machine.report(f"{name} ran {ran} ms, {due} ms were due"))
 

@@ -7,6 +7,7 @@
 #include "hv/debug/log_ring.h"
 #include "hv/debug/monitor.h"
 #include "hv/debug/screen.h"
+#include "hv/debug/stats.h"
 #include "hv/debug/watchdog.h"
 #include "hv/host/acpi.h"
 #include "hv/host/apic.h"
@@ -22,7 +23,6 @@
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/config.h"
-#include "hv/vm/count.h"
 #include "hv/vm/hygiene.h"
 #include "hv/vm/life.h"
 #include "hv/vm/sched.h"
@@ -251,7 +251,7 @@ static void run(void)
     stage(0x26);
     open_console();
     sched_report_shares = config.report & REPORT_SHARES;
-    count_report_exits = config.report & REPORT_EXITS;
+    stats_reported = config.report & REPORT_EXITS;
     audit_paging();
     say_memory();
     stage(0x27);

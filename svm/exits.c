@@ -395,26 +395,35 @@ void svm_set_intercepts(union vmcb *vmcb)
             svm_intercept(vmcb, code, true);
 }
 
-_Static_assert(SVM_EXIT_COUNT < VCPU_EXITS, "every code is counted, those that are no intercept's as one");
+static uint16_t stat_at[SVM_EXIT_COUNT]; /* STAT_OTHER for what is not expected */
+static uint16_t nested_fault_at;         /* what is behind those ends the VM but for this */
+
+void svm_name_exits(void)
+{
+    for (unsigned code = 0; code < SVM_EXIT_COUNT; code++)
+        if (exit_handlers[code])
+            stat_at[code] = (uint16_t)stats_add_reason(code, code == SVM_EXIT_IOIO ? STAT_PORTS : STAT_ALONE);
+    nested_fault_at = (uint16_t)stats_add_reason(SVM_EXIT_NPF, STAT_MEMORY);
+}
 
 bool svm_handle_exit(struct vcpu *vcpu)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t code = vmcb->exit_code;
+    exit_handler *handler;
     bool goes_on;
 
-    vcpu->exits[MIN(code, SVM_EXIT_COUNT)]++;
     vcpu_note_exit(vcpu, (uint32_t)code, (uint32_t)vmcb->rip);
     vmcb->clean = UINT32_MAX;
     vmcb->tlb_control = 0;
     vmcb->event = 0;
-    if (unlikely(svm_of(vcpu)->stepping) && svm_stop_stepping(vcpu))
-        goes_on = true;
-    else if (likely(code < SVM_EXIT_COUNT && exit_handlers[code]))
-        goes_on = exit_handlers[code](vcpu);
-    else
-        goes_on = handle_other(vcpu);
-    interrupts_poll(); /* the machine's interrupts that came meanwhile: an entry that exits at once costs more
-                        */
-    return goes_on && (likely(!vcpu->requests) || vcpu_serve_requests(vcpu));
+    if (likely(code < SVM_EXIT_COUNT)) {
+        exit_begin(vcpu, stat_at[code]);
+        handler = likely(exit_handlers[code]) ? exit_handlers[code] : handle_other;
+    } else {
+        exit_begin(vcpu, nested_fault_at);
+        handler = handle_other;
+    }
+    goes_on = (unlikely(svm_of(vcpu)->stepping) && svm_stop_stepping(vcpu)) || handler(vcpu);
+    return exit_end(vcpu, goes_on);
 }

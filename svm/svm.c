@@ -62,6 +62,7 @@ static bool preflight(void)
 {
     uint32_t a, b, c, d, unused;
 
+    svm_name_exits();
     cpuid(CPUID_SVM_LEAF, 0, &a, &b, &c, &d);
     svm_cpu = (struct svm_capabilities){.asids = b, .features = d, .revision = (uint8_t)a};
     cpuid(0x80000008, 0, &a, &unused, &unused, &unused);
@@ -142,15 +143,14 @@ static void limits(struct cpuid_limits *out)
     out->physical_bits = (uint8_t)MIN(svm_cpu.physical_bits, 48); /* what a 4-level walk reaches */
 }
 
+static const char *exit_name(uint32_t code)
+{
+    return svm_exit_name((uint64_t)(int32_t)code);
+}
+
 static void dump(struct vcpu *vcpu, struct writer *out)
 {
     vmcb_print(vmcb_of(vcpu), VMCB_SHOWN_CRASH, out);
-}
-
-/* Of the codes that are no intercept's, #NPF alone is counted: by the number behind theirs. */
-static const char *exit_name(unsigned reason)
-{
-    return svm_exit_name(reason == SVM_EXIT_COUNT ? (uint64_t)SVM_EXIT_NPF : (uint64_t)(int32_t)reason);
 }
 
 static unsigned explain(struct vcpu *vcpu, struct writer *out)

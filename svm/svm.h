@@ -75,6 +75,9 @@ static inline void svm_intercept(union vmcb *vmcb, unsigned code, bool on)
  */
 bool svm_handle_exit(struct vcpu *vcpu);
 
+/* exits.c: tells hv/debug/stats.h of the exit codes, once. */
+void svm_name_exits(void);
+
 /* exits.c: sets the intercepts of everything that the exit table serves. */
 void svm_set_intercepts(union vmcb *vmcb);
 void svm_set_debug(struct vcpu *vcpu, unsigned what);

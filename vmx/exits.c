@@ -370,27 +370,28 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [VMX_REASON_WRMSRNS_IMMEDIATE] = handle_unexpected,
 };
 
-_Static_assert(VMX_REASON_COUNT <= VCPU_EXITS, "every reason is counted");
+static uint16_t stat_at[VMX_REASON_COUNT]; /* STAT_OTHER for what is not expected */
+
+void vmx_name_exits(void)
+{
+    for (unsigned i = 0; i < VMX_REASON_COUNT; i++)
+        if (exit_handlers[i] != handle_unexpected)
+            stat_at[i] = (uint16_t)stats_add_reason(i, i == VMX_REASON_IO_INSTRUCTION  ? STAT_PORTS
+                                                       : i == VMX_REASON_EPT_VIOLATION ? STAT_MEMORY
+                                                                                       : STAT_ALONE);
+}
 
 bool vmx_handle_exit(struct vcpu *vcpu)
 {
     uint32_t reason = VMX_REASON_BASIC((uint32_t)vmread(VMCS_EXIT_REASON));
-    bool goes_on;
 
     vcpu_note_exit(vcpu, reason, (uint32_t)vmread(VMCS_GUEST_RIP));
-    if (likely(reason < VMX_REASON_COUNT)) {
-        vcpu->exits[reason]++;
-        goes_on = exit_handlers[reason](vcpu);
-    } else {
-        goes_on = handle_unexpected(vcpu);
+    if (unlikely(reason >= VMX_REASON_COUNT)) {
+        exit_begin(vcpu, STAT_OTHER);
+        return exit_end(vcpu, handle_unexpected(vcpu));
     }
-    /*
-     * The machine's interrupts that came meanwhile: three instructions, where an entry that exits at once
-     * would cost a world switch. A guest that exits all the time with interrupts off cannot hold them up
-     * either.
-     */
-    interrupts_poll();
-    return goes_on && (likely(!vcpu->requests) || vcpu_serve_requests(vcpu));
+    exit_begin(vcpu, stat_at[reason]);
+    return exit_end(vcpu, exit_handlers[reason](vcpu));
 }
 
 void vmx_entry_failed(struct vcpu *vcpu)

@@ -86,6 +86,7 @@ static bool preflight(void)
     }
     vmx_print_controls(&vmx_words, &lines.writer);
     vmx_cr_reset();
+    vmx_name_exits();
     return vmx_make_msr_bitmaps();
 }
 

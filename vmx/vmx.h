@@ -52,6 +52,9 @@ extern const struct vmcs_reader vmx_current;
  */
 bool vmx_handle_exit(struct vcpu *vcpu);
 
+/* exits.c: tells hv/debug/stats.h of the reasons, once. */
+void vmx_name_exits(void);
+
 /* exits.c: VMLAUNCH or VMRESUME itself failed: ends the VM with the reason in words. Called from entry.asm.
  */
 void vmx_entry_failed(struct vcpu *vcpu);

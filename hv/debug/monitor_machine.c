@@ -3,6 +3,7 @@
 #include "hv/debug/gdb_stub.h"
 #include "hv/debug/log_ring.h"
 #include "hv/debug/monitor_internal.h"
+#include "hv/debug/stats.h"
 #include "hv/debug/symbols.h"
 #include "hv/debug/watchdog.h"
 #include "hv/host/acpi.h"
@@ -116,7 +117,7 @@ void monitor_log(struct monitor_call *call)
 
 /* What `top` saw last: the time, that VMs had run and cores had slept. */
 static struct {
-    uint64_t when, ran[TOP_VMS], slept[TOP_CORES], exits[TOP_VMS][VCPU_EXITS];
+    uint64_t when, ran[TOP_VMS], slept[TOP_CORES], exits[TOP_VMS][STAT_ROWS];
 } last;
 
 /* Per mille of the time since the last look. */
@@ -126,15 +127,13 @@ static unsigned share_of(uint64_t now, uint64_t before, uint64_t passed)
 }
 
 /* How many there were a second since the last look, and of which reasons the most. */
-static void show_exits(struct writer *out, const struct vm *vm, uint64_t before[VCPU_EXITS], uint64_t passed)
+static void show_exits(struct writer *out, const struct vm *vm, uint64_t before[STAT_ROWS], uint64_t passed)
 {
-    uint64_t counts[VCPU_EXITS] = {0}, all = 0;
+    uint64_t counts[STAT_ROWS] = {0}, all = 0;
 
-    for (unsigned reason = 0; reason < VCPU_EXITS; reason++) {
-        uint64_t now = 0;
+    for (unsigned reason = 0; reason < STAT_ROWS; reason++) {
+        uint64_t now = stats_count(vm, NULL, reason);
 
-        for (unsigned i = 0; i < vm->vcpu_count; i++)
-            now += vm->vcpus[i] ? vm->vcpus[i]->exits[reason] : 0;
         if (passed && now > before[reason])
             all += counts[reason] = mul_div(now - before[reason], clock_hz(), passed);
         before[reason] = now;
@@ -143,11 +142,11 @@ static void show_exits(struct writer *out, const struct vm *vm, uint64_t before[
     for (unsigned shown = 0; shown < TOP_REASONS; shown++) {
         unsigned most = 0;
 
-        for (unsigned reason = 1; reason < VCPU_EXITS; reason++)
+        for (unsigned reason = 1; reason < STAT_ROWS; reason++)
             if (counts[reason] > counts[most])
                 most = reason;
         if (counts[most])
-            print_to(out, "%s %lu %s", shown ? "," : " ", counts[most], virt->exit_name(most));
+            print_to(out, "%s %lu %s", shown ? "," : " ", counts[most], stats_row_name(most));
         counts[most] = 0;
     }
 }

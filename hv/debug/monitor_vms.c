@@ -1,6 +1,7 @@
 /* The monitor's commands that list VMs and steer them. */
 #include "hv/debug/console.h"
 #include "hv/debug/monitor_internal.h"
+#include "hv/debug/stats.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/lib/arith.h"
@@ -59,8 +60,8 @@ static uint64_t count_exits(const struct vcpu *vcpu)
 {
     uint64_t count = 0;
 
-    for (unsigned i = 0; i < VCPU_EXITS; i++)
-        count += vcpu->exits[i];
+    for (unsigned i = 0; i < STAT_ROWS; i++)
+        count += stats_count(vcpu->vm, vcpu, i);
     return count;
 }
 

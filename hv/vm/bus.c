@@ -48,17 +48,27 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
  * Most accesses go where one before them went. Ranges never change, so what is remembered stays right,
  * whichever vCPU wrote it.
  */
+static inline const struct bus_range *remembered(const struct bus *bus, uint64_t address)
+{
+    const struct bus_range *range = bus->remembered[(address ^ address >> 4) % BUS_REMEMBERED];
+
+    return likely(range && address - range->first <= range->last - range->first) ? range : NULL;
+}
+
+static inline const struct bus_range *find_anew(struct bus *bus, uint64_t address)
+{
+    const struct bus_range *range = bus_find(bus, address);
+
+    if (range)
+        bus->remembered[(address ^ address >> 4) % BUS_REMEMBERED] = range;
+    return range;
+}
+
 static inline const struct bus_range *find(struct bus *bus, uint64_t address)
 {
-    const struct bus_range **slot = &bus->remembered[(address ^ address >> 4) % BUS_REMEMBERED],
-                           *range = *slot;
+    const struct bus_range *range = remembered(bus, address);
 
-    if (likely(range && address - range->first <= range->last - range->first))
-        return range;
-    range = bus_find(bus, address);
-    if (range)
-        *slot = range;
-    return range;
+    return likely(range) ? range : find_anew(bus, address);
 }
 
 static inline bool device_read(const struct bus_range *range, uint64_t address, unsigned size,
@@ -153,10 +163,9 @@ static __attribute__((noinline)) bool write_in_parts(struct bus *bus, uint64_t a
     return answered;
 }
 
-bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
+static inline __attribute__((always_inline)) bool read_at(struct bus *bus, const struct bus_range *range,
+                                                          uint64_t address, unsigned size, uint64_t *value)
 {
-    const struct bus_range *range = find(bus, address);
-
     if (likely(range && fits(range, address, size))) {
         if (likely(device_read(range, address, size, value)))
             return true;
@@ -168,10 +177,29 @@ bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
     return false;
 }
 
-bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
+static __attribute__((noinline)) bool read_anew(struct bus *bus, uint64_t address, unsigned size,
+                                                uint64_t *value, uint32_t *stat_at)
 {
-    const struct bus_range *range = find(bus, address);
+    const struct bus_range *range = find_anew(bus, address);
 
+    if (range)
+        *stat_at = range->stat_at;
+    return read_at(bus, range, address, size, value);
+}
+
+bool bus_read_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t *value, uint32_t *stat_at)
+{
+    const struct bus_range *range = remembered(bus, address);
+
+    if (unlikely(!range))
+        return read_anew(bus, address, size, value, stat_at);
+    *stat_at = range->stat_at;
+    return read_at(bus, range, address, size, value);
+}
+
+static inline __attribute__((always_inline)) bool write_at(struct bus *bus, const struct bus_range *range,
+                                                           uint64_t address, unsigned size, uint64_t value)
+{
     if (likely(range && fits(range, address, size))) {
         if (likely(device_write(range, address, size, value)))
             return true;
@@ -180,6 +208,40 @@ bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
     }
     count_miss(bus, address);
     return false;
+}
+
+static __attribute__((noinline)) bool write_anew(struct bus *bus, uint64_t address, unsigned size,
+                                                 uint64_t value, uint32_t *stat_at)
+{
+    const struct bus_range *range = find_anew(bus, address);
+
+    if (range)
+        *stat_at = range->stat_at;
+    return write_at(bus, range, address, size, value);
+}
+
+bool bus_write_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t value, uint32_t *stat_at)
+{
+    const struct bus_range *range = remembered(bus, address);
+
+    if (unlikely(!range))
+        return write_anew(bus, address, size, value, stat_at);
+    *stat_at = range->stat_at;
+    return write_at(bus, range, address, size, value);
+}
+
+bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
+{
+    uint32_t nobody;
+
+    return bus_read_exit(bus, address, size, value, &nobody);
+}
+
+bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
+{
+    uint32_t nobody;
+
+    return bus_write_exit(bus, address, size, value, &nobody);
 }
 
 bool bus_range_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value)

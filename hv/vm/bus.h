@@ -34,6 +34,7 @@ struct device {
 struct bus_range {
     uint64_t first, last; /* both inclusive */
     struct device *device;
+    uint32_t stat_at; /* where exits to it are counted: hv/debug/stats.h */
 };
 
 /* What nobody answered, for the monitor: how often in all, and the latest places. */
@@ -67,6 +68,10 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address);
  */
 bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value);
 bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value);
+
+/* The same for an exit: the range's stat_at goes into `stat_at`, if there is a range. */
+bool bus_read_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t *value, uint32_t *stat_at);
+bool bus_write_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t value, uint32_t *stat_at);
 
 /* The same for a range that stands alone, and that `address` is in. Nothing is counted; a read leaves `value`
  * alone. */

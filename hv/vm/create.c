@@ -1,5 +1,6 @@
 #include "hv/vm/create.h"
 
+#include "hv/debug/stats.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/log.h"
@@ -231,6 +232,8 @@ static bool create_board(struct life *life)
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (!create_msr_bus(life, vm->vcpus[i]))
             return false;
+    if (!stats_create(vm))
+        return false;
     life->console.vm = vm;
     life->console.name = vm->name;
     life->console.number = vm->id;
@@ -286,6 +289,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
     uint64_t tsc_offset = -clock_now();
 
     debug_forget_breakpoints(vm);
+    stats_reset(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *vcpu = vm->vcpus[i];
 
@@ -294,7 +298,6 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         vcpu->nmis = 0;
         vcpu->requests = 0;
         debug_reset(vcpu);
-        memset(vcpu->exits, 0, sizeof(vcpu->exits));
         decode_cache_flush(vcpu);
         native_reset(vcpu);
         msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
@@ -362,6 +365,7 @@ void life_destroy(struct life *life)
     for (unsigned i = 0; i < VM_VCPUS_MOST; i++)
         if (vm->vcpus[i]) {
             virt->vcpu_destroy(vm->vcpus[i]);
+            stats_destroy(vm, vm->vcpus[i]);
             host_free(vm->vcpus[i], vcpu_size());
         }
     virt->vm_destroy(vm);

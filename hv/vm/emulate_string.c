@@ -107,14 +107,14 @@ static void ins(struct string *s, const struct span *source, const struct span *
     uint64_t value;
 
     (void)source;
-    bus_read(&s->e->vcpu->vm->ports, s->port, s->size, &value);
+    bus_read_exit(&s->e->vcpu->vm->ports, s->port, s->size, &value, &s->e->vcpu->stat_at);
     span_set_value(s->e, target, value);
 }
 
 static void outs(struct string *s, const struct span *source, const struct span *target)
 {
     (void)target;
-    bus_write(&s->e->vcpu->vm->ports, s->port, s->size, span_value(s->e, source));
+    bus_write_exit(&s->e->vcpu->vm->ports, s->port, s->size, span_value(s->e, source), &s->e->vcpu->stat_at);
 }
 
 static const struct string_row {

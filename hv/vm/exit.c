@@ -20,6 +20,20 @@ void exit_cpuid(struct vcpu *vcpu)
     vcpu->gpr[REG_RDX] = regs->edx;
 }
 
+bool exit_serve(struct vcpu *vcpu)
+{
+    bool goes_on = vcpu_serve_requests(vcpu);
+
+    exit_count(vcpu);
+    return goes_on;
+}
+
+bool exit_leave(struct vcpu *vcpu)
+{
+    exit_count(vcpu);
+    return false;
+}
+
 #define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
 
 void exit_hypercall(struct vcpu *vcpu)
@@ -34,7 +48,7 @@ void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
     uint64_t value;
 
-    bus_read(&vcpu->vm->ports, port, size, &value);
+    bus_read_exit(&vcpu->vm->ports, port, size, &value, &vcpu->stat_at);
     if (size == 4)
         vcpu->gpr[REG_RAX] = value;
     else
@@ -43,7 +57,7 @@ void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
 
 void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
-    bus_write(&vcpu->vm->ports, port, size, vcpu->gpr[REG_RAX] & size_mask(size));
+    bus_write_exit(&vcpu->vm->ports, port, size, vcpu->gpr[REG_RAX] & size_mask(size), &vcpu->stat_at);
 }
 
 /* SDM, "Debug Registers": R/W 10 with CR4.DE is I/O; LEN 10 is eight bytes, which no port access has. */

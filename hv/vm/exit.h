@@ -5,7 +5,45 @@
  */
 #pragma once
 
+#include "hv/debug/stats.h"
+#include "hv/host/x86.h"
 #include "hv/vm/vcpu.h"
+
+/*
+ * Every exit begins and ends so, whichever vendor's: what it costs is counted at this offset of the vCPU's
+ * rows, unless a device claims it.
+ */
+static inline void exit_begin(struct vcpu *vcpu, uint32_t stat_at)
+{
+    vcpu->stat_at = stat_at;
+    vcpu->exited = rdtsc_low();
+}
+
+static inline void exit_count(struct vcpu *vcpu)
+{
+    exit_stat_add((struct exit_stat *)((uint8_t *)vcpu->stats + vcpu->stat_at), rdtsc_low() - vcpu->exited);
+}
+
+/* exit_end where there is work to be done before the entry, and where the vCPU leaves its run loop. */
+bool exit_serve(struct vcpu *vcpu);
+bool exit_leave(struct vcpu *vcpu);
+
+/* Returns whether the vCPU enters the guest again. */
+static inline bool exit_end(struct vcpu *vcpu, bool goes_on)
+{
+    /*
+     * The machine's interrupts that came meanwhile: three instructions, where an entry that exits at once
+     * would cost a world switch. A guest that exits all the time with interrupts off cannot hold them up
+     * either.
+     */
+    interrupts_poll();
+    if (unlikely(!goes_on))
+        return exit_leave(vcpu);
+    if (unlikely(vcpu->requests))
+        return exit_serve(vcpu);
+    exit_count(vcpu);
+    return true;
+}
 
 void exit_cpuid(struct vcpu *vcpu);
 void exit_hypercall(struct vcpu *vcpu);

@@ -1,11 +1,11 @@
 #include "hv/vm/life.h"
 
 #include "hv/debug/crash.h"
+#include "hv/debug/stats.h"
 #include "hv/host/clock.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
-#include "hv/vm/count.h"
 #include "hv/vm/create.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
@@ -211,7 +211,8 @@ static void ended(struct life *life)
     pace(life);
     if (says_reset(life)) {
         say_end(life);
-        count_say(vm);
+        if (stats_reported)
+            stats_print(vm, NULL, &console_writer);
     }
     if (again && life->wait)
         log_line("vm %s: crashed %u times, each less than %u s after its start: the next is in %u s",

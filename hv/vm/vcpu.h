@@ -17,6 +17,7 @@ struct cpu;
 struct decode_cache;
 struct cpuid_table;
 struct msr_state;
+struct exit_stat;
 
 /* Register numbers as instructions encode them, then those that only vcpu_get and vcpu_set reach. */
 enum vcpu_reg {
@@ -215,8 +216,6 @@ struct native_state {
 /* What the scheduler has of it; it runs while it is in a queue (running_on). */
 enum run_state { RUN_OUT, RUN_ASLEEP, RUN_QUEUED };
 
-#define VCPU_EXITS 168 /* reasons for exits, in the vendor's numbers */
-
 /*
  * An exit as it is kept for people: the vendor's reason or code, and the low half of RIP. Always on, and so
  * in six instructions: a place has 8 bytes and the ring 256, so that the offset of the next place wraps by
@@ -236,8 +235,11 @@ struct vcpu {
     void *vendor;        /* the vendor's own state */
     uint64_t requests;
     struct vm *vm;
-    uint8_t exit_at; /* in bytes, into `last_exits` */
-    unsigned id;     /* in its VM; also its initial APIC id */
+    uint8_t exit_at;         /* in bytes, into `last_exits` */
+    struct exit_stat *stats; /* hv/debug/stats.h */
+    uint32_t stat_at;        /* where in them the exit that is served will be counted */
+    uint32_t exited;         /* when that was: the low half of the machine's TSC */
+    unsigned id;             /* in its VM; also its initial APIC id */
     enum vcpu_activity activity;
     struct event event; /* to inject at the next entry */
     uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
@@ -259,7 +261,6 @@ struct vcpu {
     uint64_t cr2, dr6;          /* where they stay in the CPU: while the vCPU is not loaded */
     struct native_state native; /* likewise */
     struct vcpu_debug debug;
-    uint64_t exits[VCPU_EXITS]; /* how many there were, by reason */
     struct exit_record last_exits[EXITS_KEPT];
 };
 

@@ -101,8 +101,8 @@ struct virt_ops {
      * Before preflight; may be NULL. */
     bool (*forbid)(const char *name, size_t length);
 
-    /* The manual's name of a reason that vcpu->exits counts, or that vcpu_note_exit was given. */
-    const char *(*exit_name)(unsigned reason);
+    /* A reason of hv/debug/stats.h, or that vcpu_note_exit was given, in words. */
+    const char *(*exit_name)(uint32_t reason);
 
     /* The control structure by name, for people: what is not among the registers. */
     void (*dump)(struct vcpu *vcpu, struct writer *out);

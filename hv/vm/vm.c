@@ -22,12 +22,13 @@ void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value
     const void *ram;
 
     if (is_local(vcpu, gpa)) {
+        vcpu->stat_at = vcpu->local.stat_at;
         if (!bus_range_read(&vcpu->local, gpa, size, value))
             *value = size_mask(size);
         return;
     }
     if (likely(gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
-        bus_read(&vm->mmio, gpa, size, value);
+        bus_read_exit(&vm->mmio, gpa, size, value, &vcpu->stat_at);
         return;
     }
     *value = 0;
@@ -39,12 +40,14 @@ void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value
     struct vm *vm = vcpu->vm;
     void *ram;
 
-    if (is_local(vcpu, gpa))
+    if (is_local(vcpu, gpa)) {
+        vcpu->stat_at = vcpu->local.stat_at;
         bus_range_write(&vcpu->local, gpa, size, value);
-    else if (likely(gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size)))
-        bus_write(&vm->mmio, gpa, size, value);
-    else
+    } else if (likely(gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
+        bus_write_exit(&vm->mmio, gpa, size, value, &vcpu->stat_at);
+    } else {
         memcpy(ram, &value, size);
+    }
 }
 
 void vm_show_page(struct vm *vm)

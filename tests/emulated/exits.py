@@ -4,12 +4,12 @@
 without, as a table in Markdown. VMX in Bochs. The first column has all that the processor has; Bochs's virtual-interrupt
 delivery ignores RFLAGS.IF, so that the last steps may hang there: then it is tried again.
 """
-import re
 import sys
 
 import keel
 from machine import Failure
 from test_linux import CMDLINE, IPS, MEGS, Shell
+from test_stats import rows
 
 COLUMNS = [("all of it", "none"), ("without delivery", "virtual-interrupt delivery"), ("software alone", "use TPR shadow")]
 TRIES = 3
@@ -24,8 +24,7 @@ def counts(off):
         shell = Shell(machine).wait(500)
         shell.last("poweroff -f")
         machine.finish(120)
-        found = re.findall(r"vm linux: (\d+) exits(?:: ([^\r\n]+))?", machine.log)
-        return {reason or "all": int(number) for number, reason in found}
+        return {reason: row[0] for reason, row in rows(machine.log).items() if not reason.startswith(" ")}
 
 
 def measure(off):

@@ -19,6 +19,7 @@ import test_platforms  # noqa: F401
 import test_settings  # noqa: F401
 import test_silence  # noqa: F401
 import test_smp  # noqa: F401
+import test_stats  # noqa: F401
 import test_uefi  # noqa: F401
 
 

@@ -60,18 +60,6 @@ def names_a_port_that_is_not_there():
         require("vm guest: not started: no UART answers at COM2" in machine.log, machine.report("nothing about COM2"))
 
 
-@test("settings/report = exits")
-def counts_exits():
-    with boot("[keel]\nreport = exits\n") as machine:
-        machine.finish(keel.PATIENCE)
-        found = re.findall(r"vm guest: (\d+) exits(?:: ([^\r\n]+))?", machine.log)
-        numbers = [int(number) for number, _ in found]
-        require(found and not found[0][1] and any(reason == "I/O instruction" for _, reason in found),
-                machine.report("no counts"))
-        require(numbers[0] == sum(numbers[1:]) and numbers[1:] == sorted(numbers[1:], reverse=True),
-                machine.report("the counts are not sorted, or not all"))
-
-
 @test("settings/console = none")
 def is_silent_and_works_all_the_same():
     with boot("[keel]\nconsole = none\n") as machine:

@@ -1,11 +1,14 @@
 #include "tests/unit/fake.h"
 
+#include "hv/debug/console.h"
+#include "hv/host/paging.h"
 #include "hv/vm/native.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+__attribute__((weak)) struct writer console_writer;
 uint64_t fake_now, fake_hz = 1000000000, fake_wall = 1700000000;
 char fake_log[16384];
 struct fake_cpu fake_cpu;
@@ -87,6 +90,17 @@ void fake_reset(void)
     fake_hz = 1000000000;
     fake_wall = 1700000000;
     fake_log[0] = 0;
+}
+
+__attribute__((weak)) void *host_allocate(uint64_t size)
+{
+    return calloc(1, size);
+}
+
+__attribute__((weak)) void host_free(void *memory, uint64_t size)
+{
+    (void)size;
+    free(memory);
 }
 
 __attribute__((weak)) void log_line(const char *format, ...)

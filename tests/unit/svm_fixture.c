@@ -148,6 +148,19 @@ void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigne
     asked("breakpoints 0x%lx at 0x%x, %u", dr7, port, size);
 }
 
+static struct exit_stat rows[128];
+
+bool exit_serve(struct vcpu *vcpu)
+{
+    return vcpu_serve_requests(vcpu);
+}
+
+bool exit_leave(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return false;
+}
+
 void exit_emulate(struct vcpu *vcpu, gpa_t gpa)
 {
     (void)vcpu;
@@ -193,6 +206,7 @@ static void make(uint32_t features)
     svm_make_maps(); /* made once, for all */
     memset(&machine, 0, sizeof(machine));
     core.vcpu->msrs = &msrs;
+    core.vcpu->stats = rows;
     machine.cpu.self = &machine.cpu;
     machine.cpu.vendor = host_allocate(2 * PAGE_SIZE);
     privileged_set_core(&machine.cpu);

@@ -4,6 +4,7 @@
 #include "hv/debug/console.h"
 #include "hv/debug/gdb_stub.h"
 #include "hv/debug/monitor_internal.h"
+#include "hv/debug/stats.h"
 #include "hv/debug/walk_print.h"
 #include "hv/host/cpu.h"
 #include "hv/vm/linear.h"
@@ -474,6 +475,8 @@ static void a_vm_that_does_not_stand_still_is_not_waited_for_long(void **state)
     end();
 }
 
+static struct exit_stat rows[1 + 3]; /* as many as a fixture's VM has */
+
 static void it_lists(void **state)
 {
     (void)state;
@@ -482,7 +485,8 @@ static void it_lists(void **state)
     core.vm.group.quota = fake_hz / 40; /* of a tenth of a second: 25 % */
     core.vm.group.ran = fake_hz * 5 / 4;
     core.vcpus[1].activity = VCPU_HALTED;
-    core.vcpus[1].exits[3] = 7;
+    core.vcpus[1].stats = rows;
+    rows[0].buckets[9] = 7;
     expect("vms", " # name             state     vcpus     memory  weight  cap        ran\n"
                   " 1 one              running       3     16 MiB      50  25%       1.250 s\n"
                   " 2 two              off           1      8 MiB\n");

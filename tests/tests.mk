@@ -16,7 +16,7 @@ iso: all efi  ## build/keel.iso: GRUB, Keel and Debian's Linux for a CD or a USB
 	@$(EMULATED)/iso.py $(BUILD)/keel.iso
 
 test-emulated: all efi guests  ## whole-system tests (TEST=part of a name, JOBS=2, PLATFORM=, VENDOR=)
-	@$(EMULATED)/run.py -j $(JOBS) $(TEST)
+	@$(EMULATED)/run.py -j $(JOBS) $(if $(TEST),"$(TEST)")
 
 bench: all guests  ## what each kind of exit costs, in instructions (VENDOR=svm)
 	@$(EMULATED)/bench.py

@@ -78,6 +78,9 @@ void monitor_translate(struct monitor_call *call);
 void monitor_vmcs(struct monitor_call *call);
 void monitor_devs(struct monitor_call *call);
 void monitor_irq(struct monitor_call *call);
+void monitor_exits(struct monitor_call *call);
+void monitor_bars(struct monitor_call *call);
+void monitor_forget(struct monitor_call *call);
 
 /* monitor_machine.c: what is not a VM's. */
 void monitor_timers(struct monitor_call *call);

@@ -1,5 +1,6 @@
 /* The monitor's commands that look into a VM, which stands still for them. */
 #include "hv/debug/monitor_internal.h"
+#include "hv/debug/stats.h"
 #include "hv/debug/walk_print.h"
 #include "hv/lib/string.h"
 #include "hv/vm/decode.h"
@@ -225,4 +226,19 @@ void monitor_devs(struct monitor_call *call)
 void monitor_irq(struct monitor_call *call)
 {
     walk_vm(call, "pic");
+}
+
+void monitor_exits(struct monitor_call *call)
+{
+    stats_print(call->vm, NULL, call->out);
+}
+
+void monitor_bars(struct monitor_call *call)
+{
+    stats_print_bars(call->vm, NULL, call->out);
+}
+
+void monitor_forget(struct monitor_call *call)
+{
+    stats_reset(call->vm);
 }

@@ -1,6 +1,7 @@
 #include "hv/debug/gdb_stub.h"
 
 #include "hv/debug/gdb_server.h"
+#include "hv/debug/monitor.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
@@ -100,19 +101,9 @@ static struct vcpu *load(unsigned thread)
 {
     struct vcpu *vcpu = stub.vm && thread <= stub.vm->vcpu_count ? stub.vm->vcpus[thread - 1] : NULL;
 
-    if (!vcpu || this_cpu()->current == vcpu)
-        return vcpu;
-    if (this_cpu()->current)
-        virt->vcpu_put(this_cpu()->current);
-    virt->vcpu_load(vcpu);
+    if (vcpu)
+        monitor_load(vcpu);
     return vcpu;
-}
-
-/* And nobody's again: its VM may go on, on any core. */
-static void unload(struct vcpu *vcpu)
-{
-    if (this_cpu()->current == vcpu)
-        virt->vcpu_put(vcpu);
 }
 
 /* The target's operations. */
@@ -124,7 +115,7 @@ static bool wide(void *target)
 
     (void)target;
     if (vcpu)
-        unload(vcpu);
+        monitor_unload(vcpu);
     return is_wide || !vcpu;
 }
 
@@ -169,7 +160,7 @@ static bool get(void *target, unsigned thread, struct gdb_registers *out)
     out->cr4 = vcpu_get(vcpu, REG_CR4);
     out->cr8 = vcpu->interrupts.get_tpr(vcpu->interrupts.state);
     out->efer = vcpu_get(vcpu, REG_EFER);
-    unload(vcpu); /* puts x87 and SSE state into its area */
+    monitor_unload(vcpu); /* puts x87 and SSE state into its area */
     gdb_take_fpu(out, vcpu->native.xsave);
     return true;
 }
@@ -193,7 +184,7 @@ static bool set(void *target, unsigned thread, const struct gdb_registers *in)
         segment.base = i ? in->gs_base : in->fs_base;
         vcpu_set_segment(vcpu, based[i], &segment);
     }
-    unload(vcpu);
+    monitor_unload(vcpu);
     gdb_give_fpu(in, vcpu->native.xsave);
     return true;
 }
@@ -205,7 +196,7 @@ static size_t read_memory(void *target, unsigned thread, uint64_t address, uint8
 
     (void)target;
     if (vcpu)
-        unload(vcpu);
+        monitor_unload(vcpu);
     return done;
 }
 
@@ -217,7 +208,7 @@ static size_t write_memory(void *target, unsigned thread, uint64_t address, cons
 
     (void)target;
     if (vcpu)
-        unload(vcpu);
+        monitor_unload(vcpu);
     return done;
 }
 
@@ -241,7 +232,7 @@ static bool insert(void *target, enum gdb_point point, uint64_t address, unsigne
     vcpu = load(stub.server.thread);
     done = vcpu && debug_set_breakpoint(vcpu, address);
     if (vcpu)
-        unload(vcpu);
+        monitor_unload(vcpu);
     return done;
 }
 
@@ -259,7 +250,7 @@ static bool take_out(void *target, enum gdb_point point, uint64_t address, unsig
     vcpu = load(stub.server.thread);
     if (vcpu) {
         debug_clear_breakpoint(vcpu, address);
-        unload(vcpu);
+        monitor_unload(vcpu);
     }
     return true;
 }
@@ -324,7 +315,7 @@ static void let_go(void)
     for (unsigned i = 0; i < DEBUG_BREAKPOINTS_MOST; i++)
         if (stub.debug.breakpoints[i].used)
             debug_clear_breakpoint(vcpu, stub.debug.breakpoints[i].address);
-    unload(vcpu);
+    monitor_unload(vcpu);
     for (unsigned i = 0; i < stub.vm->vcpu_count; i++)
         debug_give_up_step(stub.vm->vcpus[i]);
     debug_detach(stub.vm);

@@ -47,10 +47,6 @@ const struct monitor_command *monitor_parse(const char *line, struct monitor_cal
 /* For completion: the words that may stand at that place of a line. */
 const char *monitor_candidate(unsigned place, unsigned n);
 
-/* Makes a vCPU, whose VM stands still, this core's; and nobody's again. */
-void monitor_load(struct vcpu *vcpu);
-void monitor_unload(struct vcpu *vcpu);
-
 /* The monitor is looked after soon. */
 void monitor_wake(void);
 

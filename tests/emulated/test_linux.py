@@ -66,8 +66,9 @@ def says(machine, output, text):
 
 @test("linux/vmlinux")
 def boots_an_elf_kernel_to_a_shell_twice():
+    kernel = keel.kernel("debian", "vmlinux")
     package = (keel.BUILD / "linux/debian-package").read_text().strip()
-    with without_config(keel.kernel("debian", "vmlinux")) as machine:
+    with without_config(kernel) as machine:
         machine.expect(r"there is no module named keel\.conf")
         shell = Shell(machine).wait()
         says(machine, shell.run("uname -r"), package.removeprefix("linux-image-"))

@@ -86,5 +86,11 @@ enum svm_exit {
         SVM_EXIT_COUNT = SVM_EXIT_TLBSYNC + 1
 };
 
+/* APM, "IOIO Intercept Information". */
+#define IO_IN         BIT(0)
+#define IO_STRING     BIT(2)
+#define IO_SIZE(info) ((unsigned)(info) >> 4 & 7)
+#define IO_PORT(info) ((uint16_t)((info) >> 16))
+
 /* "undefined exit code" if it has no name. */
 const char *svm_exit_name(uint64_t code);

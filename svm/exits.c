@@ -141,12 +141,7 @@ static bool handle_xsetbv(struct vcpu *vcpu)
     return exit_xsetbv(vcpu) ? next_instruction(vcpu) : true;
 }
 
-/* APM, "IOIO Intercept Information". */
-#define IO_IN         BIT(0)
-#define IO_STRING     BIT(2)
-#define IO_SIZE(info) ((unsigned)(info) >> 4 & 7)
-#define IO_PORT(info) ((uint16_t)((info) >> 16))
-#define DR7_ENABLED   0xff
+#define DR7_ENABLED 0xff
 
 static bool handle_io(struct vcpu *vcpu)
 {
@@ -406,7 +401,7 @@ void svm_name_exits(void)
     nested_fault_at = (uint16_t)stats_add_reason(SVM_EXIT_NPF, STAT_MEMORY);
 }
 
-bool svm_handle_exit(struct vcpu *vcpu)
+static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t code = vmcb->exit_code;
@@ -427,3 +422,5 @@ bool svm_handle_exit(struct vcpu *vcpu)
     goes_on = (unlikely(svm_of(vcpu)->stepping) && svm_stop_stepping(vcpu)) || handler(vcpu);
     return exit_end(vcpu, goes_on);
 }
+
+DEFINE_EXIT(svm_handle_exit, serve)

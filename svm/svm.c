@@ -190,6 +190,7 @@ const struct virt_ops svm_ops = {
     .flush = svm_flush,
     .page_set_present = nested_set_present,
     .limits = limits,
+    .details = svm_details,
     .exit_name = exit_name,
     .dump = dump,
     .explain = explain,

@@ -132,6 +132,9 @@ static inline void svm_advance_to(struct vcpu *vcpu, union vmcb *vmcb, uint64_t 
         svm_raise_step(vcpu);
 }
 
+/* details.c: the latest exit, for those who observe. */
+void svm_details(struct vcpu *vcpu, struct exit_details *details);
+
 /* events.c */
 bool svm_interrupt_allowed(struct vcpu *vcpu);
 bool svm_nmi_allowed(struct vcpu *vcpu);

@@ -108,6 +108,12 @@ enum vmx_exit_reason {
 #define INFORMATION_ERROR        BIT(11)
 #define INFORMATION_VALID        BIT(31)
 
+/* SDM, "Exit Qualification for I/O Instructions". */
+#define IO_SIZE(qualification)   (((qualification)&7) + 1)
+#define IO_IN                    BIT(3)
+#define IO_STRING                BIT(4)
+#define IO_PORT(qualification)   ((uint16_t)((qualification) >> 16))
+
 /* A basic exit reason in words; "undefined exit reason" for a number that the SDM does not have. */
 const char *vmx_exit_reason_name(uint32_t basic);
 

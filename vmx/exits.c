@@ -151,12 +151,7 @@ static bool handle_vmcall(struct vcpu *vcpu)
     return next_instruction(vcpu);
 }
 
-/* SDM, "Exit Qualification for I/O Instructions". */
-#define IO_SIZE(qualification) (((qualification)&7) + 1)
-#define IO_IN                  BIT(3)
-#define IO_STRING              BIT(4)
-#define DR7_ENABLED            0xff
-#define IO_PORT(qualification) ((uint16_t)((qualification) >> 16))
+#define DR7_ENABLED 0xff
 
 static bool handle_io(struct vcpu *vcpu)
 {
@@ -381,7 +376,7 @@ void vmx_name_exits(void)
                                                                                        : STAT_ALONE);
 }
 
-bool vmx_handle_exit(struct vcpu *vcpu)
+static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
 {
     uint32_t reason = VMX_REASON_BASIC((uint32_t)vmread(VMCS_EXIT_REASON));
 
@@ -393,6 +388,8 @@ bool vmx_handle_exit(struct vcpu *vcpu)
     exit_begin(vcpu, stat_at[reason]);
     return exit_end(vcpu, exit_handlers[reason](vcpu));
 }
+
+DEFINE_EXIT(vmx_handle_exit, serve)
 
 void vmx_entry_failed(struct vcpu *vcpu)
 {

@@ -335,6 +335,7 @@ const struct virt_ops vmx_ops = {
     .limits = vmx_limits,
     .update_apic = vmx_update_apic,
     .forbid = forbid,
+    .details = vmx_details,
     .exit_name = exit_name,
     .dump = dump,
     .explain = explain,

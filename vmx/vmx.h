@@ -55,6 +55,9 @@ bool vmx_handle_exit(struct vcpu *vcpu);
 /* exits.c: tells hv/debug/stats.h of the reasons, once. */
 void vmx_name_exits(void);
 
+/* details.c: the latest exit, for those who observe. */
+void vmx_details(struct vcpu *vcpu, struct exit_details *details);
+
 /* exits.c: VMLAUNCH or VMRESUME itself failed: ends the VM with the reason in words. Called from entry.asm.
  */
 void vmx_entry_failed(struct vcpu *vcpu);

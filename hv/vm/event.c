@@ -2,6 +2,7 @@
 #include "hv/vm/vcpu.h"
 
 #include "hv/host/log.h"
+#include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
@@ -109,6 +110,7 @@ bool vcpu_halt(struct vcpu *vcpu)
 /* SDM, "Local APIC State After It Receives an INIT-Deassert IPI" and "Processor State After INIT". */
 static void take_init(struct vcpu *vcpu)
 {
+    observe(vcpu, OBSERVED_INIT, 0);
     vcpu->event.valid = false;
     vcpu->nmis = 0;
     if (vcpu->id == 0) { /* the bootstrap processor would run the firmware, which starts the machine anew */
@@ -128,6 +130,7 @@ static void take_sipi(struct vcpu *vcpu)
 
     if (vcpu->activity != VCPU_WAIT_FOR_SIPI)
         return;
+    observe(vcpu, OBSERVED_SIPI, vcpu->sipi_vector);
     /* Once more: a core that had found the APIC enabled before INIT may have delivered to it since. */
     vcpu->interrupts.reset(vcpu->interrupts.state, true);
     cs = vcpu_get_segment(vcpu, SEG_CS);
@@ -144,6 +147,13 @@ static bool is_to_inject(struct vcpu *vcpu)
     int vector = vcpu->interrupts.pending(vcpu->interrupts.state);
 
     return vector == INTERRUPT_EXTERNAL || (vector >= 0 && !vcpu->apic.delivers);
+}
+
+static __attribute__((noinline, cold)) void observe_injection(struct vcpu *vcpu, const struct event *event)
+{
+    observe_event(vcpu, OBSERVED_INJECTION,
+                  event->vector | (uint64_t)event->type << 8 | (uint64_t)event->has_error << 11 | BIT(31) |
+                      (uint64_t)event->error << 32);
 }
 
 /* Chooses what enters the guest with the next entry, and asks for exits when what has to wait can. */
@@ -165,6 +175,8 @@ static void choose_event(struct vcpu *vcpu)
         if (vcpu->event.has_error && !(vcpu_get(vcpu, REG_CR0) & CR0_PE))
             vcpu->event.has_error = false; /* real mode pushes no error codes */
         virt->inject(vcpu, &vcpu->event);
+        if (unlikely(vcpu->observed))
+            observe_injection(vcpu, &vcpu->event);
         vcpu->event.valid = false;
     }
     virt->set_windows(vcpu, !waits && is_to_inject(vcpu), !waits && vcpu->nmis > 0);
@@ -190,8 +202,10 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
         debug_apply(vcpu);
     if (requests & REQUEST_NMI) /* one is taken now if it can be, and one is latched behind it */
         vcpu->nmis = (uint8_t)MIN(vcpu->nmis + 1u, virt->nmi_allowed(vcpu) ? 2u : 1u);
-    if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu))
+    if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu)) {
         vcpu->activity = VCPU_RUNNABLE;
+        observe(vcpu, OBSERVED_WAKE, 0);
+    }
     if (vcpu->activity != VCPU_RUNNABLE || vcpu->vm->end != VM_RUNS)
         return false;
     choose_event(vcpu);

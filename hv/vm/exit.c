@@ -20,16 +20,31 @@ void exit_cpuid(struct vcpu *vcpu)
     vcpu->gpr[REG_RDX] = regs->edx;
 }
 
+static __attribute__((noinline, cold)) bool end_observed(struct vcpu *vcpu, bool goes_on)
+{
+    __atomic_fetch_and(&vcpu->requests, ~REQUEST_OBSERVE, __ATOMIC_RELAXED);
+    if (goes_on && vcpu->requests)
+        goes_on = vcpu_serve_requests(vcpu);
+    exit_count(vcpu);
+    observe_exit_end(vcpu, goes_on);
+    return goes_on;
+}
+
 bool exit_serve(struct vcpu *vcpu)
 {
-    bool goes_on = vcpu_serve_requests(vcpu);
+    bool goes_on;
 
+    if (unlikely(vcpu->requests & REQUEST_OBSERVE))
+        return end_observed(vcpu, true);
+    goes_on = vcpu_serve_requests(vcpu);
     exit_count(vcpu);
     return goes_on;
 }
 
 bool exit_leave(struct vcpu *vcpu)
 {
+    if (unlikely(vcpu->requests & REQUEST_OBSERVE))
+        return end_observed(vcpu, false);
     exit_count(vcpu);
     return false;
 }

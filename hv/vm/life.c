@@ -7,6 +7,7 @@
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
 #include "hv/vm/create.h"
+#include "hv/vm/observe.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
 
@@ -90,6 +91,7 @@ static void run(struct life *life)
     if (!life->again) /* stopped while its kernel was loaded */
         vm_stop(vm, VM_STOPPED, 0);
     spin_unlock(&life->lock);
+    observe(vm->vcpus[0], OBSERVED_VM_RUNS, 0);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (vm->vcpus[i] != worker)
             sched_add(vm->vcpus[i]);
@@ -205,6 +207,7 @@ static void ended(struct life *life)
     struct vm *vm = &life->vm;
     bool again = vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
 
+    observe(vm->vcpus[0], OBSERVED_VM_ENDS, vm->end);
     life->board->stop(vm);
     if (!again)
         console_detach(&life->console); /* what is typed from now on is another VM's */

@@ -11,6 +11,7 @@
 #include "hv/lib/bitmap.h"
 #include "hv/lib/string.h"
 #include "hv/vm/hygiene.h"
+#include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 #include "hv/vm/work.h"
@@ -519,7 +520,9 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
         make_current(cpu, vcpu);
         set_slice(core);
         balance(cpu->index);
+        observe(vcpu, OBSERVED_RUN, 0);
         virt->run(vcpu);
+        observe(vcpu, OBSERVED_LEFT, 0);
         if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP)
             stopped(vcpu);
         if (!core->queue.running) /* and it may be gone */

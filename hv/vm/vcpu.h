@@ -202,6 +202,7 @@ struct event {
 #define REQUEST_YIELD    BIT(6) /* leave the run loop: another vCPU is due on this core */
 
 #define REQUEST_DEBUG    BIT(7) /* what a debugger wants of it has changed */
+#define REQUEST_OBSERVE  BIT(8) /* the exit that is served has observers: from its begin to its end only */
 
 /* State that stays in the CPU while the vCPU is loaded: hv/vm/native.h moves it. */
 #define NATIVE_MSRS_MOST 8
@@ -236,6 +237,8 @@ struct vcpu {
     uint64_t requests;
     struct vm *vm;
     uint8_t exit_at;         /* in bytes, into `last_exits` */
+    uint8_t observed;        /* bits of hv/vm/observe.h: who is told of each exit */
+    uint8_t observing;       /* and of this one */
     struct exit_stat *stats; /* hv/debug/stats.h */
     uint32_t stat_at;        /* where in them the exit that is served will be counted */
     uint32_t exited;         /* when that was: the low half of the machine's TSC */

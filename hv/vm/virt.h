@@ -16,6 +16,29 @@ struct code_state {
     uint32_t attributes;
 };
 
+/* What an exit's operand is. */
+enum exit_about {
+    ABOUT_NOTHING,
+    ABOUT_PORT,
+    ABOUT_MEMORY, /* a guest-physical address */
+    ABOUT_MSR,
+    ABOUT_LEAF,
+    ABOUT_CALL,
+    ABOUT_VECTOR,
+};
+
+/* The latest exit as hardware describes it, for those who observe. */
+struct exit_details {
+    uint32_t reason; /* as vcpu_note_exit was given it */
+    uint8_t about;   /* enum exit_about */
+    uint8_t size;    /* of what a port is read or written with */
+    bool reads;      /* a port or an MSR */
+    bool string;     /* INS and OUTS */
+    uint64_t rip;
+    uint64_t qualification; /* SVM: EXITINFO1 */
+    uint64_t operand;
+};
+
 struct virt_ops {
     const char *name; /* "VMX", "SVM" */
 
@@ -100,6 +123,9 @@ struct virt_ops {
     /* Does without a control that could be done without, by its name in the manual. false: there is no such.
      * Before preflight; may be NULL. */
     bool (*forbid)(const char *name, size_t length);
+
+    /* Before anything is done about it: the general registers are as at the exit. */
+    void (*details)(struct vcpu *vcpu, struct exit_details *details);
 
     /* A reason of hv/debug/stats.h, or that vcpu_note_exit was given, in words. */
     const char *(*exit_name)(uint32_t reason);

@@ -55,7 +55,7 @@ sources_emulate := $(emulator)
 sources_emulate_control := $(emulator)
 sources_task_switch := $(emulator) hv/vm/task_switch.c
 sources_cpuid := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/lib/format.c
-core := tests/unit/core_fixture.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
+core := tests/unit/core_fixture.c hv/vm/observe.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
 sources_event := $(core) hv/vm/event.c
 sources_msr := $(core) hv/vm/msr.c
 sources_control := $(core) hv/vm/control.c
@@ -64,6 +64,7 @@ sources_hygiene := hv/vm/hygiene_needs.c hv/lib/format.c
 sources_life := $(core) hv/vm/life.c hv/debug/stats.c
 sources_create := $(core) hv/debug/stats.c hv/vm/create.c hv/load/guest_map.c
 sources_exit := $(core) hv/debug/stats.c hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
+sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
@@ -88,7 +89,7 @@ sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
 svm := hv/debug/stats.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c \
-       $(patsubst %,svm/%.c,svm vcpu registers events exits checks vmcb exit_codes)
+       $(patsubst %,svm/%.c,svm vcpu registers events exits details checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c
 sources_guest_debug := $(emulator)

@@ -1,4 +1,5 @@
 #include "hv/debug/gdb_internal.h"
+#include "hv/lib/number.h"
 
 void gdb_say(struct gdb_server *server, const char *text)
 {
@@ -28,8 +29,8 @@ bool gdb_number(struct gdb_input *in, uint64_t *value)
 {
     const char *begin = in->at;
 
-    for (*value = 0; in->at < in->end && gdb_digit(*in->at) >= 0; in->at++)
-        *value = *value << 4 | (unsigned)gdb_digit(*in->at);
+    for (*value = 0; in->at < in->end && hex_value(*in->at) >= 0; in->at++)
+        *value = *value << 4 | (unsigned)hex_value(*in->at);
     return in->at > begin;
 }
 
@@ -42,8 +43,8 @@ size_t gdb_take_bytes(struct gdb_input *in, uint8_t *bytes, size_t most)
 {
     size_t count = 0;
 
-    while (count < most && in->end - in->at >= 2 && gdb_digit(in->at[0]) >= 0 && gdb_digit(in->at[1]) >= 0) {
-        bytes[count++] = (uint8_t)(gdb_digit(in->at[0]) << 4 | gdb_digit(in->at[1]));
+    while (count < most && in->end - in->at >= 2 && hex_value(in->at[0]) >= 0 && hex_value(in->at[1]) >= 0) {
+        bytes[count++] = (uint8_t)(hex_value(in->at[0]) << 4 | hex_value(in->at[1]));
         in->at += 2;
     }
     return count;

@@ -1,5 +1,7 @@
 #include "hv/debug/gdb_link.h"
 
+#include "hv/lib/number.h"
+
 #define BREAK       0x03
 #define ESCAPE      '}'
 #define ESCAPED_XOR 0x20
@@ -28,15 +30,6 @@ void gdb_link_init(struct gdb_link *link, void (*put)(void *owner, uint8_t byte)
 static char hex_digit(unsigned value)
 {
     return "0123456789abcdef"[value & 15];
-}
-
-int gdb_digit(char digit)
-{
-    char lower = (char)(digit | 0x20);
-
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 static void send(struct gdb_link *link)
@@ -83,7 +76,7 @@ static enum gdb_heard end_of_packet(struct gdb_link *link, int low)
 
 enum gdb_heard gdb_link_byte(struct gdb_link *link, uint8_t byte)
 {
-    int digit = gdb_digit((char)byte);
+    int digit = hex_value((char)byte);
 
     if (byte == '$' && link->state != LINK_SUM_HIGH && link->state != LINK_SUM_LOW) {
         link->state = LINK_BODY; /* from anywhere: the other side began anew */

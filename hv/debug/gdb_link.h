@@ -38,6 +38,3 @@ enum gdb_heard gdb_link_byte(struct gdb_link *link, uint8_t byte);
  */
 void gdb_link_begin(struct gdb_link *link);
 void gdb_link_end(struct gdb_link *link);
-
-/* The value of a hexadecimal digit, or -1. */
-int gdb_digit(char digit);

@@ -1,5 +1,6 @@
 /* The monitor's table of commands, and how a line is taken apart by it. */
 #include "hv/debug/monitor_internal.h"
+#include "hv/lib/number.h"
 #include "hv/lib/string.h"
 
 static void help(struct monitor_call *call);
@@ -83,19 +84,12 @@ static bool next_word(const char **text, char *word, size_t size)
     return length;
 }
 
+/* A number, which must be all of `word`. */
 static bool take_digits(const char *word, unsigned base, uint64_t *value)
 {
-    if (word[0] == '0' && (word[1] | 0x20) == 'x')
-        base = 16, word += 2;
-    *value = 0;
-    do {
-        unsigned digit = (unsigned)(*word <= '9' ? *word - '0' : (*word | 0x20) - 'a' + 10);
+    const char *rest = read_number(word, base, value);
 
-        if (digit >= base || __builtin_mul_overflow(*value, (uint64_t)base, value) ||
-            __builtin_add_overflow(*value, (uint64_t)digit, value))
-            return false;
-    } while (*++word);
-    return true;
+    return rest && !*rest;
 }
 
 static bool take_number(const struct number *number, const char *word, struct monitor_call *call,

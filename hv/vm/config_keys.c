@@ -1,40 +1,12 @@
 #include "hv/vm/config_keys.h"
 
+#include "hv/lib/number.h"
 #include "hv/lib/string.h"
-
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 'a' - 'A';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The number at the start of `text`; returns what follows it, or NULL if there is none or it is too large. */
-static const char *take_number(const char *text, uint64_t *value)
-{
-    uint64_t base = 10;
-    const char *first;
-
-    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-        base = 16;
-        text += 2;
-    }
-    *value = 0;
-    for (first = text; digit(*text) >= 0 && (uint64_t)digit(*text) < base; text++) {
-        uint64_t next = (uint64_t)digit(*text);
-
-        if (*value > (UINT64_MAX - next) / base)
-            return NULL;
-        *value = *value * base + next;
-    }
-    return text > first ? text : NULL;
-}
 
 /* A decimal number, or 0x and a hexadecimal one, which must be all of `text`. */
 static bool parse_number(const char *text, uint64_t *value)
 {
-    const char *rest = take_number(text, value);
+    const char *rest = read_number(text, 10, value);
 
     return rest && *rest == 0;
 }
@@ -43,7 +15,7 @@ static bool parse_memory(void *field, const char *value)
 {
     static const char units[] = "KMG";
     uint64_t number;
-    const char *rest = take_number(value, &number), *unit;
+    const char *rest = read_number(value, 10, &number), *unit;
     unsigned shift;
 
     if (!rest || rest[0] == 0 || rest[1] != 0)
@@ -100,10 +72,10 @@ static bool parse_cpus(void *field, const char *value)
     for (const char *at = value; !all; at++) {
         uint64_t first, last;
 
-        at = take_number(skip_blanks(at), &first);
+        at = read_number(skip_blanks(at), 10, &first);
         last = first;
         if (at && *skip_blanks(at) == '-')
-            at = take_number(skip_blanks(skip_blanks(at) + 1), &last);
+            at = read_number(skip_blanks(skip_blanks(at) + 1), 10, &last);
         if (!at || last < first || last >= CONFIG_CPUS)
             return false;
         for (uint64_t cpu = first; cpu <= last; cpu++)

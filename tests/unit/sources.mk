@@ -3,7 +3,7 @@ sources_bus := hv/vm/bus.c
 sources_format := hv/lib/format.c
 sources_inflate := hv/lib/inflate.c
 sources_string :=
-sources_lib :=
+sources_lib := hv/lib/number.c
 sources_i8042 := devices/i8042.c devices/ps2_keyboard.c hv/lib/format.c
 sources_acpi_pm := devices/acpi_pm.c hv/lib/format.c
 sources_pci := devices/pci.c devices/reset.c hv/vm/bus.c hv/lib/format.c
@@ -26,7 +26,7 @@ emulator := tests/unit/guest.c $(wildcard hv/vm/emulate*.c) hv/vm/decode.c hv/vm
 sources_unicorn := $(emulator)
 libraries_unicorn := -lunicorn
 sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c
-sources_config := hv/vm/config.c hv/vm/config_keys.c hv/lib/format.c
+sources_config := hv/vm/config.c hv/vm/config_keys.c hv/lib/format.c hv/lib/number.c
 sources_load := $(addprefix hv/load/,load.c loader.c guest_map.c linux_boot.c linux_bzimage.c linux_elf.c elf.c \
                 elf_sections.c multiboot.c multiboot_info.c flat.c) hv/vm/guest_mem.c hv/lib/format.c
 sources_load_multiboot := $(sources_load)
@@ -91,7 +91,7 @@ sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/mu
 svm := hv/debug/stats.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c \
        $(patsubst %,svm/%.c,svm vcpu registers events exits details checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
-sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c
+sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c hv/lib/number.c
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/debug/line_edit.c hv/lib/format.c
-sources_monitor := $(core) hv/debug/stats.c $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit) tests/unit/privileged.c
+sources_monitor := $(core) hv/debug/stats.c $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit) hv/lib/number.c tests/unit/privileged.c

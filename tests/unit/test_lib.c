@@ -1,6 +1,7 @@
-/* The small containers and the wide arithmetic of hv/lib. */
+/* The small containers, numbers and the wide arithmetic of hv/lib. */
 #include "tests/unit/fake.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "hv/lib/arith.h"
 #include "hv/lib/bitmap.h"
 #include "hv/lib/list.h"
+#include "hv/lib/number.h"
 #include "hv/lib/spinlock.h"
 
 struct item {
@@ -218,9 +220,42 @@ static void a_spinlock_lets_one_in_at_a_time(void **state)
     spin_unlock(&lock);
 }
 
+static void a_number_ends_where_its_digits_end(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned base;
+        uint64_t value;
+        const char *rest;
+    } rows[] = {
+        {"0", 10, 0, ""},
+        {"42,7", 10, 42, ",7"},
+        {"42f", 10, 42, "f"},
+        {"42F", 16, 0x42f, ""},
+        {"0X1fg", 10, 0x1f, "g"},
+        {"18446744073709551615", 10, UINT64_MAX, ""},
+        {"ffffffffffffffff", 16, UINT64_MAX, ""},
+    };
+    static const char *const none[] = {
+        "", "x1", "-1", "0x", "0xg", "18446744073709551616", "0x10000000000000000", "@", "`", "/", ":", "G"};
+    uint64_t value;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        assert_string_equal(read_number(rows[i].text, rows[i].base, &value), rows[i].rest);
+        assert_int_equal(value, rows[i].value);
+    }
+    for (unsigned i = 0; i < ARRAY_LENGTH(none); i++)
+        assert_null(read_number(none[i], 10, &value));
+    for (unsigned c = 0; c < 256; c++)
+        assert_int_equal(hex_value((char)c),
+                         isxdigit((int)c) ? (int)strtol((char[]){(char)c, 0}, NULL, 16) : -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_number_ends_where_its_digits_end),
         cmocka_unit_test(a_list_keeps_the_order_of_insertion),
         cmocka_unit_test(elements_may_be_removed_while_running_over_the_list),
         cmocka_unit_test(bitmaps_agree_with_arrays_of_booleans),

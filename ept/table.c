@@ -14,8 +14,8 @@
 /* A change to a range. Addresses in here are offsets into the table: 0 to 2^48 or 2^57. */
 struct change {
     const struct table *table;
-    enum { MAP, UNMAP, PROTECT } kind;
-    uint64_t displacement; /* MAP: physical address minus offset */
+    bool map;              /* else unmap */
+    uint64_t displacement; /* physical address minus offset */
     unsigned access, memory_type;
 };
 
@@ -202,7 +202,7 @@ static bool prepare(const struct change *change, uint64_t physical, unsigned lev
 
         if (level == table->levels && (entry & BORROWED))
             return false;
-        if (change->kind == MAP ? takes_leaf(change, &at) : at.whole || !is_present(table, entry))
+        if (change->map ? takes_leaf(change, &at) : at.whole || !is_present(table, entry))
             continue;
         if (!is_link(table, level, entry) && !install_table(table, at.entry, level))
             return false;
@@ -223,18 +223,6 @@ static void put_leaf(const struct change *change, const struct cursor *at)
         release_tree(change->table, old & ADDRESS_MASK, at->level - 1);
 }
 
-static void protect_leaf(const struct change *change, const struct cursor *at)
-{
-    const struct table_format *format = change->table->format;
-    uint64_t old, value;
-
-    do {
-        old = load(at->entry);
-        value = leaf_target(at->level, old) | (old & (format->accessed | format->dirty)) |
-                format->encode(at->level, change->access, format->memory_type(at->level, old));
-    } while (!replace(at->entry, old, value));
-}
-
 /* Makes a prepared change: this cannot fail. */
 static void apply(const struct change *change, uint64_t physical, unsigned level, uint64_t from, uint64_t end)
 {
@@ -244,14 +232,12 @@ static void apply(const struct change *change, uint64_t physical, unsigned level
     while (cursor_next(&at)) {
         uint64_t entry = load(at.entry);
 
-        if (change->kind == MAP && takes_leaf(change, &at))
+        if (change->map && takes_leaf(change, &at))
             put_leaf(change, &at);
         else if (is_link(table, level, entry))
             apply(change, entry & ADDRESS_MASK, level - 1, at.from, at.end);
-        else if (change->kind == UNMAP)
+        else
             store(at.entry, 0);
-        else if (is_present(table, entry))
-            protect_leaf(change, &at);
     }
 }
 
@@ -282,7 +268,7 @@ static bool make_change(const struct change *change, uint64_t from, uint64_t end
 
     if (prepared)
         apply(change, table->root, table->levels, from, end);
-    if ((!prepared || change->kind == UNMAP) && !table->keeps_tables)
+    if ((!prepared || !change->map) && !table->keeps_tables)
         prune(table, table->root, table->levels, from, end);
     return prepared;
 }
@@ -305,7 +291,7 @@ void table_destroy(struct table *table)
 bool table_map(struct table *table, uint64_t from, uint64_t to, uint64_t length, unsigned access,
                unsigned memory_type)
 {
-    struct change change = {.table = table, .kind = MAP, .access = access, .memory_type = memory_type};
+    struct change change = {.table = table, .map = true, .access = access, .memory_type = memory_type};
     uint64_t first, end;
 
     if (!to_offsets(table, from, length, &first, &end) || to % PAGE_BYTES || to > TO_END ||
@@ -317,19 +303,10 @@ bool table_map(struct table *table, uint64_t from, uint64_t to, uint64_t length,
 
 bool table_unmap(struct table *table, uint64_t from, uint64_t length)
 {
-    struct change change = {.table = table, .kind = UNMAP};
+    struct change change = {.table = table};
     uint64_t first, end;
 
     return to_offsets(table, from, length, &first, &end) && make_change(&change, first, end);
-}
-
-bool table_protect(struct table *table, uint64_t from, uint64_t length, unsigned access)
-{
-    struct change change = {.table = table, .kind = PROTECT, .access = access};
-    uint64_t first, end;
-
-    return to_offsets(table, from, length, &first, &end) && table->format->encode(1, access, 0) &&
-           make_change(&change, first, end);
 }
 
 bool table_borrow(struct table *table, struct table *lender, uint64_t from, uint64_t length)
@@ -357,14 +334,6 @@ bool table_borrow(struct table *table, struct table *lender, uint64_t from, uint
     return true;
 }
 
-/* What a visit does with the leaves: harvest if `clear` is not 0. */
-struct visit {
-    const struct table *table;
-    table_visitor *visitor;
-    void *context;
-    uint64_t clear;
-};
-
 static struct table_leaf describe(const struct table *table, unsigned level, uint64_t offset, uint64_t entry,
                                   unsigned allowed)
 {
@@ -376,33 +345,6 @@ static struct table_leaf describe(const struct table *table, unsigned level, uin
                                .access = format->access(entry) & (allowed | ~RIGHTS),
                                .memory_type = format->memory_type(level, entry),
                                .entry = entry};
-}
-
-static void visit_range(const struct visit *visit, uint64_t physical, unsigned level, uint64_t from,
-                        uint64_t end, unsigned allowed)
-{
-    const struct table *table = visit->table;
-    struct cursor at = cursor_at(table, physical, level, from, end);
-
-    while (cursor_next(&at)) {
-        uint64_t entry = load(at.entry);
-        struct table_leaf leaf;
-
-        if (!is_present(table, entry))
-            continue;
-        if (!is_leaf(level, entry)) {
-            visit_range(visit, entry & ADDRESS_MASK, level - 1, at.from, at.end,
-                        allowed & table->format->access(entry));
-            continue;
-        }
-        if (visit->clear) {
-            entry = __atomic_fetch_and(at.entry, ~visit->clear, __ATOMIC_RELAXED);
-            if (!(entry & visit->clear))
-                continue;
-        }
-        leaf = describe(table, level, at.from, entry, allowed);
-        visit->visitor(visit->context, &leaf);
-    }
 }
 
 bool table_query(const struct table *table, uint64_t address, struct table_leaf *leaf)
@@ -428,23 +370,26 @@ bool table_query(const struct table *table, uint64_t address, struct table_leaf 
     return false;
 }
 
-void table_visit(const struct table *table, table_visitor *visitor, void *context)
+static void visit_below(const struct table *table, uint64_t physical, unsigned level, uint64_t offset,
+                        unsigned allowed, table_visitor *visitor, void *context)
 {
-    struct visit visit = {.table = table, .visitor = visitor, .context = context};
+    const uint64_t *entries = table->source->at(table->source->context, physical);
 
-    visit_range(&visit, table->root, table->levels, 0, table_width(table), RIGHTS);
+    for (unsigned i = 0; i < ENTRIES; i++, offset += span_of(level)) {
+        uint64_t entry = load(&entries[i]);
+
+        if (is_link(table, level, entry)) {
+            visit_below(table, entry & ADDRESS_MASK, level - 1, offset,
+                        allowed & table->format->access(entry), visitor, context);
+        } else if (is_present(table, entry)) {
+            struct table_leaf leaf = describe(table, level, offset, entry, allowed);
+
+            visitor(context, &leaf);
+        }
+    }
 }
 
-bool table_harvest(struct table *table, uint64_t from, uint64_t length, uint64_t bits, table_visitor *visitor,
-                   void *context)
+void table_visit(const struct table *table, table_visitor *visitor, void *context)
 {
-    struct visit visit = {.table = table, .visitor = visitor, .context = context};
-    uint64_t first, end;
-
-    visit.clear = bits & (table->format->accessed | table->format->dirty);
-    if (!to_offsets(table, from, length, &first, &end))
-        return false;
-    if (visit.clear)
-        visit_range(&visit, table->root, table->levels, first, end, RIGHTS);
-    return true;
+    visit_below(table, table->root, table->levels, 0, RIGHTS, visitor, context);
 }

@@ -87,9 +87,6 @@ bool table_map(struct table *table, uint64_t from, uint64_t to, uint64_t length,
  * table_map does. */
 bool table_unmap(struct table *table, uint64_t from, uint64_t length);
 
-/* Gives what is mapped in the range other rights and options. Holes stay. Returns false as table_map does. */
-bool table_protect(struct table *table, uint64_t from, uint64_t length, unsigned access);
-
 /*
  * Lets `table` use the tables that `lender`, of the same format and levels, has below its root for the range,
  * a multiple of what a root entry spans: what the lender maps there, now or later, is seen in both. The
@@ -104,11 +101,3 @@ bool table_query(const struct table *table, uint64_t address, struct table_leaf 
 /* Called for every leaf in ascending order of offset into the table, borrowed ones too. */
 typedef void table_visitor(void *context, const struct table_leaf *leaf);
 void table_visit(const struct table *table, table_visitor *visitor, void *context);
-
-/*
- * Clears the accessed or dirty bits named in `bits` (of format->accessed and format->dirty) in every leaf of
- * which a part lies in the range, and calls the visitor for each that had one, with the entry as it was.
- * false if the range is not one of the table's.
- */
-bool table_harvest(struct table *table, uint64_t from, uint64_t length, uint64_t bits, table_visitor *visitor,
-                   void *context);

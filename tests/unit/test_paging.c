@@ -246,7 +246,8 @@ static void the_audit_finds_one_page_that_is_both(void **state)
     audit = paging_audit(&space);
     assert_int_equal(audit.pages, 4);
     assert_int_equal(audit.writable_and_executable, 0);
-    assert_true(table_protect(&space, GIB(1) + 0x5000, PAGE_SIZE, TABLE_READ | TABLE_WRITE | TABLE_EXECUTE));
+    assert_true(
+        table_map(&space, GIB(1) + 0x5000, 0, PAGE_SIZE, TABLE_READ | TABLE_WRITE | TABLE_EXECUTE, PAT_WB));
     audit = paging_audit(&space);
     assert_int_equal(audit.writable_and_executable, 1);
     assert_non_null(strstr(fake_log, "paging: 0x40005000, 4096 bytes, is writable and executable"));

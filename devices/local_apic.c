@@ -136,9 +136,8 @@ void local_apic_raise_lvt(struct local_apic *apic, enum apic_reg entry)
     }
 }
 
-void local_apic_set_lint(void *state, unsigned pin, bool asserted)
+static void set_lint(struct local_apic *apic, unsigned pin, bool asserted)
 {
-    struct local_apic *apic = state;
     uint32_t bit = pin ? INPUT_LINT1 : INPUT_LINT0;
 
     if (!asserted) {
@@ -158,7 +157,7 @@ void local_apic_group_set_lint(void *state, unsigned pin, bool asserted)
     struct local_apic_group *group = state;
 
     for (unsigned i = 0; i < group->count; i++)
-        local_apic_set_lint(&group->members[i], pin, asserted);
+        set_lint(&group->members[i], pin, asserted);
 }
 
 void apic_lint0_changed(struct local_apic *apic)

@@ -140,10 +140,10 @@ void local_apic_firmware_setup(struct local_apic *apic);
 /* The MSR ranges, with their devices: IA32_APIC_BASE, IA32_TSC_DEADLINE, x2APIC. */
 void local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3]);
 
-/* Drives pin LINT0 or LINT1, in the form of irq_line: `apic` is a struct local_apic. From any core. */
-void local_apic_set_lint(void *apic, unsigned pin, bool asserted);
-
-/* The same for every local APIC of a VM, as INTR and NMI are wired on a PC: `group` is its group. */
+/*
+ * Drives pin LINT0 or LINT1, in the form of irq_line, of every local APIC of a VM, as INTR and NMI are wired on a PC:
+ * `group` is a struct local_apic_group. From any core.
+ */
 void local_apic_group_set_lint(void *group, unsigned pin, bool asserted);
 
 /*

@@ -3,7 +3,7 @@
 #include "hv/lib/format.h"
 #include "vmx/checks.h"
 
-static const char *const titles[VMX_SECTIONS] = {
+const char *const vmx_section_titles[VMX_SECTIONS] = {
     [SECTION_EXECUTION_CONTROLS] = "Checks on VMX Controls: VM-Execution Control Fields",
     [SECTION_EXIT_CONTROLS] = "Checks on VMX Controls: VM-Exit Control Fields",
     [SECTION_ENTRY_CONTROLS] = "Checks on VMX Controls: VM-Entry Control Fields",
@@ -17,11 +17,6 @@ static const char *const titles[VMX_SECTIONS] = {
     [SECTION_GUEST_NON_REGISTER] = "Checks on Guest Non-Register State",
     [SECTION_GUEST_PDPTE] = "Checks on Guest Page-Directory-Pointer-Table Entries",
 };
-
-const char *vmx_section_title(enum vmx_section section)
-{
-    return titles[section];
-}
 
 /* Where each word of controls lies, and the control that activates it, if one does. */
 struct word_field {
@@ -189,7 +184,7 @@ static void print_broken(const struct vmx_check *check, const struct vmx_entry *
     } else if (demand.kind == DEMAND_EQUAL) {
         print_to(out, "must equal 0x%lx: ", (unsigned long)demand.equal);
     }
-    print_to(out, "%s (SDM, \"%s\")\n", check->words, titles[check->section]);
+    print_to(out, "%s (SDM, \"%s\")\n", check->words, vmx_section_titles[check->section]);
 }
 
 unsigned vmx_explain_entry(const struct vmcs_reader *vmcs, const struct vmx_capabilities *cpu,

@@ -55,8 +55,8 @@ struct vmx_check {
     const char *words; /* what is demanded, or why; unique among the checks of a field */
 };
 
-/* The title of a section of the SDM. */
-const char *vmx_section_title(enum vmx_section section);
+/* The titles of these sections in the SDM. */
+extern const char *const vmx_section_titles[];
 
 /* Check `index` of the whole table, or NULL behind its end. */
 const struct vmx_check *vmx_check_at(unsigned index);

@@ -89,18 +89,20 @@ static const char *const exceptions[32] = {
     [17] = "#AC", [18] = "#MC", [19] = "#XM", [20] = "#VE", [21] = "#CP",
 };
 
-void vmx_print_interruption(uint32_t information, struct writer *out)
+void vmx_print_events(const struct vmcs_reader *vmcs, struct writer *out)
 {
-    unsigned vector = INFORMATION_VECTOR(information), type = INFORMATION_TYPE(information);
-    bool exception = type == EVENT_EXCEPTION || type == EVENT_SOFT_EXCEPTION;
+    static const uint16_t fields[] = {VMCS_ENTRY_INTERRUPTION, VMCS_EXIT_INTERRUPTION, VMCS_IDT_VECTORING};
 
-    if (!(information & INFORMATION_VALID)) {
-        print_to(out, "none");
-        return;
+    for (unsigned i = 0; i < ARRAY_LENGTH(fields); i++) {
+        uint32_t information = (uint32_t)vmcs->read(vmcs->context, fields[i]);
+        unsigned vector = INFORMATION_VECTOR(information), type = INFORMATION_TYPE(information);
+        bool exception = type == EVENT_EXCEPTION || type == EVENT_SOFT_EXCEPTION;
+
+        if (!(information & INFORMATION_VALID))
+            continue;
+        print_to(out, "%s: %s %u", vmcs_field_name(fields[i]), event_types[type], vector);
+        if (exception && vector < ARRAY_LENGTH(exceptions) && exceptions[vector])
+            print_to(out, " (%s)", exceptions[vector]);
+        print_to(out, information & INFORMATION_ERROR ? " with error code\n" : "\n");
     }
-    print_to(out, "%s %u", event_types[type], vector);
-    if (exception && vector < ARRAY_LENGTH(exceptions) && exceptions[vector])
-        print_to(out, " (%s)", exceptions[vector]);
-    if (information & INFORMATION_ERROR)
-        print_to(out, " with error code");
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
+#include "vmx/fields.h"
 
 struct writer;
 
@@ -127,7 +128,7 @@ const char *vmx_instruction_error_text(uint32_t number);
 void vmx_print_entry_failure(uint32_t basic, uint64_t qualification, struct writer *out);
 
 /*
- * An interruption-information or IDT-vectoring information field in words, without a line end: "hardware
- * exception 14 (#PF) with error code", "none" if it is not valid.
+ * A line for each of the VMCS's events that is valid, in words: "IDT-vectoring information: hardware
+ * exception 14 (#PF) with error code".
  */
-void vmx_print_interruption(uint32_t information, struct writer *out);
+void vmx_print_events(const struct vmcs_reader *vmcs, struct writer *out);

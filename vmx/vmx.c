@@ -223,12 +223,14 @@ static void dump(struct vcpu *vcpu, struct writer *out)
 {
     (void)vcpu;
     vmcs_print(&vmx_current, &vmx_cpu, VMCS_SHOWN_CRASH, out);
+    vmx_print_events(&vmx_current, out);
 }
 
 static unsigned explain(struct vcpu *vcpu, struct writer *out)
 {
     (void)vcpu;
     vmcs_print(&vmx_current, &vmx_cpu, VMCS_SHOWN_DUMP, out);
+    vmx_print_events(&vmx_current, out);
     return vmx_explain_entry(&vmx_current, &vmx_cpu, out);
 }
 

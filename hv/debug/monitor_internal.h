@@ -72,6 +72,7 @@ void monitor_mem(struct monitor_call *call);
 void monitor_pmem(struct monitor_call *call);
 void monitor_translate(struct monitor_call *call);
 void monitor_vmcs(struct monitor_call *call);
+void monitor_cpuid(struct monitor_call *call);
 void monitor_devs(struct monitor_call *call);
 void monitor_irq(struct monitor_call *call);
 void monitor_exits(struct monitor_call *call);

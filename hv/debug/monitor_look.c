@@ -3,6 +3,7 @@
 #include "hv/debug/stats.h"
 #include "hv/debug/walk_print.h"
 #include "hv/lib/string.h"
+#include "hv/vm/cpuid.h"
 #include "hv/vm/decode.h"
 #include "hv/vm/guest_debug.h"
 #include "hv/vm/linear.h"
@@ -149,6 +150,11 @@ void monitor_vmcs(struct monitor_call *call)
 
     print_to(call->out, broken ? "%u checks forbid the entry: see above\n" : "No check forbids the entry.\n",
              broken);
+}
+
+void monitor_cpuid(struct monitor_call *call)
+{
+    cpuid_describe(call->vcpu, native_cpuid, call->out);
 }
 
 static bool contains(const char *text, const char *part)

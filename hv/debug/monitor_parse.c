@@ -28,6 +28,7 @@ const struct monitor_command monitor_commands[] = {
     {"pmem",      "VM ADDRESS [COUNT]",   "memory by physical address",                    NEEDS_VCPU,    monitor_pmem},
     {"translate", VCPU " ADDRESS",        "a linear address, table by table",              NEEDS_VCPU,    monitor_translate},
     {"vmcs",      VCPU,                   "control structure, and what forbids its entry", NEEDS_VCPU,    monitor_vmcs},
+    {"cpuid",     VCPU,                   "what its CPUID hides of the machine's, and why", NEEDS_VCPU,    monitor_cpuid},
     {"devs",      "VM",                   "every device",                                  NEEDS_STILL,   monitor_devs},
     {"irq",       "VM",                   "interrupt controllers",                         NEEDS_STILL,   monitor_irq},
     {"exits",     "VM",                   "its exits by reason and device, with their cost", NEEDS_STILL, monitor_exits},

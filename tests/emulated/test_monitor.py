@@ -77,6 +77,7 @@ def look(monitor):
                 r"guest-physical 400123", r"nested level \d at .* R")
     monitor.say("translate one ffffffffff000", r"page fault|canonical|a read now")
     monitor.say("vmcs one", r"0x[0-9a-f]+", r"No check forbids the entry")
+    monitor.say("cpuid one", r"^00000001\.0 ecx: hides [0-9a-f]{8} of: ")
     monitor.say("devs one", r"^pic master, ports 0x20-0x21$", r"^pit, ports 0x40", r"^rtc, ports 0x70", r"ioapic, memory 0xfec00000",
                 r"^one\.0:$", r"local apic, memory 0xfee00000", r"^one\.1:$", r"accesses that nobody answered")
     said = monitor.say("irq one", r"^pic master", r"^ioapic", r"^isr", r"^irr", r"^tmr")

@@ -164,6 +164,13 @@ void ipi(uint32_t destination, uint32_t low)
     put(APIC_ICR, low);
 }
 
+void lint(unsigned cpu, unsigned pin, bool asserted)
+{
+    struct local_apic_group alone = {.members = &apics[cpu], .count = 1};
+
+    local_apic_group_set_lint(&alone, pin, asserted);
+}
+
 uint32_t errors(void)
 {
     put(APIC_ESR, 0);

@@ -64,5 +64,8 @@ bool interrupt(uint8_t vector);
 /* An IPI from CPU 0 in xAPIC mode. */
 void ipi(uint32_t destination, uint32_t low);
 
+/* Drives LINT0 or LINT1 of one CPU. */
+void lint(unsigned cpu, unsigned pin, bool asserted);
+
 /* ESR of CPU 0, written first, as software does. */
 uint32_t errors(void);

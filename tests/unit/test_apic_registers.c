@@ -185,13 +185,13 @@ static void disabled_it_is_as_if_there_were_none(void **state)
     assert_false(send(APIC_INIT, 0, 0xff, true, false) && asked(REQUEST_INIT) & BIT(0));
     assert_int_equal(asked(REQUEST_NMI), 0);
     forget();
-    local_apic_set_lint(&apics[0], 0, true); /* INTR */
+    lint(0, 0, true); /* INTR */
     assert_int_equal(asked(REQUEST_EVENT), BIT(0));
     assert_int_equal(pending(0), INTERRUPT_EXTERNAL);
     assert_int_equal(acknowledge(0), 0x77);
-    local_apic_set_lint(&apics[0], 0, false);
+    lint(0, 0, false);
     assert_int_equal(pending(0), -1);
-    local_apic_set_lint(&apics[0], 1, true); /* NMI */
+    lint(0, 1, true); /* NMI */
     assert_int_equal(asked(REQUEST_NMI), BIT(0));
     core->reset(core->state, true);
     assert_int_equal(msr(MSR_APIC_BASE), OFF); /* INIT leaves it disabled */
@@ -202,7 +202,7 @@ static void enabled_again_it_is_as_after_reset(void **state)
     (void)state;
     interrupt(0x41);
     put(APIC_TPR, 0x20);
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
     forget();
     assert_true(wrmsr(0, MSR_APIC_BASE, OFF));
     assert_int_equal(asked(REQUEST_EVENT), BIT(0)); /* INTR was asserted, and masked until now */

@@ -178,7 +178,7 @@ static void where_hardware_delivers_nothing_is_taken_from_irr(void **state)
     assert_int_equal(pending(0), 0x61);
     assert_int_equal(acknowledge(0), -1);
     assert_true(has(0, APIC_IRR, 0x61));
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
     put(APIC_LVT_LINT0, APIC_EXTINT << 8);
     assert_int_equal(pending(0), INTERRUPT_EXTERNAL);
     assert_int_equal(acknowledge(0), 0x77);
@@ -322,7 +322,7 @@ static void software_disabled_its_local_vectors_are_masked(void **state)
 static void lint0_as_extint_takes_the_pics_vector(void **state)
 {
     (void)state;
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
     assert_int_equal(pending(0), -1); /* masked */
     forget();
     put(APIC_LVT_LINT0, 0x700);
@@ -334,10 +334,10 @@ static void lint0_as_extint_takes_the_pics_vector(void **state)
     assert_int_equal(acknowledges, 1);
     assert_false(has(0, APIC_ISR, 0x77));
     assert_int_equal(pending(0), INTERRUPT_EXTERNAL); /* the pin is still asserted */
-    local_apic_set_lint(&apics[0], 0, false);
+    lint(0, 0, false);
     assert_int_equal(pending(0), -1);
     assert_int_equal(acknowledge(0), -1);
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
     assert_int_equal(asked(REQUEST_EVENT), BIT(0));
     put(APIC_LVT_LINT0, MASKED | 0x700);
     assert_int_equal(pending(0), -1);
@@ -347,20 +347,20 @@ static void lint0_as_a_level_comes_again_after_eoi(void **state)
 {
     (void)state;
     put(APIC_LVT_LINT0, LEVEL | 0x35);
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
     assert_int_equal(get(APIC_LVT_LINT0), LEVEL | 1 << 14 | 0x35); /* remote IRR */
     assert_true(has(0, APIC_TMR, 0x35));
     assert_int_equal(acknowledge(0), 0x35);
-    local_apic_set_lint(&apics[0], 0, false);
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, false);
+    lint(0, 0, true);
     assert_false(has(0, APIC_IRR, 0x35)); /* not before the EOI */
     put(APIC_EOI, 0);
     assert_int_equal(acknowledge(0), 0x35);
-    local_apic_set_lint(&apics[0], 0, false);
+    lint(0, 0, false);
     put(APIC_EOI, 0);
     assert_int_equal(pending(0), -1);
     assert_int_equal(get(APIC_LVT_LINT0), LEVEL | 0x35);
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
     put(APIC_LVT_LINT0, MASKED | 0x35); /* edge: no remote IRR */
     assert_int_equal(get(APIC_LVT_LINT0), MASKED | 0x35);
     acknowledge(0);
@@ -373,7 +373,7 @@ static void an_illegal_level_on_lint0_is_an_error_only(void **state)
 {
     (void)state;
     put(APIC_LVT_LINT0, LEVEL | 0x05);
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
     assert_int_equal(errors(), 0x40);
     assert_int_equal(get(APIC_LVT_LINT0), LEVEL | 0x05);
 }
@@ -382,28 +382,28 @@ static void the_pins_deliver_as_their_vectors_say(void **state)
 {
     (void)state;
     put(APIC_LVT_LINT0, 0x35);
-    local_apic_set_lint(&apics[0], 0, true);
-    local_apic_set_lint(&apics[0], 0, true);
+    lint(0, 0, true);
+    lint(0, 0, true);
     assert_int_equal(acknowledge(0), 0x35);
     put(APIC_EOI, 0);
     assert_int_equal(pending(0), -1);
     put(APIC_LVT_LINT1, 0x400);
-    local_apic_set_lint(&apics[0], 1, true);
+    lint(0, 1, true);
     assert_int_equal(asked(REQUEST_NMI), BIT(0));
-    local_apic_set_lint(&apics[0], 1, true); /* no edge */
+    lint(0, 1, true); /* no edge */
     assert_int_equal(asked(REQUEST_NMI), 0);
-    local_apic_set_lint(&apics[0], 1, false);
+    lint(0, 1, false);
     put(APIC_LVT_LINT1, MASKED | 0x400);
-    local_apic_set_lint(&apics[0], 1, true);
+    lint(0, 1, true);
     assert_int_equal(asked(REQUEST_NMI), 0);
-    local_apic_set_lint(&apics[0], 1, false);
+    lint(0, 1, false);
     put(APIC_LVT_LINT1, 0x500);
-    local_apic_set_lint(&apics[0], 1, true);
+    lint(0, 1, true);
     assert_int_equal(asked(REQUEST_INIT), BIT(0));
-    local_apic_set_lint(&apics[0], 1, false);
+    lint(0, 1, false);
     forget();
     put(APIC_LVT_LINT1, 0x200); /* SMI */
-    local_apic_set_lint(&apics[0], 1, true);
+    lint(0, 1, true);
     assert_int_equal(asked(UINT64_MAX), 0);
 }
 
@@ -511,7 +511,7 @@ static void firmware_opens_the_bootstrap_processors_pins(void **state)
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         local_apic_reset(&apics[i], false);
-        local_apic_set_lint(&apics[i], 0, true);
+        lint(i, 0, true);
         forget();
         local_apic_firmware_setup(&apics[i]);
         assert_int_equal(get_on(i, APIC_SVR), 0x1ff);

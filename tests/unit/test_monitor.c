@@ -7,6 +7,7 @@
 #include "hv/debug/stats.h"
 #include "hv/debug/walk_print.h"
 #include "hv/host/cpu.h"
+#include "hv/vm/cpuid.h"
 #include "hv/vm/linear.h"
 #include "hv/vm/native.h"
 #include "hv/vm/sched.h"
@@ -254,6 +255,19 @@ void sched_look(unsigned on, struct sched_view *view)
     memset(view, 0, sizeof(*view));
 }
 
+void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+    *out = (struct cpuid_regs){leaf, subleaf};
+}
+
+void cpuid_describe(const struct vcpu *vcpu, cpuid_source *machine, struct writer *out)
+{
+    struct cpuid_regs regs;
+
+    machine(7, 0, &regs);
+    print_to(out, "what leaf %u hides of vCPU %u\n", regs.eax, vcpu->id);
+}
+
 void walk_describe(struct vcpu *vcpu, gva_t gva, struct writer *out)
 {
     assert_ptr_equal(core_0.current, vcpu);
@@ -447,6 +461,7 @@ static void a_vm_stands_still_while_it_is_looked_at(void **state)
     assert_int_equal(resumes, 1);
     expect("translate one.1 0x1234", "walk of 1234\n");
     expect("vmcs one", "field 0x1\n2 checks forbid the entry: see above\n");
+    expect("cpuid one.1", "what leaf 7 hides of vCPU 1\n");
     core.vcpu->gpr[REG_RAX] = 0x1234567890abcdef;
     holds("regs one.0", "rax     1234567890abcdef");
     holds("regs one", "xcr0    0000000000000007");

@@ -133,7 +133,7 @@ static void assert_text_names(const struct vmx_check *check)
 
     format_text(start, sizeof(start), "%s: found 0x%lx, ", vmcs_field_name(check->field),
                 (unsigned long)*image_at(&image, check->field));
-    format_text(end, sizeof(end), " (SDM, \"%s\")\n", vmx_section_title(check->section));
+    format_text(end, sizeof(end), " (SDM, \"%s\")\n", vmx_section_titles[check->section]);
     assert_memory_equal(text, start, strlen(start));
     assert_non_null(strstr(text, check->words));
     assert_string_equal(text + strlen(text) - strlen(end), end);
@@ -179,7 +179,7 @@ static void rows_of_a_field_differ_in_their_words(void **state)
             assert_false(a->field == b->field && strcmp(a->words, b->words) == 0);
     }
     for (unsigned section = 0; section < VMX_SECTIONS; section++)
-        assert_memory_equal(vmx_section_title(section), "Checks ", 7);
+        assert_memory_equal(vmx_section_titles[section], "Checks ", 7);
 }
 
 static void a_broken_check_reads_as_field_found_demanded_and_section(void **state)
@@ -407,24 +407,29 @@ static void qualifications_of_entry_failures_have_words(void **state)
     assert_string_equal(text, "");
 }
 
-static void assert_event(uint32_t information, const char *words)
+static void assert_event(uint32_t field, uint32_t information, const char *words)
 {
+    image_build(&image, &cpu, IMAGE_64);
+    *image_at(&image, field) = information;
     text_buffer_init(&buffer, text, sizeof(text));
-    vmx_print_interruption(information, &buffer.writer);
+    vmx_print_events(&reader, &buffer.writer);
     assert_string_equal(text, words);
 }
 
 static void events_have_words(void **state)
 {
     (void)state;
-    assert_event(0x30e, "none");
-    assert_event(0x80000030, "external interrupt 48");
-    assert_event(0x80000202, "NMI 2");
-    assert_event(0x80000b0e, "hardware exception 14 (#PF) with error code");
-    assert_event(0x80000480, "software interrupt 128");
-    assert_event(0x80000603, "software exception 3 (#BP)");
-    assert_event(0x80000501, "privileged software exception 1");
-    assert_event(0x800003ff, "hardware exception 255");
+    assert_event(VMCS_IDT_VECTORING, 0x30e, "");
+    assert_event(VMCS_ENTRY_INTERRUPTION, 0x80000030,
+                 "VM-entry interruption-information field: external interrupt 48\n");
+    assert_event(VMCS_EXIT_INTERRUPTION, 0x80000202, "VM-exit interruption information: NMI 2\n");
+    assert_event(VMCS_IDT_VECTORING, 0x80000b0e,
+                 "IDT-vectoring information: hardware exception 14 (#PF) with error code\n");
+    assert_event(VMCS_IDT_VECTORING, 0x80000480, "IDT-vectoring information: software interrupt 128\n");
+    assert_event(VMCS_IDT_VECTORING, 0x80000603, "IDT-vectoring information: software exception 3 (#BP)\n");
+    assert_event(VMCS_IDT_VECTORING, 0x80000501,
+                 "IDT-vectoring information: privileged software exception 1\n");
+    assert_event(VMCS_IDT_VECTORING, 0x800003ff, "IDT-vectoring information: hardware exception 255\n");
 }
 
 int main(void)
@@ -448,7 +453,7 @@ int main(void)
         cmocka_unit_test(exit_reasons_have_the_names_of_the_manual),
         cmocka_unit_test(instruction_errors_have_words),
         cmocka_unit_test(qualifications_of_entry_failures_have_words),
-        cmocka_unit_test(events_have_words),
+        cmocka_unit_test_setup(events_have_words, setup),
     };
     return cmocka_run_group_tests_name("vmx_checks", tests, NULL, NULL);
 }

@@ -37,24 +37,6 @@ void pci_set(struct pci_function *function, unsigned offset, unsigned size, uint
         function->config[offset + i] = value >> (8 * i);
 }
 
-void pci_set_writable(struct pci_function *function, unsigned offset, unsigned size, uint32_t bits)
-{
-    for (unsigned i = 0; i < size && offset + i < PCI_CONFIG_SIZE; i++)
-        function->writable[offset + i] = bits >> (8 * i);
-}
-
-static void config_write(struct pci_function *function, unsigned offset, unsigned size, uint32_t value)
-{
-    for (unsigned i = 0; i < size; i++) {
-        uint8_t bits = function->writable[offset + i];
-        uint8_t byte = value >> (8 * i);
-
-        function->config[offset + i] = (function->config[offset + i] & ~bits) | (byte & bits);
-    }
-    if (function->written)
-        function->written(function, offset, size);
-}
-
 /* The function that the address register selects, or NULL; functions on buses behind bus 0 do not exist. */
 static struct pci_function *selected_function(const struct pci *pci)
 {
@@ -72,16 +54,13 @@ static bool data_read(struct device *device, uint64_t offset, unsigned size, uin
     return true;
 }
 
+/* No function has a register that can be written. */
 static bool data_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
-    struct pci *pci = device->state;
-    struct pci_function *function = selected_function(pci);
+    const struct pci *pci = device->state;
 
-    if (!(pci->selected & SELECT_ENABLE))
-        return false;
-    if (function)
-        config_write(function, SELECT_REGISTER(pci->selected) + offset, size, value);
-    return true;
+    (void)offset, (void)size, (void)value;
+    return pci->selected & SELECT_ENABLE;
 }
 
 /* Only a doubleword reaches the address register: any other size is an ordinary access to the ports beneath.
@@ -125,15 +104,6 @@ static void address_reset(struct device *device)
         pci->control->ops->reset(pci->control);
 }
 
-static void data_reset(struct device *device)
-{
-    struct pci *pci = device->state;
-
-    for (unsigned i = 0; i < ARRAY_LENGTH(pci->functions); i++)
-        if (pci->functions[i] && pci->functions[i]->reset)
-            pci->functions[i]->reset(pci->functions[i]);
-}
-
 static void address_describe(struct device *device, struct writer *out)
 {
     const struct pci *pci = device->state;
@@ -163,7 +133,7 @@ static const struct device_ops address_ops = {.read = address_read,
                                               .describe = address_describe,
                                               .width = 4};
 static const struct device_ops data_ops = {
-    .read = data_read, .write = data_write, .reset = data_reset, .describe = data_describe, .width = 4};
+    .read = data_read, .write = data_write, .describe = data_describe, .width = 4};
 
 bool pci_add(struct pci *pci, unsigned devfn, struct pci_function *function)
 {

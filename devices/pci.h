@@ -15,36 +15,19 @@ enum {
     PCI_VENDOR_ID = 0x00,
     PCI_DEVICE_ID = 0x02,
     PCI_COMMAND = 0x04,
-    PCI_STATUS = 0x06,
     PCI_REVISION = 0x08,
     PCI_CLASS = 0x09, /* three bytes: interface, subclass, base class */
     PCI_HEADER_TYPE = 0x0e,
     PCI_BAR0 = 0x10,
-    PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
-    PCI_SUBSYSTEM_ID = 0x2e,
     PCI_CAPABILITIES = 0x34,
-    PCI_INTERRUPT_LINE = 0x3c,
-    PCI_INTERRUPT_PIN = 0x3d,
 };
 
-#define PCI_COMMAND_IO     0x0001
 #define PCI_COMMAND_MEMORY 0x0002
 #define PCI_COMMAND_MASTER 0x0004
-#define PCI_COMMAND_INTX   0x0400 /* interrupt disable */
 
 struct pci_function {
     const char *name;
     uint8_t config[PCI_CONFIG_SIZE];
-    uint8_t writable[PCI_CONFIG_SIZE]; /* bits that a guest's write changes; the others keep their value */
-    /*
-     * Called after a write has been taken over into `config` (under the VM's lock), e.g. to move a BAR. NULL
-     * if nothing hangs on any register.
-     */
-    void (*written)(struct pci_function *function, unsigned offset, unsigned size);
-    /* Back to the state after RST#, before the guest runs. NULL if `config` holds nothing a guest can change.
-     */
-    void (*reset)(struct pci_function *function);
-    void *owner;
 };
 
 struct pci {
@@ -68,4 +51,3 @@ bool pci_add(struct pci *pci, unsigned devfn, struct pci_function *function);
 /* Little-endian accesses to a function's own config, for its maker. */
 uint32_t pci_get(const struct pci_function *function, unsigned offset, unsigned size);
 void pci_set(struct pci_function *function, unsigned offset, unsigned size, uint32_t value);
-void pci_set_writable(struct pci_function *function, unsigned offset, unsigned size, uint32_t bits);

@@ -230,20 +230,6 @@ bool bus_write_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t v
     return write_at(bus, range, address, size, value);
 }
 
-bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
-{
-    uint32_t nobody;
-
-    return bus_read_exit(bus, address, size, value, &nobody);
-}
-
-bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
-{
-    uint32_t nobody;
-
-    return bus_write_exit(bus, address, size, value, &nobody);
-}
-
 bool bus_range_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value)
 {
     struct bus alone = {.ranges = range, .count = 1};

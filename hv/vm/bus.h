@@ -64,12 +64,9 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address);
 
 /*
  * Reads or writes `size` bytes (1, 2, 4 or 8) at `address`. Returns false if nobody answered any part of it;
- * then it is counted in `misses` and a read has put all ones (of `size` bytes) into `value`.
+ * then it is counted in `misses` and a read has put all ones (of `size` bytes) into `value`. The stat_at of
+ * the range goes into `stat_at`, if there is a range.
  */
-bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value);
-bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value);
-
-/* The same for an exit: the range's stat_at goes into `stat_at`, if there is a range. */
 bool bus_read_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t *value, uint32_t *stat_at);
 bool bus_write_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t value, uint32_t *stat_at);
 

@@ -91,6 +91,3 @@ bool config_resolve(struct config *config, const struct module *modules, unsigne
 
 /* What a resolved VM asks the loader for. */
 void config_load_request(const struct config_vm *vm, gpa_t acpi_rsdp, struct load_request *request);
-
-/* Every key with its values, default and meaning, a line each: for the monitor and for the documentation. */
-void config_describe(struct writer *out);

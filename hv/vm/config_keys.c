@@ -231,79 +231,55 @@ static bool parse_escape(void *field, const char *value)
 /* clang-format off */
 const struct config_key config_keys[] = {
     /* section and field, name, parser, default, presence,
-     * `"x" is not` what, what the key means */
+     * `"x" is not` what */
     {KEEL(console), "console", parse_console, "com1,115200", KEY_OPTIONAL,
-     "com1 to com4 with an optional baud rate that divides 115200 (com1,115200), or none",
-     "where Keel talks, and every VM without a port of its own"},
+     "com1 to com4 with an optional baud rate that divides 115200 (com1,115200), or none"},
     {KEEL(escape), "escape", parse_escape, "^]", KEY_OPTIONAL,
-     "^ and a letter or one of [\\]^_, or none",
-     "the key before a VM's number, which gives it the console's focus"},
+     "^ and a letter or one of [\\]^_, or none"},
     {KEEL(gdb), "gdb", parse_console, "none", KEY_OPTIONAL,
-     "com1 to com4 with an optional baud rate that divides 115200 (com2,115200), or none",
-     "a port for GDB"},
+     "com1 to com4 with an optional baud rate that divides 115200 (com2,115200), or none"},
     {KEEL(all_off), "all_off", parse_all_off, "poweroff", KEY_OPTIONAL,
-     "poweroff, reboot or monitor",
-     "what to do once every VM is off"},
+     "poweroff, reboot or monitor"},
     {KEEL(report), "report", parse_report, "none", KEY_OPTIONAL,
-     "none, or words of: shares exits",
-     "what to say of each VM at its end"},
+     "none, or words of: shares exits"},
     {KEEL(forbid), "disable", parse_string, "", KEY_OPTIONAL,
-     "names with commas between them",
-     "controls of the CPU, as the log names them, to do without"},
+     "names with commas between them"},
     {VM(memory), "memory", parse_memory, "256M", KEY_OPTIONAL,
-     "a size from 1M to 1024G, with K, M or G, in whole pages of 4K",
-     "RAM"},
+     "a size from 1M to 1024G, with K, M or G, in whole pages of 4K"},
     {VM(vcpus), "vcpus", parse_vcpus, "1", KEY_OPTIONAL,
-     "a number from 1 to 64",
-     "virtual CPUs"},
+     "a number from 1 to 64"},
     {VM(cpus), "cpus", parse_cpus, "all", KEY_OPTIONAL,
-     "a list of cores and ranges of them from 0 to 255 (0-1,3), or all",
-     "cores it may run on"},
+     "a list of cores and ranges of them from 0 to 255 (0-1,3), or all"},
     {VM(weight), "weight", parse_weight, "100", KEY_OPTIONAL,
-     "a number from 1 to 10000",
-     "its share of the cores' time against other VMs"},
+     "a number from 1 to 10000"},
     {VM(cap), "cap", parse_cap, "0", KEY_OPTIONAL,
-     "a number from 0 to 6400",
-     "percent of a core that it gets at most, 0 for no limit"},
+     "a number from 0 to 6400"},
     {VM(kernel), "kernel", parse_name, NULL, KEY_NEEDED,
-     "the name of a module, which is one word",
-     "module: Linux bzImage or vmlinux, multiboot, multiboot2, or flat with format = flat"},
+     "the name of a module, which is one word"},
     {VM(ramdisk), "ramdisk", parse_name, NULL, KEY_OPTIONAL,
-     "the name of a module, which is one word",
-     "module: initrd of Linux, first module of a multiboot kernel"},
+     "the name of a module, which is one word"},
     {VM(modules), "module", parse_module, NULL, KEY_REPEATED,
-     "the name of a module and its arguments, 16 times at most",
-     "one more module of a multiboot kernel; may be repeated"},
+     "the name of a module and its arguments, 16 times at most"},
     {VM(cmdline), "cmdline", parse_string, "", KEY_OPTIONAL,
-     "text",
-     "the kernel's command line"},
+     "text"},
     {VM(serial), "serial", parse_serial, "console", KEY_OPTIONAL,
-     "console, none, com2, com3 or com4",
-     "where its COM1 talks"},
+     "console, none, com2, com3 or com4"},
     {VM(autostart), "autostart", parse_yes_no, "yes", KEY_OPTIONAL,
-     "yes or no",
-     "whether it starts with Keel"},
+     "yes or no"},
     {VM(paused), "paused", parse_yes_no, "no", KEY_OPTIONAL,
-     "yes or no",
-     "whether it waits at its first instruction, for a debugger or the monitor"},
+     "yes or no"},
     {VM(after), "after", parse_name, NULL, KEY_OPTIONAL,
-     "the name of another VM",
-     "the VM after whose end it starts"},
+     "the name of another VM"},
     {VM(on_crash), "on_crash", parse_on_crash, "halt", KEY_OPTIONAL,
-     "halt or restart",
-     "what to do when it crashes"},
+     "halt or restart"},
     {VM(testdev), "testdev", parse_yes_no, "no", KEY_OPTIONAL,
-     "yes or no",
-     "adds QEMU's pc-testdev, for kernels that test a machine"},
+     "yes or no"},
     {VM(format), "format", parse_format, "auto", KEY_OPTIONAL,
-     "auto or flat",
-     "of the kernel: recognised, or bytes to be copied"},
+     "auto or flat"},
     {VM(load), "load", parse_address, NULL, KEY_OPTIONAL,
-     "an address below 4G, decimal or 0x...",
-     "where a flat kernel goes and starts: 0x100000, with entry = real 0x7c00, if not said"},
+     "an address below 4G, decimal or 0x..."},
     {VM(entry), "entry", parse_entry, "protected", KEY_OPTIONAL,
-     "real, protected or long",
-     "the mode in which a flat kernel starts"},
+     "real, protected or long"},
 };
 /* clang-format on */
 
@@ -329,17 +305,4 @@ void config_set_defaults(enum config_section section, void *owner)
     for (unsigned i = 0; i < config_key_count; i++)
         if (config_keys[i].section == section && config_keys[i].fallback)
             config_keys[i].parse((char *)owner + config_keys[i].offset, config_keys[i].fallback);
-}
-
-void config_describe(struct writer *out)
-{
-    for (unsigned i = 0; i < config_key_count; i++) {
-        const struct config_key *key = &config_keys[i];
-
-        print_to(out, "%-4s %-8s  %s: %s", key->section == SECTION_VM ? "vm" : "keel", key->name, key->help,
-                 key->values);
-        if (key->fallback && *key->fallback)
-            print_to(out, "; %s by default", key->fallback);
-        print_to(out, "%s\n", key->presence == KEY_NEEDED ? "; needed" : "");
-    }
 }

@@ -20,7 +20,6 @@ struct config_key {
     const char *fallback; /* the value if the key is left out; NULL: there is none */
     enum config_presence presence;
     const char *values; /* completes `"x" is not ...` */
-    const char *help;
 };
 
 extern const struct config_key config_keys[];

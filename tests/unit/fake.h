@@ -54,3 +54,18 @@ extern const struct virt_ops fake_virt;
 /* A vCPU in flat 64-bit mode at CPL 0 (or 16-, 32-bit: bits) with `vm` around it and the fake vendor under
  * it. */
 void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits);
+
+/* A bus's answer, where nobody counts exits. */
+static inline bool bus_read(struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
+{
+    uint32_t stat_at;
+
+    return bus_read_exit(bus, address, size, value, &stat_at);
+}
+
+static inline bool bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
+{
+    uint32_t stat_at;
+
+    return bus_write_exit(bus, address, size, value, &stat_at);
+}

@@ -91,6 +91,8 @@ STEPS = [
     ("reproducible build", reproducible),
     ("image size", image_size),
     ("format", step("format-check")),
+    ("callers", step("check-calls", f"BUILD={BUILD}")),
+    ("names in docs and comments", step("check-names")),
     ("unit tests", unit_tests),
     ("whole-system tests", emulated),
 ]

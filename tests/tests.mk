@@ -6,7 +6,7 @@ PLATFORM ?=
 VENDOR ?=
 EMULATED := BUILD=$(BUILD) PLATFORM=$(PLATFORM) VENDOR=$(VENDOR) python3 tests/emulated
 
-.PHONY: run test test-emulated iso bench exits
+.PHONY: run test test-emulated iso bench exits check-calls check-names
 
 run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY= PLATFORM= VENDOR=)
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
@@ -23,6 +23,12 @@ bench: all guests  ## what each kind of exit costs, in instructions (VENDOR=svm)
 
 exits: all  ## how many exits a Linux boot needs, by reason, with APIC virtualization and without
 	@$(EMULATED)/exits.py
+
+check-calls: all  ## every function of the image has a caller in it
+	@python3 tests/tree.py calls $(BUILD)
+
+check-names:  ## what docs/ and comments name is there
+	@python3 tests/tree.py names
 
 test:  ## everything: unit tests, builds, format, whole-system tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) python3 tests/all.py

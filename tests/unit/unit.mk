@@ -9,7 +9,7 @@ include tests/unit/sources.mk
 
 .PHONY: test-unit coverage $(UNIT_RUN)
 
-test-unit: $(UNIT_RUN)  ## unit tests on the host, under ASan and UBSan
+test-unit: check-names $(UNIT_RUN)  ## unit tests on the host, under ASan and UBSan
 
 $(UNIT_RUN): unit-%: $(BUILD)/unit/test_%
 	@mkdir -p $(BUILD)/unit/log

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""What must be true of the tree as a whole: `tree.py names`, `tree.py calls BUILD`. Prints what is not, and exits 1 then."""
+import fnmatch
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+# Functions that nothing in the image calls, and why they stay.
+UNCALLED = {
+    "acpi_pm_press_power_button": "the monitor is to press it",
+    "board_press_power_button": "the monitor is to press it",
+    "i8042_key": "the monitor is to type",
+    "ps2_keyboard_key": "the monitor is to type",
+    "uart_input_break": "the monitor is to send a break",
+}
+
+PATH = re.compile(r"(?<![\w/.-])(?:boot|hv|vmx|svm|devices|ept|guests|tests|docs)/[\w./*-]*[\w*]")
+
+
+def functions(*files):
+    """Global functions that object files or a program define."""
+    listing = subprocess.run(["nm", "--defined-only", *files], stdout=subprocess.PIPE, text=True, check=True)
+    return {row.split()[2] for row in listing.stdout.splitlines() if re.fullmatch(r"\w+ T \w+", row)}
+
+
+def calls(build):
+    """What was compiled and the linker left out: nothing in the image calls it, or only its own file, inlined."""
+    uncalled = functions(*(build / "keel").rglob("*.o")) - functions(build / "keel.elf.debug")
+    for name in uncalled - UNCALLED.keys():
+        yield f"{name}: nothing in the image calls it; remove it or make it static"
+    for name in UNCALLED.keys() - uncalled:
+        yield f"{name}: is called, or is no more: take it off the list in {sys.argv[0]}"
+
+
+def texts():
+    """Every source and page by name."""
+    listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    names = [name for name in listing.stdout.splitlines() if (ROOT / name).is_file()]
+    return {name: (ROOT / name).read_text(errors="replace") for name in names}
+
+
+def headings(page):
+    """As links name them."""
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", page, re.MULTILINE)}
+
+
+def broken_links(name, page):
+    for link, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page):
+        target = (ROOT / name).parent / link if link else ROOT / name
+        if not target.exists():
+            yield f"{name}: there is no {link}"
+        elif heading and heading not in headings(target.read_text()):
+            yield f"{name}: {link or 'it'} has no heading #{heading}"
+
+
+def names():
+    """Paths, functions and links that pages and comments name, and that are not there."""
+    files, spoken, words = texts(), [], set()
+    for name, text in files.items():
+        if name.endswith(".md"):
+            yield from broken_links(name, text)
+            spoken += [(name, code) for code in re.findall(r"`([^`\n]+)`", text)]
+        else:
+            comments = re.findall(r"/\*.*?\*/", text, re.DOTALL) if name.endswith((".c", ".h")) else []
+            spoken += [(name, comment) for comment in comments]
+            for comment in comments:
+                text = text.replace(comment, "")
+            words.update(re.findall(r"\w+", text), [pathlib.PurePath(name).stem])
+    paths = files.keys() | {str(parent) for name in files for parent in pathlib.PurePath(name).parents}
+    for name, text in spoken:
+        for path in PATH.findall(text):
+            if not fnmatch.filter(paths, path.replace("NAME", "*")):
+                yield f"{name}: there is no {path}"
+        word = r"^[a-z]\w*_\w+(?=\(|$)" if name.endswith(".md") else r"\b[a-z]\w*(?=\(\))|\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b"
+        for word in set(re.findall(word, text)) - words:
+            yield f"{name}: nothing is called {word}"
+
+
+def main():
+    found = sorted(set(names() if sys.argv[1:] == ["names"] else calls(pathlib.Path(sys.argv[2]))))
+    for line in found:
+        print(line)
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

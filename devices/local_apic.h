@@ -141,8 +141,8 @@ void local_apic_firmware_setup(struct local_apic *apic);
 void local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3]);
 
 /*
- * Drives pin LINT0 or LINT1, in the form of irq_line, of every local APIC of a VM, as INTR and NMI are wired on a PC:
- * `group` is a struct local_apic_group. From any core.
+ * Drives pin LINT0 or LINT1, in the form of irq_line, of every local APIC of a VM, as INTR and NMI are wired
+ * on a PC: `group` is a struct local_apic_group. From any core.
  */
 void local_apic_group_set_lint(void *group, unsigned pin, bool asserted);
 

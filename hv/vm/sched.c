@@ -113,13 +113,28 @@ static unsigned choose_core(const struct vcpu *vcpu)
     return claim_idle(vcpu->vm, vcpu->core);
 }
 
+/*
+ * The core whose queue the vCPU is or was in, locked. Until then it may change: others wake it, and it may
+ * have run and slept elsewhere since. Whoever changes it holds the lock of the old one.
+ */
+static struct sched_core *lock_home(const struct vcpu *vcpu)
+{
+    for (;;) {
+        unsigned index = __atomic_load_n(&vcpu->core, __ATOMIC_RELAXED);
+
+        spin_lock(&cores[index].lock);
+        if (__atomic_load_n(&vcpu->core, __ATOMIC_RELAXED) == index)
+            return &cores[index];
+        spin_unlock(&cores[index].lock);
+    }
+}
+
 static __attribute__((noinline)) void wake(struct vcpu *vcpu)
 {
-    struct sched_core *home = &cores[vcpu->core];
+    struct sched_core *home = lock_home(vcpu);
     uint64_t now = clock_now();
     unsigned index;
 
-    spin_lock(&home->lock);
     if (vcpu->run_state != RUN_ASLEEP) {
         spin_unlock(&home->lock);
         return;
@@ -238,16 +253,19 @@ static bool has_work(const struct vcpu *vcpu)
 void sched_add(struct vcpu *vcpu)
 {
     unsigned index = emptiest_core(vcpu->vm);
-    struct sched_core *core = &cores[index];
+    struct sched_core *core = lock_home(vcpu);
 
+    vcpu->core = index;
+    spin_unlock(&core->lock);
+    core = &cores[index];
     spin_lock(&core->lock);
     vcpu->runner.group = &vcpu->vm->group;
     vcpu->runner.urgent = false;
     if (!vcpu->runner.ran)
         vcpu->runner.virtual = core->queue.virtual;
-    vcpu->core = index;
-    vcpu->run_state = RUN_ASLEEP;
     core->homes++;
+    /* A full barrier: a request that comes now finds it asleep, or is found here. */
+    __atomic_store_n(&vcpu->run_state, RUN_ASLEEP, __ATOMIC_SEQ_CST);
     spin_unlock(&core->lock);
     if (has_work(vcpu))
         wake(vcpu);
@@ -282,7 +300,10 @@ static void move(struct sched_core *from, unsigned to, struct vcpu *vcpu, uint64
     runqueue_move(&from->queue, &cores[to].queue, &vcpu->runner, now);
 }
 
-/* For a core that would idle: takes a vCPU that waits elsewhere. Returns whether there is one to run now. */
+/*
+ * For a core that would idle: takes a vCPU that waits elsewhere. Returns whether to choose again: also for
+ * one that turns out to have used up its cap, since somebody must be there when that is over.
+ */
 static bool steal(unsigned index)
 {
     struct sched_core *core = &cores[index];
@@ -300,7 +321,7 @@ static bool steal(unsigned index)
             move(from, index, vcpu, clock_now());
         spin_unlock(&from->lock);
     }
-    found = runqueue_contended(&core->queue);
+    found = vcpu || runqueue_contended(&core->queue);
     spin_unlock(&core->lock);
     return found;
 }

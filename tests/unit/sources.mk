@@ -79,6 +79,7 @@ sources_runqueue := hv/vm/runqueue.c
 sources_stats := hv/debug/stats.c hv/vm/bus.c hv/lib/format.c
 sources_share := hv/vm/share.c hv/vm/runqueue.c
 sources_sched := $(core) hv/vm/sched.c hv/vm/runqueue.c hv/vm/share.c tests/unit/privileged.c
+sources_sched_model := hv/vm/observe.c hv/vm/runqueue.c hv/vm/share.c hv/vm/vcpu.c hv/vm/vm.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
 sources_efi_runtime := boot/efi_runtime.c
 sources_power := hv/host/power.c tests/unit/privileged.c
 sources_host_acpi := hv/host/acpi.c hv/host/serial.c

@@ -201,11 +201,18 @@ static void pace(struct life *life)
     life->wait = 1u << MIN(life->crashes - CRASHES_AT_ONCE - 1, WAIT_MOST_SHIFT);
 }
 
-/* The VM's last vCPU has left. */
+static bool starts_again(const struct life *life)
+{
+    enum vm_end end = life->vm.end;
+
+    return end == VM_RESET || (end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
+}
+
+/* The VM's last vCPU has left, and orders may come already for what follows. */
 static void ended(struct life *life)
 {
     struct vm *vm = &life->vm;
-    bool again = vm->end == VM_RESET || (vm->end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
+    bool again = starts_again(life);
 
     observe(vm->vcpus[0], OBSERVED_VM_ENDS, vm->end);
     life->board->stop(vm);
@@ -221,9 +228,6 @@ static void ended(struct life *life)
         log_line("vm %s: crashed %u times, each less than %u s after its start: the next is in %u s",
                  vm->name, life->crashes, STEADY_SECONDS, life->wait);
     life->cleared = 0;
-    spin_lock(&life->lock);
-    begin_clearing(life, again);
-    spin_unlock(&life->lock);
 }
 
 static void leave(struct life *life, struct vcpu *vcpu)
@@ -236,10 +240,13 @@ static void leave(struct life *life, struct vcpu *vcpu)
     vcpu->activity = VCPU_OFF;
     spin_lock(&life->lock);
     last = --life->live == 0;
-    if (last)
+    if (last) {
         life->worker = vcpu;
-    else
+        /* At once: an order that finds it running would wake vCPUs of a VM that ends. */
+        begin_clearing(life, starts_again(life));
+    } else {
         sched_remove(vcpu);
+    }
     spin_unlock(&life->lock);
     if (last)
         ended(life);

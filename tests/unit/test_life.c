@@ -122,10 +122,14 @@ struct memory_counts memory_count(struct frames *frames)
     return memory;
 }
 
+static void (*meanwhile)(void); /* on another core, while the last vCPU ends its VM */
+
 static void board_stop(struct vm *vm)
 {
     (void)vm;
     stopped_boards++;
+    if (meanwhile)
+        meanwhile();
 }
 
 static void vcpu_put(struct vcpu *vcpu)
@@ -163,6 +167,7 @@ static int setup(void **state)
     memset(made, 0, sizeof(made));
     created = destroyed = cleared = loaded = stopped_boards = reports = all_off = on_cores = 0;
     cannot_create = cannot_load = false;
+    meanwhile = NULL;
     kept = 0;
     memory = (struct memory_counts){.pool_used = MIB(1), .guest_free = MIB(64)};
     vm_all_off = off;
@@ -408,6 +413,39 @@ static void a_paused_vm_can_be_stopped_and_reset(void **state)
     finish(1);
 }
 
+static void reset_and_resume(void)
+{
+    assert_string_equal(life_resume(1), "it is not paused");
+    assert_string_equal(life_pause(1), "it does not run");
+    assert_null(life_reset(1));
+    assert_false(life_still(1));
+}
+
+static void stop_it(void)
+{
+    assert_null(life_stop(1));
+}
+
+static void an_order_may_come_while_the_last_vcpu_ends_the_vm(void **state)
+{
+    (void)state;
+    begin();
+    life_pause(1);
+    vm_vcpu_stopped(made[1]->vm.vcpus[0]); /* parked: a resume would take it for one that can run */
+    meanwhile = reset_and_resume;
+    vm_stop(&made[1]->vm, VM_RESET, 0);
+    settle();
+    assert_string_equal(state_of(1), "running");
+    assert_int_equal(on_cores, VCPUS);
+    assert_int_equal(loaded, 2);
+    meanwhile = stop_it;
+    life_reset(1);
+    settle();
+    assert_string_equal(state_of(1), "off");
+    assert_int_equal(on_cores, 0);
+    assert_int_equal(destroyed, 1);
+}
+
 static void a_vm_stopped_before_it_started_never_runs(void **state)
 {
     (void)state;
@@ -553,6 +591,7 @@ int main(void)
         TEST(a_pause_taken_back_before_all_have_left_stops_nobody),
         TEST(a_vm_may_end_while_it_is_being_paused),
         TEST(a_paused_vm_can_be_stopped_and_reset),
+        TEST(an_order_may_come_while_the_last_vcpu_ends_the_vm),
         TEST(a_vm_stopped_before_it_started_never_runs),
         TEST(a_crash_ends_a_vm_unless_it_is_to_be_restarted),
         TEST(a_vm_that_crashes_again_and_again_waits_longer_each_time),

@@ -36,6 +36,9 @@ info: action=report
 # With cpu_panics="report" Bochs's debugger stops at each triple fault: how many it goes on from.
 CONTINUES = 2000
 
+# Whoever kills a test from outside leaves no emulator behind.
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
+
 
 class Failure(RuntimeError):
     """A machine that did not do what was expected of it, with what it said last."""
@@ -85,8 +88,8 @@ class Machine:
         command = self.bochs_command(image, numbers) if self.kind == "bochs" else self.qemu_command(image, numbers)
         with open(self.folder / "output.txt", "wb") as output:
             streams = (subprocess.PIPE, subprocess.PIPE) if self.debugger else (subprocess.DEVNULL, output)
-            self.process = subprocess.Popen(command, stdin=streams[0], stdout=streams[1], stderr=subprocess.STDOUT,
-                                            cwd=self.folder, start_new_session=True)
+            self.process = subprocess.Popen([*ENDS_WITH_US, *command], stdin=streams[0], stdout=streams[1],
+                                            stderr=subprocess.STDOUT, cwd=self.folder, start_new_session=True)
         try:
             for listener in listeners:
                 listener.settimeout(30)

@@ -307,15 +307,20 @@ void board_serial_ready(struct vm *vm)
     spin_unlock(&vm->lock);
 }
 
-bool board_press_power_button(struct vm *vm)
+static bool signal(struct vm *vm, enum board_signal what, unsigned code)
 {
     struct board *board = vm->board;
-    bool listens;
+    bool taken;
 
     spin_lock(&vm->lock);
-    listens = acpi_pm_press_power_button(&board->pm);
+    if (what == BOARD_POWER_BUTTON)
+        taken = acpi_pm_press_power_button(&board->pm);
+    else if (what == BOARD_BREAK)
+        taken = uart_input_break(&board->com1);
+    else
+        taken = i8042_key(&board->i8042, code >> 8, (uint8_t)code, what == BOARD_KEY_UP);
     spin_unlock(&vm->lock);
-    return listens;
+    return taken;
 }
 
 unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3])
@@ -340,6 +345,7 @@ const struct board_ops pc_board = {
     .stop = board_stop,
     .serial_input = board_serial_input,
     .serial_ready = board_serial_ready,
+    .signal = signal,
     .deliver = deliver,
     .msr_ranges = board_msr_ranges,
 };

@@ -28,9 +28,6 @@ bool board_serial_input(struct vm *vm, uint8_t byte);
 /* What the serial port talks to has room again. */
 void board_serial_ready(struct vm *vm);
 
-/* Presses the power button. Returns false if the guest has not enabled it, and so will not shut down. */
-bool board_press_power_button(struct vm *vm);
-
 /* The MSR ranges of the vCPU's local APIC (IA32_APIC_BASE, x2APIC, IA32_TSC_DEADLINE). Returns how many, at
  * most 3. */
 unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3]);

@@ -10,13 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # Functions that nothing in the image calls, and why they stay.
 UNCALLED = {
-    "acpi_pm_press_power_button": "the monitor is to press it",
-    "board_press_power_button": "the monitor is to press it",
-    "i8042_key": "the monitor is to type",
     "observe_begin": "trace and recorder are to call it",
     "observe_end": "trace and recorder are to call it",
-    "ps2_keyboard_key": "the monitor is to type",
-    "uart_input_break": "the monitor is to send a break",
 }
 
 PATH = re.compile(r"(?<![\w/.-])(?:boot|hv|vmx|svm|devices|ept|guests|tests|docs)/[\w./*-]*[\w*]")

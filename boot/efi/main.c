@@ -109,8 +109,12 @@ static EFI_STATUS read_modules(const char *folder)
         const struct config_vm *vm = &config.vms[i];
         EFI_STATUS kernel = read_module(folder, vm, "kernel", vm->kernel);
         EFI_STATUS ramdisk = read_module(folder, vm, "ramdisk", vm->ramdisk);
+        EFI_STATUS symbols = read_module(folder, vm, "symbols", vm->symbols);
 
-        first = EFI_ERROR(first) ? first : EFI_ERROR(kernel) ? kernel : ramdisk;
+        first = EFI_ERROR(first)     ? first
+                : EFI_ERROR(kernel)  ? kernel
+                : EFI_ERROR(ramdisk) ? ramdisk
+                                     : symbols;
     }
     return first;
 }

@@ -1,5 +1,6 @@
 #include "hv/debug/crash.h"
 
+#include "hv/debug/guest_symbols.h"
 #include "hv/debug/log_ring.h"
 #include "hv/debug/state.h"
 #include "hv/debug/walk_print.h"
@@ -43,9 +44,15 @@ static void print_code(struct vcpu *vcpu, const struct cpu_state *state, struct 
     unsigned before = CODE_BEFORE;
 
     /* where the page before is not mapped, what precedes RIP in its own */
-    if (walk_peek(vcpu, rip - before, bytes, before) < before)
+    if (debug_read(vcpu, rip - before, bytes, before) < before)
         before = (unsigned)MIN(rip & PAGE_MASK, CODE_BEFORE);
-    state_print_code(bytes, walk_peek(vcpu, rip - before, bytes, CODE_BYTES), before, out);
+    state_print_code(bytes, (unsigned)debug_read(vcpu, rip - before, bytes, CODE_BYTES), before, out);
+}
+
+static void print_place(struct vcpu *vcpu, const struct cpu_state *state, uint64_t rip, struct writer *out)
+{
+    print_to(out, " %lx", rip);
+    guest_symbol_print(vcpu->vm, linear(state, SEG_CS, rip), out);
 }
 
 /* By the chain of saved frame pointers, if the guest's code keeps them: each must lie above the one before.
@@ -55,14 +62,15 @@ static void print_backtrace(struct vcpu *vcpu, const struct cpu_state *state, st
     unsigned width = code_width(state);
     uint64_t frame = state->values[REG_RBP] & (UINT64_MAX >> (64 - 8 * width)), words[2], next;
 
-    print_to(out, "backtrace by rbp: %lx", state->values[REG_RIP]);
+    print_to(out, "backtrace by rbp:");
+    print_place(vcpu, state, state->values[REG_RIP], out);
     for (unsigned i = 0; i < FRAMES_MOST; i++, frame = next) {
         words[0] = words[1] = 0;
-        if (walk_peek(vcpu, linear(state, SEG_SS, frame), &words[0], width) < width ||
-            walk_peek(vcpu, linear(state, SEG_SS, frame + width), &words[1], width) < width)
+        if (debug_read(vcpu, linear(state, SEG_SS, frame), &words[0], width) < width ||
+            debug_read(vcpu, linear(state, SEG_SS, frame + width), &words[1], width) < width)
             break;
         next = words[0];
-        print_to(out, " %lx", words[1]);
+        print_place(vcpu, state, words[1], out);
         if (next <= frame)
             break;
     }
@@ -74,7 +82,7 @@ static void report(struct vcpu *vcpu, bool first, struct writer *out)
     struct cpu_state state;
 
     state_of_vcpu(vcpu, &state);
-    print_to(out, "vcpu %u: %s\n", vcpu->id, vcpu->vm->reason);
+    print_to(out, "vcpu %u, %s: %s\n", vcpu->id, state_mode(vcpu), vcpu->vm->reason);
     state_print(&state, out);
     print_code(vcpu, &state, out);
     print_backtrace(vcpu, &state, out);

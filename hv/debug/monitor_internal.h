@@ -16,7 +16,7 @@ struct monitor_call {
     struct writer *out;
     unsigned number, vcpu_id; /* of the VM and the vCPU that were named */
     const char *name;         /* of the VM */
-    uint64_t values[2];       /* the numbers behind them, in order */
+    uint64_t values[3];       /* the numbers behind them, in order */
     struct vm *vm;
     struct vcpu *vcpu;
     bool console; /* typed there, by somebody who can wait */
@@ -62,6 +62,9 @@ void monitor_pause(struct monitor_call *call);
 void monitor_resume(struct monitor_call *call);
 void monitor_reset(struct monitor_call *call);
 void monitor_nmi(struct monitor_call *call);
+void monitor_button(struct monitor_call *call);
+void monitor_break(struct monitor_call *call);
+void monitor_keys(struct monitor_call *call);
 void monitor_inject(struct monitor_call *call);
 void monitor_focus(struct monitor_call *call);
 void monitor_step(struct monitor_call *call);

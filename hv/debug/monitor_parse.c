@@ -15,6 +15,7 @@ const struct monitor_command monitor_commands[] = {
     {"vcpus",     "[VM]",                 "vCPUs: state, core, time, exits",               NEEDS_NOTHING, monitor_vcpus},
     {"top",       "",                     "cores, VMs, exits a second; any key leaves",    NEEDS_NOTHING, monitor_top},
     {"start",     "VM",                   "as by its power button",                        NEEDS_NOTHING, monitor_start},
+    {"button",    "VM",                   "presses its power button",                      NEEDS_STILL,   monitor_button},
     {"stop",      "VM",                   "as if its plug were pulled",                    NEEDS_NOTHING, monitor_stop},
     {"reset",     "VM",                   "as by its reset button",                        NEEDS_NOTHING, monitor_reset},
     {"pause",     "VM",                   "its vCPUs stand still, time goes on",           NEEDS_NOTHING, monitor_pause},
@@ -22,10 +23,12 @@ const struct monitor_command monitor_commands[] = {
     {"step",      VCPU,                   "one instruction; the VM is paused then",        NEEDS_NOTHING, monitor_step},
     {"nmi",       VCPU,                   "an NMI",                                        NEEDS_STILL,   monitor_nmi},
     {"inject",    VCPU " VECTOR",         "an interrupt, by its local APIC",               NEEDS_STILL,   monitor_inject},
+    {"keys",      "VM KEY [KEY] [KEY]",   "PS/2 keys at once, by make codes of set 2",     NEEDS_STILL,   monitor_keys},
+    {"break",     "VM",                   "a break on its COM1: SysRq in Linux",           NEEDS_STILL,   monitor_break},
     {"focus",     "VM",                   "what is typed after `exit` goes to it",         NEEDS_NOTHING, monitor_focus},
     {"regs",      VCPU,                   "registers",                                     NEEDS_VCPU,    monitor_regs},
-    {"mem",       VCPU " ADDRESS [COUNT]", "memory by linear address",                     NEEDS_VCPU,    monitor_mem},
-    {"pmem",      "VM ADDRESS [COUNT]",   "memory by physical address",                    NEEDS_VCPU,    monitor_pmem},
+    {"mem",       VCPU " ADDRESS [COUNT] [BITS]", "memory by linear address, as words of BITS", NEEDS_VCPU, monitor_mem},
+    {"pmem",      "VM ADDRESS [COUNT] [BITS]",    "memory by physical address",            NEEDS_VCPU,    monitor_pmem},
     {"translate", VCPU " ADDRESS",        "a linear address, table by table",              NEEDS_VCPU,    monitor_translate},
     {"vmcs",      VCPU,                   "control structure, and what forbids its entry", NEEDS_VCPU,    monitor_vmcs},
     {"cpuid",     VCPU,                   "what its CPUID hides of the machine's, and why", NEEDS_VCPU,    monitor_cpuid},
@@ -52,6 +55,8 @@ static const struct number {
 } numbers[] = {
     {"ADDRESS", 16, 0,  UINT64_MAX, 0},
     {"COUNT",   10, 1,  4096,       128},
+    {"BITS",    10, 8,  64,         8},
+    {"KEY",     16, 1,  0xe0ff,     0},
     {"VECTOR",  10, 16, 255,        0},
     {"LINES",   10, 1,  1000,       20},
 };
@@ -66,9 +71,11 @@ static void help(struct monitor_call *call)
         const struct monitor_command *command = &monitor_commands[i];
 
         format_text(usage, sizeof(usage), "%s %s", command->name, command->arguments);
-        print_to(call->out, "%-34s%s\n", usage, command->help);
+        print_to(call->out, "%-42s%s\n", usage, command->help);
     }
-    print_to(call->out, "ADDRESS is hexadecimal; other numbers are decimal, or begin with 0x.\n");
+    print_to(
+        call->out,
+        "ADDRESS and KEY are hexadecimal; other numbers are decimal, or begin with 0x. COUNT is in bytes.\n");
 }
 
 /* The next word of `*text` into `word`; false: there is none. What is too long is cut off. */
@@ -99,7 +106,8 @@ static bool take_number(const struct number *number, const char *word, struct mo
     if (take_digits(word, number->base, value) && *value >= number->least && *value <= number->most)
         return true;
     if (number->base == 16)
-        print_to(call->out, "%s: \"%s\" is no hexadecimal number of 64 bits\n", number->word, word);
+        print_to(call->out, "%s: \"%s\" is not a hexadecimal number from %lx to %lx\n", number->word, word,
+                 number->least, number->most);
     else
         print_to(call->out, "%s: \"%s\" is not a number from %lu to %lu\n", number->word, word, number->least,
                  number->most);

@@ -1,5 +1,6 @@
 /* The monitor's commands that list VMs and steer them. */
 #include "hv/debug/console.h"
+#include "hv/debug/guest_symbols.h"
 #include "hv/debug/monitor_internal.h"
 #include "hv/debug/stats.h"
 #include "hv/host/clock.h"
@@ -17,11 +18,13 @@ static uint64_t milliseconds(uint64_t ticks)
     return mul_div(ticks, 1000, clock_hz());
 }
 
-static void print_seconds(struct writer *out, uint64_t ticks)
+/* How long something ran, what that is of one core since its VM was started, and how often it left. */
+static void print_ran(struct writer *out, uint64_t ticks, uint64_t since, uint64_t exits)
 {
-    uint64_t ms = milliseconds(ticks);
+    uint64_t ms = milliseconds(ticks), share = mul_div(ticks, 1000, MAX(clock_now() - since, 1u));
 
-    print_to(out, "  %6lu.%03lu s", ms / 1000, ms % 1000);
+    print_to(out, "  %6lu.%03lu s %4lu.%lu%% %10lu exits\n", ms / 1000, ms % 1000, share / 10, share % 10,
+             exits);
 }
 
 /* Those that run have their time up to now. */
@@ -33,12 +36,23 @@ static void charge_all(void)
         sched_look(i, &view);
 }
 
+/* Of all vCPUs if `vcpu` is NULL. */
+static uint64_t count_exits(const struct vm *vm, const struct vcpu *vcpu)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < STAT_ROWS; i++)
+        count += stats_count(vm, vcpu, i);
+    return count;
+}
+
 void monitor_vms(struct monitor_call *call)
 {
     struct life_info info;
 
     charge_all();
-    print_to(call->out, " # %-16s %-9s vcpus     memory  weight  cap        ran\n", "name", "state");
+    print_to(call->out, " # %-16s %-9s vcpus     memory  weight  cap         ran  share       exits\n",
+             "name", "state");
     for (unsigned i = 1; life_info(i, &info); i++) {
         print_to(call->out, "%2u %-16s %-9s %5u %6lu MiB", i, info.name, info.state, info.vcpus,
                  info.memory / MIB(1));
@@ -50,19 +64,11 @@ void monitor_vms(struct monitor_call *call)
                 print_to(call->out, " %3lu%%", mul_div(group->quota, 1000, clock_hz()));
             else
                 print_to(call->out, "    -");
-            print_seconds(call->out, group->ran);
+            print_ran(call->out, group->ran, info.since, count_exits(info.vm, NULL));
+        } else {
+            print_to(call->out, "\n");
         }
-        print_to(call->out, "\n");
     }
-}
-
-static uint64_t count_exits(const struct vcpu *vcpu)
-{
-    uint64_t count = 0;
-
-    for (unsigned i = 0; i < STAT_ROWS; i++)
-        count += stats_count(vcpu->vm, vcpu, i);
-    return count;
 }
 
 static void list_vcpus(struct writer *out, const struct life_info *info)
@@ -84,8 +90,7 @@ static void list_vcpus(struct writer *out, const struct life_info *info)
                  : vcpu->running_on              ? "runs"
                                                  : "ready");
         print_to(out, " core %3u", vcpu->core);
-        print_seconds(out, vcpu->runner.ran);
-        print_to(out, " %10lu exits\n", count_exits(vcpu));
+        print_ran(out, vcpu->runner.ran, info->since, count_exits(vcpu->vm, vcpu));
     }
 }
 
@@ -154,6 +159,39 @@ void monitor_inject(struct monitor_call *call)
     deliver(call, (struct apic_message){.delivery = APIC_FIXED, .vector = (uint8_t)call->values[0]});
 }
 
+static void signal(struct monitor_call *call, enum board_signal what, const char *deaf)
+{
+    say(call, life_signal(call->number, what, 0) ? NULL : deaf, "sent");
+}
+
+void monitor_button(struct monitor_call *call)
+{
+    signal(call, BOARD_POWER_BUTTON, "pressed, but it does not listen: it has no ACPI driver, or not yet");
+}
+
+void monitor_break(struct monitor_call *call)
+{
+    signal(call, BOARD_BREAK, "not sent: its COM1 is full, or has RTS down");
+}
+
+/* Down in turn, and up again the other way round. */
+void monitor_keys(struct monitor_call *call)
+{
+    unsigned count = 0;
+    bool taken = true;
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(call->values); i++)
+        if (call->values[i] > 0xff && call->values[i] >> 8 != 0xe0) {
+            print_to(call->out, "KEY is 1 to ff, or e001 to e0ff\n");
+            return;
+        }
+    for (; count < ARRAY_LENGTH(call->values) && call->values[count]; count++)
+        taken &= life_signal(call->number, BOARD_KEY_DOWN, (unsigned)call->values[count]);
+    while (count--)
+        taken &= life_signal(call->number, BOARD_KEY_UP, (unsigned)call->values[count]);
+    say(call, taken ? NULL : "its keyboard is off, or full", "sent");
+}
+
 static struct step {
     struct vm_debug debug;
     enum { STEP_BEGINS, STEP_RUNS, STEP_LATE } phase;
@@ -219,7 +257,9 @@ static void end_step(struct monitor_call *call, struct vcpu *vcpu)
         print_to(call->out, "%s.%u runs no instruction%s: still at 0x%lx\n", call->name, call->vcpu_id,
                  vcpu->activity == VCPU_HALTED ? ", it is halted" : "", rip);
     } else {
-        print_to(call->out, "%s.%u: 0x%lx -> 0x%lx, next", call->name, call->vcpu_id, step.from, rip);
+        print_to(call->out, "%s.%u: 0x%lx -> 0x%lx", call->name, call->vcpu_id, step.from, rip);
+        guest_symbol_print(call->vm, rip, call->out);
+        print_to(call->out, ", next");
         for (size_t i = 0; i < count; i++)
             print_to(call->out, " %02x", bytes[i]);
         print_to(call->out, "\n");

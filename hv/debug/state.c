@@ -2,19 +2,33 @@
 
 #include "hv/host/cpu.h"
 #include "hv/lib/format.h"
+#include "hv/vm/linear.h"
 #include "hv/vm/native.h"
 #include "hv/vm/virt.h"
 
+const char *state_mode(struct vcpu *vcpu)
+{
+    static const char *const modes[] = {"real mode", "virtual-8086 mode", "protected mode", "64-bit mode"};
+
+    return modes[vcpu_code_mode(vcpu)];
+}
+
 void state_of_vcpu(struct vcpu *vcpu, struct cpu_state *state)
 {
-    bool loaded = this_cpu()->current == vcpu;
+    bool loaded = this_cpu()->current == vcpu, aside = vcpu->debug.intercepts & DEBUG_REGISTERS;
 
+    if (loaded)
+        native_take_xcr0(vcpu);
     for (unsigned i = 0; i < REG_COUNT; i++)
         state->values[i] = vcpu_get(vcpu, (enum vcpu_reg)i);
     for (unsigned i = 0; i < SEG_COUNT; i++)
         state->segments[i] = vcpu_get_segment(vcpu, (enum vcpu_segment)i);
     for (unsigned i = 0; i < 4; i++)
-        state->values[STATE_DR0 + i] = loaded ? native_dr(i) : vcpu->native.dr[i];
+        state->values[STATE_DR0 + i] = aside    ? debug_get_register(vcpu, i)
+                                       : loaded ? native_dr(i)
+                                                : vcpu->native.dr[i];
+    if (aside)
+        state->values[REG_DR7] = debug_get_register(vcpu, 7);
     state->values[STATE_XCR0] = vcpu->xcr0;
 }
 

@@ -13,7 +13,11 @@ struct cpu_state {
     struct segment segments[SEG_COUNT];
 };
 
-/* All registers of a vCPU. It must be loaded on this core, or on none. */
+/* "real mode", "64-bit mode" ... */
+const char *state_mode(struct vcpu *vcpu);
+
+/* All registers of a vCPU, its own where a debugger has others in their place. It must be loaded on this
+ * core, or on none. */
 void state_of_vcpu(struct vcpu *vcpu, struct cpu_state *state);
 
 void state_print(const struct cpu_state *state, struct writer *out);

@@ -7,22 +7,6 @@
 #define LARGE         BIT(7)
 #define ENTRY_ADDRESS (BIT(52) - PAGE_SIZE)
 
-unsigned walk_peek(struct vcpu *vcpu, gva_t gva, void *to, unsigned length)
-{
-    unsigned done = 0, part;
-
-    for (; done < length; done += part) {
-        struct fault fault;
-        gpa_t gpa;
-
-        part = (unsigned)MIN(length - done, PAGE_SIZE - ((gva + done) & PAGE_MASK));
-        if (!guest_translate(vcpu, gva + done, ACCESS_READ | ACCESS_NO_ALTER, &gpa, &fault) ||
-            !guest_read(&vcpu->vm->memory, gpa, (uint8_t *)to + done, part))
-            break;
-    }
-    return done;
-}
-
 /* SDM, "Paging-Structure Entries": bits 0 to 8 by letter, then execute-disable. */
 static void print_entry(struct writer *out, unsigned level, gpa_t at, uint64_t entry)
 {

@@ -1,17 +1,9 @@
-/* A guest's memory as people look at it: bytes, and how an address is translated. Nothing here changes the
- * guest. */
+/* How a guest's address is translated, for people. Nothing here changes the guest. */
 #pragma once
 
 #include "hv/vm/vcpu.h"
 
 struct writer;
-
-/*
- * Reads guest-linear memory as the vCPU would at its privilege level, setting no accessed bit. Returns how
- * many bytes there were before the first that is not mapped or not in RAM. The vCPU must be loaded on this
- * core.
- */
-unsigned walk_peek(struct vcpu *vcpu, gva_t gva, void *to, unsigned length);
 
 /* Prints the translation of a guest-linear address, entry by entry: the guest's own tables, then
  * walk_describe_physical. The vCPU must be loaded on this core. */

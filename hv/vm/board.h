@@ -16,6 +16,9 @@ struct serial_backend {
     void *owner;
 };
 
+/* What a person does to the machine from outside. */
+enum board_signal { BOARD_POWER_BUTTON, BOARD_BREAK, BOARD_KEY_DOWN, BOARD_KEY_UP };
+
 struct board_ops {
     size_t (*size)(unsigned vcpus);
     bool (*create)(struct vm *vm, void *memory, const struct serial_backend *serial, unsigned physical_bits);
@@ -23,6 +26,9 @@ struct board_ops {
     void (*stop)(struct vm *vm);
     bool (*serial_input)(struct vm *vm, uint8_t byte);
     void (*serial_ready)(struct vm *vm); /* the backend has room again */
+    /* `code` is of a key: its make code in set 2, above 0xe000 if 0xe0 precedes it. Returns whether the guest
+     * has enabled what was done, and so will know of it. */
+    bool (*signal)(struct vm *vm, enum board_signal what, unsigned code);
     /* As another APIC would send it. Returns whether a local APIC has taken it. */
     bool (*deliver)(struct vm *vm, const struct apic_message *message);
     unsigned (*msr_ranges)(struct vcpu *vcpu, struct bus_range ranges[3]);

@@ -478,6 +478,13 @@ static void resolve_modules(struct parser *parser, const struct module *modules,
     }
 }
 
+static const struct module *resolve_one(struct parser *parser, const char *key, const char *name,
+                                        const struct module *modules, unsigned count)
+{
+    parser->line = line_of(parser->vm, key);
+    return name ? find_module(parser, key, name, modules, count) : NULL;
+}
+
 bool config_resolve(struct config *config, const struct module *modules, unsigned count)
 {
     struct parser parser = {.config = config, .good = true, .place = IN_VM};
@@ -488,11 +495,9 @@ bool config_resolve(struct config *config, const struct module *modules, unsigne
         if (!vm->start)
             continue;
         parser.vm = vm;
-        parser.line = line_of(vm, "kernel");
-        vm->kernel_module = find_module(&parser, "kernel", vm->kernel, modules, count);
-        parser.line = line_of(vm, "ramdisk");
-        if (vm->ramdisk)
-            vm->ramdisk_module = find_module(&parser, "ramdisk", vm->ramdisk, modules, count);
+        vm->kernel_module = resolve_one(&parser, "kernel", vm->kernel, modules, count);
+        vm->ramdisk_module = resolve_one(&parser, "ramdisk", vm->ramdisk, modules, count);
+        vm->symbols_module = resolve_one(&parser, "symbols", vm->symbols, modules, count);
         resolve_modules(&parser, modules, count);
     }
     return parser.good;

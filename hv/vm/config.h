@@ -9,7 +9,7 @@
 #define CONFIG_FILE     "keel.conf" /* the name of its module */
 #define CONFIG_VMS_MOST 16
 #define CONFIG_CPUS     256 /* cores that `cpus` can name: 0 to 255 */
-#define CONFIG_KEYS     24  /* at least as many as a section has */
+#define CONFIG_KEYS     28  /* at least as many as a section has */
 #define CONFIG_MODULES  16  /* of a VM, beside kernel and ramdisk */
 
 enum config_all_off { ALL_OFF_POWEROFF, ALL_OFF_REBOOT, ALL_OFF_MONITOR };
@@ -26,9 +26,9 @@ struct config_vm {
     unsigned weight;                 /* against other VMs, in their share of the cores' time */
     unsigned cap;                    /* percent of a core that it gets at most; 0: no limit */
     bool autostart;
-    bool paused;                  /* at its first start */
-    const char *after;            /* the name of the VM after whose end it starts; NULL: none */
-    const char *kernel, *ramdisk; /* names of modules; NULL if not given */
+    bool paused;                            /* at its first start */
+    const char *after;                      /* the name of the VM after whose end it starts; NULL: none */
+    const char *kernel, *ramdisk, *symbols; /* names of modules; NULL if not given */
     struct config_modules {
         unsigned count;
         const char *values[CONFIG_MODULES];          /* the name of a module, then its arguments */
@@ -41,9 +41,9 @@ struct config_vm {
     enum image_format format;
     gpa_t load; /* of a flat image */
     enum entry_mode entry;
-    const struct module *kernel_module, *ramdisk_module; /* set by config_resolve */
-    unsigned line;                                       /* of its section's head; 0: there is no file */
-    unsigned lines[CONFIG_KEYS];                         /* where each key was set: 0 if nowhere */
+    const struct module *kernel_module, *ramdisk_module, *symbols_module; /* set by config_resolve */
+    unsigned line;               /* of its section's head; 0: there is no file */
+    unsigned lines[CONFIG_KEYS]; /* where each key was set: 0 if nowhere */
 };
 
 #define CONFIG_CAP_MOST     (100 * VM_VCPUS_MOST)

@@ -258,6 +258,8 @@ const struct config_key config_keys[] = {
      "the name of a module, which is one word"},
     {VM(ramdisk), "ramdisk", parse_name, NULL, KEY_OPTIONAL,
      "the name of a module, which is one word"},
+    {VM(symbols), "symbols", parse_name, NULL, KEY_OPTIONAL,
+     "the name of a module, which is one word"},
     {VM(modules), "module", parse_module, NULL, KEY_REPEATED,
      "the name of a module and its arguments, 16 times at most"},
     {VM(cmdline), "cmdline", parse_string, "", KEY_OPTIONAL,

@@ -398,6 +398,7 @@ bool life_create(struct life *life)
     memset(&life->console, 0, sizeof(life->console));
     vm->id = life->number;
     vm->life = life;
+    vm->symbols = life->config->symbols_module;
     memcpy(vm->name, life->config->name, sizeof(vm->name));
     life->refused = false;
     life->cleared = 0;

@@ -32,6 +32,7 @@ struct life {
     unsigned live;       /* vCPUs that cores have */
     struct vcpu *worker; /* the last vCPU to leave: on its time memory is cleared and the kernel loaded */
     struct timer delay;  /* LIFE_WAITING: until its next start */
+    uint64_t since;      /* when it was created */
     uint64_t born;       /* when it was started last */
     unsigned resets, crashes, wait; /* so many in a row; seconds to wait before the next start */
 };

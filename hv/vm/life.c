@@ -312,6 +312,7 @@ static const char *start(struct life *life)
     spin_unlock(&life->lock);
     if (life_create(life)) {
         vm_hold();
+        life->since = clock_now();
         life->resets = life->crashes = life->wait = 0;
         life->vm.ending = true;
         life->vm.end = VM_RESET;
@@ -453,6 +454,13 @@ bool life_deliver(unsigned number, const struct apic_message *message)
     return life && life->state == LIFE_RUNNING && life->board->deliver(&life->vm, message);
 }
 
+bool life_signal(unsigned number, enum board_signal what, unsigned code)
+{
+    struct life *life = life_of(number);
+
+    return life && life->state == LIFE_RUNNING && life->board->signal(&life->vm, what, code);
+}
+
 bool life_info(unsigned number, struct life_info *info)
 {
     struct life *life = life_of(number);
@@ -466,8 +474,8 @@ bool life_info(unsigned number, struct life_info *info)
         state = life->held ? "paused" : "running";
     else
         state = life->state == LIFE_OFF ? "off" : "waiting";
-    *info = (struct life_info){life->config->name, state, life->config->vcpus, life->config->memory,
-                               life->state == LIFE_OFF ? NULL : &life->vm};
+    *info = (struct life_info){life->config->name,   state,       life->config->vcpus,
+                               life->config->memory, life->since, life->state == LIFE_OFF ? NULL : &life->vm};
     return true;
 }
 

@@ -21,7 +21,8 @@ struct life_info {
     const char *state; /* off, starting, running, paused, ending, waiting */
     unsigned vcpus;
     uint64_t memory;
-    struct vm *vm; /* NULL while it is off */
+    uint64_t since; /* when it was started, in ticks of clock_now() */
+    struct vm *vm;  /* NULL while it is off */
 };
 
 /* The table, made of the configuration, which must stay where it is. Before anything else here. */
@@ -54,6 +55,9 @@ bool life_still(unsigned number);
 
 /* A message to the local APICs of a VM that stands still. Returns whether one of them has taken it. */
 bool life_deliver(unsigned number, const struct apic_message *message);
+
+/* What a person does to a VM that stands still: board_ops.signal. */
+bool life_signal(unsigned number, enum board_signal what, unsigned code);
 
 /* For sched_loop: a vCPU that was asked to stop has left its run loop. */
 void vm_vcpu_stopped(struct vcpu *vcpu);

@@ -10,6 +10,8 @@
 #include "hv/vm/share.h"
 #include "hv/vm/vcpu.h"
 
+struct module;
+
 #define VM_VCPUS_MOST 64
 #define VM_NAME_MOST  32
 #define VM_CORES      256 /* of the machine, that it can be kept to */
@@ -61,10 +63,11 @@ struct vm {
     hpa_t host_cr3;
     struct vm_backing backing[VM_PIECES_MOST + 2];
     unsigned backing_count;
-    uint8_t *test_memory;   /* of the test device; NULL: the VM has none */
-    gpa_t hidden;           /* a page of RAM that its next access brings back, plus 1; 0: none */
-    struct vm_debug *debug; /* NULL: nobody debugs it */
-    void *life;             /* what hv/vm/life.c remembers to start it again and to give everything back */
+    uint8_t *test_memory;         /* of the test device; NULL: the VM has none */
+    gpa_t hidden;                 /* a page of RAM that its next access brings back, plus 1; 0: none */
+    struct vm_debug *debug;       /* NULL: nobody debugs it */
+    const struct module *symbols; /* of its kernel, for people; NULL: none were given */
+    void *life; /* what hv/vm/life.c remembers to start it again and to give everything back */
 };
 
 /*

@@ -58,18 +58,21 @@ def symbol(name):
 
 def look(monitor):
     """What only looks, at a VM that runs."""
-    said = monitor.say("help", r"^help +this list$", r"^mem VM\[\.VCPU\] ADDRESS \[COUNT\] +memory by linear")
-    monitor.say("vms", r"^ 1 one +running +2 +16 MiB +100 +- +\d+\.\d{3} s$", r"^ 2 off +off +1 +16 MiB$")
-    monitor.say("vcpus", r"^one\.0 +(runs|ready) +core +\d +\d+\.\d{3} s +[1-9]\d* exits$", r"^one\.1 +waits for SIPI +core")
+    said = monitor.say("help", r"^help +this list$", r"^mem VM\[\.VCPU\] ADDRESS \[COUNT\] \[BITS\] +memory by linear")
+    monitor.say("vms", r"^ 1 one +running +2 +16 MiB +100 +- +\d+\.\d{3} s +\d+\.\d% +[1-9]\d* exits$", r"^ 2 off +off +1 +16 MiB$")
+    monitor.say("vcpus", r"^one\.0 +(runs|ready) +core +\d +\d+\.\d{3} s +\d+\.\d% +[1-9]\d* exits$", r"^one\.1 +waits for SIPI +core")
     monitor.say("vcpus off", r"^off is off$")
-    monitor.say("regs one", r"^one\.0: 64-bit mode, CPL 0$", r"^rax +a1a2a3a4a5a6a7a8 +rbx +b1b2b3b4b5b6b7b8 ", r"r15 +f1f2f3f4f5f6f7f8$",
+    monitor.say("regs one", r"^one\.0: 64-bit mode, CPL 0$", r"^rax +a1a2a3a4a5a6a7a8 ", r"rbx +b1b2b3b4b5b6b7b8$", r"r15 +f1f2f3f4f5f6f7f8$",
                 r"^rip +000000000000[89][0-9a-f]{3} ", r"cr0 +0{8}8[0-9a-f]{7} ", r"cr3 +0000000000071000 ",
-                r"efer +[0-9a-f]{13}500 ", r"dr1 +0000000000112233 ", r"xcr0 +0000000000000001 ",
-                r"^cs +0008 base 0{16} limit ffffffff attributes 0a09b$", r"^idtr +0000 base 0000000000070000 limit 00000fff",
-                r"lstar +ffff812345678abc")
+                r"efer +[0-9a-f]{13}500 ", r"xcr0 +0000000000000001 ", r"dr1 +0000000000112233$",
+                r" cs +0008 base 0{16} limit ffffffff flags 0a09b$", r"idtr +0000 base 0000000000070000 limit 00000fff",
+                r"^cr8 +0{16}  TSC offset [0-9a-f]{16}$", r"LSTAR +ffff812345678abc")
     monitor.say("regs one.1", r"^one\.1: real mode")
     monitor.say(f"mem one {PLACE + 16:x} 20", r"^0{10}400010  6b 6e 6f 77 6e 20 74 6f 20 61 6c 6c 00 01 02 ff  known to all\.{4}$",
                 r"^0{10}400020  00 00 00 00 {38}")
+    monitor.say(f"mem one {PLACE + 16:x} 16 16", r"^0{10}400010  6e6b 776f 206e 6f74 6120 6c6c 0100 ff02$")
+    monitor.say(f"mem one {PLACE + 17:x} 8 32", r"^0{10}400011  6e776f6e 206f7420$")
+    monitor.say(f"pmem one {PLACE + 16:x} 24 64", r"^0{10}400010  6f74206e776f6e6b ff0201006c6c6120$", r"^0{10}400020  0{16}$")
     monitor.say("mem one 0xfffffffff8 32", r"No memory is mapped at 0xfffffffff8")
     monitor.say(f"pmem one {PLACE + 16:x} 16", r"known to all")
     monitor.say("pmem one fffff0 32", r"^0{10}fffff0 ", r"^one has no RAM at 0x1000000$")
@@ -98,8 +101,9 @@ def refuse(monitor):
     """What is typed wrong is told so, with what would be right."""
     for line, answer in [("xyz", 'There is no command "xyz": see `help`'), ("regs", r"VM\[\.VCPU\] is missing: regs VM"),
                          ("regs two", 'There is no VM "two", but: one off'), ("regs one.2", 'one has no vCPU "2": they are 0 to 1'),
-                         ("regs off", "off is off"), ("mem one 12x", 'ADDRESS: "12x" is no hexadecimal number'),
+                         ("regs off", "off is off"), ("mem one 12x", 'ADDRESS: "12x" is not a hexadecimal number'),
                          ("mem one 0 5000", 'COUNT: "5000" is not a number from 1 to 4096'),
+                         ("mem one 0 16 24", "BITS is 8, 16, 32 or 64"), ("keys one ffff", 'KEY: "ffff" is not a hexadecimal number from 1 to e0ff'),
                          ("inject one 8", 'VECTOR: "8" is not a number from 16 to 255'), ("vms 1", '"1" is too much: vms'),
                          ("start one", "one: it "), ("resume one", "one: it is not paused")]:
         monitor.say(line, answer)
@@ -138,6 +142,13 @@ def steer(monitor):
     comes(monitor, "one| an NMI")
     monitor.say("inject one 0x51", r"one: sent")
     comes(monitor, "one| interrupt 00000051")
+    monitor.say("button one", r"one: sent")
+    comes(monitor, "one| power button: PM1 status 00000100")
+    monitor.say("break one", r"one: sent")
+    comes(monitor, "one| line status 000000f9")    # data, framing error, break, transmitter empty, one in the FIFO
+    monitor.say("keys one 14 11 e071", r"one: sent")    # Ctrl-Alt-Del
+    for code in (0x1d, 0x38, 0xe0, 0x53, 0xe0, 0xd3, 0xb8, 0x9d):
+        comes(monitor, f"one| key {code:08x}")
 
 
 def live(monitor):

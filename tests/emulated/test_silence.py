@@ -129,9 +129,9 @@ def address_of(name):
     return int(re.search(rf"^(\w+) \w {re.escape(name)}$", table, re.MULTILINE)[1], 16)
 
 
-BLOCK = [r"vm triple: cannot go on:", r"vcpu 0: triple fault at rip 0x(?P<rip>\w+)", r"rax  \w{16}", r"cr2  \w{16}",
+BLOCK = [r"vm triple: cannot go on:", r"vcpu 0, 64-bit mode: triple fault at rip 0x(?P<rip>\w+)", r"rax  \w{16}", r"cr2  \w{16}",
          r"xcr0 \w{16}", r"cs   0008 base 0{16}", r"idtr 0000 base 0{16} limit 00000000", r"code:( \w\w){16} <0f> 0b",
-         r"backtrace by rbp: ", r"walk of cr2 0:", r"PML4E at 000071000: 0000000000072027 PWU--A---", r"guest-physical 0",
+         r"backtrace by rbp: \w+ \(ends_here\+0x\w+\) 0", r"walk of cr2 0:", r"PML4E at 000071000: 0000000000072027 PWU--A---", r"guest-physical 0",
          r"nested level 4 at \w+: \w{16} RWX", r"last exits", r"(triple fault|shutdown) (?P=rip8);", r"I/O instruction",
          r"vm triple: crashed: triple fault"]
 
@@ -139,12 +139,16 @@ BLOCK = [r"vm triple: cannot go on:", r"vcpu 0: triple fault at rip 0x(?P<rip>\w
 @on_each("crash", [("one block",)], names=("bochs-vmx", SVM))
 def crash_is_one_block(platform):
     """guests/triple.asm: UD2 without an IDT."""
-    with keel.Booted(conf("triple"), {"triple": binary("triple")}, megs=192, **platform.machine()) as machine:
+    own = conf("triple") + "symbols = names\n"
+    files = {"triple": binary("triple"), "names": b"0000000000008000 T begin\n0000000000009000 T ends_here\n00000000ffff0000 D data\n"}
+    with keel.Booted(own, files, megs=192, **platform.machine()) as machine:
         machine.finish(keel.PATIENCE)
         machine.seen, rip = 0, ""
         for part in BLOCK:
             found = machine.expect(part.replace("(?P=rip8)", rip), 1).groupdict()
             rip = found["rip"].zfill(8) if "rip" in found else rip
+        read = subprocess.run([keel.ROOT / "tools/disassemble.py"], input=machine.log, stdout=subprocess.PIPE, text=True, check=True).stdout
+        keel.require(re.search(r"call +0x\w+\n.*lidt +ds:0x\w+\n    \| -> \w+: ud2\n", read), f"tools/disassemble.py made of it:\n{read}")
 
 
 @test("silence/a core that stands still in Keel", platform=SVM)

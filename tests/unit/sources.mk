@@ -68,10 +68,11 @@ sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
-sources_crash := $(emulator) hv/debug/crash.c hv/debug/state.c hv/debug/walk_print.c hv/lib/format.c ept/table.c ept/formats.c \
+sources_crash := $(emulator) $(patsubst %,hv/debug/%.c,crash state walk_print guest_symbols) hv/lib/format.c ept/table.c ept/formats.c \
                  tests/unit/privileged.c
 sources_watchdog := hv/debug/watchdog.c tests/unit/privileged.c
 sources_screen := hv/debug/screen.c hv/debug/font.c
+sources_guest_symbols := hv/debug/guest_symbols.c hv/lib/format.c
 sources_symbols := hv/debug/symbols.c
 sources_clock := hv/host/clock.c tests/unit/privileged.c
 sources_timer_queue := hv/host/timer.c tests/unit/privileged.c
@@ -95,4 +96,6 @@ $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(
 sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c hv/lib/number.c
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/debug/line_edit.c hv/lib/format.c
-sources_monitor := $(core) hv/debug/stats.c $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit) hv/lib/number.c tests/unit/privileged.c
+sources_monitor := $(core) hv/debug/stats.c hv/debug/state.c hv/lib/number.c tests/unit/monitor_fixture.c tests/unit/privileged.c \
+                   $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit guest_symbols)
+sources_monitor_commands := $(sources_monitor)

@@ -136,7 +136,7 @@ static void press_the_button(void)
 {
     out(PC_SMI_CMD, 1, PC_ACPI_ENABLE);
     out(PC_PM1A_EVT + 2, 2, 0x0100);
-    assert_true(board_press_power_button(&vm));
+    assert_true(pc_board.signal(&vm, BOARD_POWER_BUTTON, 0));
 }
 
 static void loop_back_the_mouse(void)

@@ -446,10 +446,11 @@ static void names_are_resolved_to_modules(void **state)
     struct load_request request;
 
     (void)state;
-    parse("[vm a]\nkernel=vmlinuz\nramdisk=initrd\ncmdline=quiet\nvcpus=3\n");
+    parse("[vm a]\nkernel=vmlinuz\nramdisk=initrd\nsymbols=initrd\ncmdline=quiet\nvcpus=3\n");
     assert_true(config_resolve(&config, modules, ARRAY_LENGTH(modules)));
     assert_ptr_equal(config.vms[0].kernel_module, &modules[1]);
     assert_ptr_equal(config.vms[0].ramdisk_module, &modules[2]);
+    assert_ptr_equal(config.vms[0].symbols_module, &modules[2]);
     config_load_request(&config.vms[0], 0xe0000, &request);
     assert_ptr_equal(request.kernel, &modules[1]);
     assert_ptr_equal(request.ramdisk, &modules[2]);

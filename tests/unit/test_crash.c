@@ -40,6 +40,11 @@ uint64_t native_dr(unsigned number)
     return 0xd0 + number;
 }
 
+void native_take_xcr0(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
 static const char *exit_name(uint32_t reason)
 {
     return reason == 12 ? "HLT" : reason == 30 ? "I/O" : "other";
@@ -104,7 +109,7 @@ static void every_register_is_named(void **state)
     fake_cpu.segments[SEG_GS].selector = 0x2b;
     report();
     assert_non_null(strstr(fake_log, "vm one: cannot go on:"));
-    assert_ptr_equal(strstr(shown, "vcpu 0: triple fault at rip 0x10\n"), shown);
+    assert_ptr_equal(strstr(shown, "vcpu 0, 64-bit mode: triple fault at rip 0x10\n"), shown);
     expect("rsp  0000000000000044  rbp");
     expect("r15  ffffffff80000000\n");
     expect("efer 0000000000000d00");
@@ -114,7 +119,7 @@ static void every_register_is_named(void **state)
     expect("control structure\n");
 }
 
-static void debug_registers_of_a_vcpu_that_is_not_loaded_come_from_where_they_are_kept(void **state)
+static void debug_registers_come_from_where_they_are_kept(void **state)
 {
     struct cpu_state registers;
 
@@ -123,6 +128,10 @@ static void debug_registers_of_a_vcpu_that_is_not_loaded_come_from_where_they_ar
     guest.vcpu.native.dr[3] = 0x33;
     state_of_vcpu(&guest.vcpu, &registers);
     assert_int_equal(registers.values[STATE_DR0 + 3], 0x33);
+    guest.vcpu.debug = (struct vcpu_debug){.intercepts = DEBUG_REGISTERS, .dr = {1, 2, 3, 4}, .dr7 = 0x455};
+    state_of_vcpu(&guest.vcpu, &registers);
+    assert_int_equal(registers.values[STATE_DR0 + 3], 4);
+    assert_int_equal(registers.values[REG_DR7], 0x455);
 }
 
 static void only_the_first_vcpu_shows_the_control_structure(void **state)
@@ -133,7 +142,7 @@ static void only_the_first_vcpu_shows_the_control_structure(void **state)
     report();
     assert_null(strstr(shown, "control structure"));
     assert_null(strstr(fake_log, "cannot go on"));
-    expect("vcpu 0:");
+    expect("vcpu 0, 64-bit mode:");
 }
 
 static void code_stands_around_rip(void **state)
@@ -335,11 +344,11 @@ static void bytes_are_read_up_to_the_first_that_is_not_there(void **state)
 
     (void)state;
     guest_poke(PAGE + 0xff0, 1, 0x5a);
-    assert_int_equal(walk_peek(&guest.vcpu, (GVA & ~PAGE_MASK) + 0xff0, bytes, 64), 16);
+    assert_int_equal(debug_read(&guest.vcpu, (GVA & ~PAGE_MASK) + 0xff0, bytes, 64), 16);
     assert_int_equal(bytes[0], 0x5a);
-    assert_int_equal(walk_peek(&guest.vcpu, 0, bytes, 64), 0);
+    assert_int_equal(debug_read(&guest.vcpu, 0, bytes, 64), 0);
     guest_poke(entry_at(1), 8, 0x4000000003); /* mapped, not RAM */
-    assert_int_equal(walk_peek(&guest.vcpu, GVA, bytes, 1), 0);
+    assert_int_equal(debug_read(&guest.vcpu, GVA, bytes, 1), 0);
 }
 
 int main(void)
@@ -347,7 +356,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, guest_end)
     const struct CMUnitTest tests[] = {
         TEST(every_register_is_named),
-        TEST(debug_registers_of_a_vcpu_that_is_not_loaded_come_from_where_they_are_kept),
+        TEST(debug_registers_come_from_where_they_are_kept),
         TEST(only_the_first_vcpu_shows_the_control_structure),
         TEST(code_stands_around_rip),
         TEST(code_of_a_segment_counts_from_its_base),

@@ -77,7 +77,7 @@ static bool receive_smi(struct local_apic *apic, const struct apic_message *mess
 static bool receive_nmi(struct local_apic *apic, const struct apic_message *message)
 {
     (void)message;
-    vcpu_request(apic->vcpu, REQUEST_NMI);
+    vcpu_request_nmi(apic->vcpu);
     return true;
 }
 

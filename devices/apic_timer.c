@@ -114,15 +114,27 @@ void apic_timer_set_divide(struct local_apic *apic, uint32_t value)
     spin_unlock(&apic->timer.lock);
 }
 
-/* A new mode disarms the timer. */
+/*
+ * SDM, "TSC-Deadline Mode": a change into this mode or out of it disarms the timer. Between the other two the
+ * count goes on from where it is, as in all processors, whatever "APIC Timer" says of a new mode.
+ */
 void apic_timer_set_lvt(struct local_apic *apic, uint32_t value)
 {
-    spin_lock(&apic->timer.lock);
-    if (LVT_TIMER_MODE(value) != apic->timer.mode)
-        stop(&apic->timer);
-    apic->timer.mode = LVT_TIMER_MODE(value);
+    struct apic_timer *timer = &apic->timer;
+    unsigned mode = LVT_TIMER_MODE(value);
+
+    spin_lock(&timer->lock);
+    if (mode != timer->mode) {
+        uint32_t left = mode <= TIMER_PERIODIC ? current_count(apic) : 0;
+
+        if (mode > TIMER_PERIODIC || timer->mode > TIMER_PERIODIC)
+            stop(timer);
+        timer->mode = mode;
+        if (left)
+            start(apic, left, timer->initial);
+    }
     apic->reg[APIC_LVT_TIMER].low = value;
-    spin_unlock(&apic->timer.lock);
+    spin_unlock(&timer->lock);
 }
 
 /*

@@ -2,6 +2,7 @@
 
 #include "devices/acpi_pm.h"
 #include "devices/debug_ports.h"
+#include "devices/fw_cfg.h"
 #include "devices/i8042.h"
 #include "devices/ioapic.h"
 #include "devices/local_apic.h"
@@ -14,7 +15,7 @@
 #include "devices/uart.h"
 #include "hv/load/pc.h"
 
-#define PORT_RANGES 20
+#define PORT_RANGES 21
 #define MMIO_RANGES 1
 #define TEST_PORTS  4
 #define TEST_MMIO   1
@@ -30,6 +31,7 @@ struct board {
     struct reset_control reset;
     struct pci pci;
     struct debug_ports debug;
+    struct fw_cfg fw_cfg;
     struct ioapic ioapic;
     struct testdev test; /* if the VM has test_memory */
     struct bus_range ports[PORT_RANGES + TEST_PORTS], mmio[MMIO_RANGES + TEST_MMIO];
@@ -65,6 +67,7 @@ static const struct place port_map[PORT_RANGES] = {
     {0x00f4, 0x00f7, AT(debug.exit)},
     {0x03f8, 0x03ff, AT(com1.device)},
     {0x04d0, 0x04d1, AT(pic.elcr)},
+    {0x0510, 0x0511, AT(fw_cfg.device)},
     {0x0600, 0x060f, AT(pm.block)},
     {0x0cf8, 0x0cfb, AT(pci.address)}, /* 0xCF9 too: pci.c passes it on to reset.control */
     {0x0cfc, 0x0cff, AT(pci.data)},
@@ -177,6 +180,7 @@ static void create_shared_devices(struct board *board, const struct serial_backe
     reset_control_init(&board->reset, vm);
     pci_init(&board->pci, vm, &board->reset.control);
     debug_ports_init(&board->debug, vm, serial);
+    fw_cfg_init(&board->fw_cfg, lock, vm->vcpu_count, low_end + high_size);
 
     for (unsigned i = 0; i < ARRAY_LENGTH(wires); i++)
         *(struct irq_line *)part(board, wires[i].line) = (struct irq_line){set_wire, board, i};

@@ -125,7 +125,7 @@ void local_apic_raise_lvt(struct local_apic *apic, enum apic_reg entry)
             apic_accept(apic, LVT_VECTOR(lvt), false);
         break;
     case APIC_NMI:
-        vcpu_request(apic->vcpu, REQUEST_NMI);
+        vcpu_request_nmi(apic->vcpu);
         break;
     case APIC_INIT:
         vcpu_request(apic->vcpu, REQUEST_INIT);
@@ -146,10 +146,13 @@ static void set_lint(struct local_apic *apic, unsigned pin, bool asserted)
     }
     if (apic_input_set(apic, bit) & bit)
         return;
+    /* SDM, "Enabling or Disabling the Local APIC": disabled, the pins are INTR and NMI. */
     if (apic_enabled(apic))
         local_apic_raise_lvt(apic, pin ? APIC_LVT_LINT1 : APIC_LVT_LINT0);
-    else /* SDM, "Enabling or Disabling the Local APIC": the pins are INTR and NMI then */
-        vcpu_request(apic->vcpu, pin ? REQUEST_NMI : REQUEST_EVENT);
+    else if (pin)
+        vcpu_request_nmi(apic->vcpu);
+    else
+        vcpu_request(apic->vcpu, REQUEST_EVENT);
 }
 
 void local_apic_group_set_lint(void *state, unsigned pin, bool asserted)

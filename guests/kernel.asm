@@ -221,6 +221,12 @@ look_at_information:
     movzx eax, byte [rsi]
     sub   al, '0'
     mov   [count], eax
+    mov   dx, 0x510                     ; the firmware configuration device knows too
+    mov   al, 5
+    out   dx, ax
+    inc   edx
+    in    al, dx
+    equal al, [count]
     mov   eax, [rbx + 48]               ; the memory map has RAM from 1 MiB on, as long as mem_upper says
     mov   ecx, [rbx + 44]
     add   ecx, eax

@@ -12,6 +12,7 @@ unsigned cpu_count;
 #define CR0_NW       BIT(29)
 #define CR0_CD       BIT(30)
 #define CR4_DE       BIT(3)
+#define CR4_OSFXSR   BIT(9) /* for the guests' sake: FXSAVE moves their XMM registers */
 #define CR4_UMIP     BIT(11)
 #define CR4_FSGSBASE BIT(16)
 #define CR4_OSXSAVE  BIT(18)
@@ -28,8 +29,8 @@ static const struct {
     uint32_t leaf;
     uint8_t reg, bit;
 } features[] = {
-    {CR4_DE, 1, EDX, 2},   {CR4_OSXSAVE, 1, ECX, 26}, {CR4_FSGSBASE, 7, EBX, 0},
-    {CR4_SMEP, 7, EBX, 7}, {CR4_SMAP, 7, EBX, 20},    {CR4_UMIP, 7, ECX, 2},
+    {CR4_OSFXSR, 1, EDX, 24}, {CR4_DE, 1, EDX, 2},    {CR4_OSXSAVE, 1, ECX, 26}, {CR4_FSGSBASE, 7, EBX, 0},
+    {CR4_SMEP, 7, EBX, 7},    {CR4_SMAP, 7, EBX, 20}, {CR4_UMIP, 7, ECX, 2},
 };
 
 bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)

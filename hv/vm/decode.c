@@ -180,7 +180,7 @@ static void set_operand_size(struct decoder *d, unsigned flags)
 {
     if (flags & ROW_BYTE)
         d->in->operand_size = 1;
-    else if (d->bits == 64 && (d->rex & REX_W))
+    else if (d->bits == 64 && ((d->rex & REX_W) || (flags & ROW_F64)))
         d->in->operand_size = 8;
     else if (d->bits == 64 && (flags & ROW_D64) && !d->operand_prefix)
         d->in->operand_size = 8;
@@ -202,12 +202,48 @@ static struct operand rm_operand(const struct decoder *d, unsigned size)
     return (struct operand){OPERAND_MEMORY, 0, size};
 }
 
+#define VECTOR_MMX  0x80
+#define VECTOR_WIDE 0x40 /* twice as many bytes with REX.W */
+
+/* Which vector move it is: how many bytes, by its prefix: none, 66, F3, F2. 0: it is none of them. */
+static unsigned vector_move(const struct decoder *d)
+{
+    static const struct {
+        uint8_t opcode, moves[4];
+    } rows[] = {
+        {0x10, {16, 16, 4, 8}},
+        {0x11, {16, 16, 4, 8}},
+        {0x28, {16, 16}},
+        {0x29, {16, 16}},
+        {0x2b, {16, 16}},
+        {0x6e, {VECTOR_MMX | VECTOR_WIDE | 4, VECTOR_WIDE | 4}},
+        {0x6f, {VECTOR_MMX | 8, 16, 16}},
+        {0x7e, {VECTOR_MMX | VECTOR_WIDE | 4, VECTOR_WIDE | 4, 8}},
+        {0x7f, {VECTOR_MMX | 8, 16, 16}},
+        {0xd6, {0, 8}},
+        {0xe7, {VECTOR_MMX | 8, 16}},
+    };
+    unsigned prefix = d->in->rep ? 2 : d->in->repne ? 3 : d->operand_prefix;
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
+        if (rows[i].opcode == d->in->opcode)
+            return rows[i].moves[prefix];
+    return 0;
+}
+
+static unsigned vector_size(const struct decoder *d)
+{
+    unsigned move = vector_move(d);
+
+    return (move & 31) << (move & VECTOR_WIDE && d->rex & REX_W);
+}
+
 /* Size in bytes of what a form names. */
 static unsigned form_size(const struct decoder *d, unsigned form)
 {
     static const uint8_t fixed[] = {
-        [E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2, [M_p] = 0,
-        [S_o] = 2, [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0, [I_p] = 0};
+        [E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2, [M_p] = 0, [S_o] = 2,
+        [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0, [I_p] = 0, [C_0] = 0};
 
     if (form == E_s)
         return d->mod == 3 ? d->in->operand_size : 2;
@@ -219,6 +255,8 @@ static unsigned form_size(const struct decoder *d, unsigned form)
         return d->bits == 64 ? 8 : 4;
     if (form == M_q)
         return d->rex & REX_W ? 16 : 8;
+    if (form == M_x || form == V_x)
+        return vector_size(d);
     return fixed[form] ? fixed[form] : d->in->operand_size;
 }
 
@@ -227,12 +265,20 @@ static bool take_immediate(struct decoder *d, unsigned form)
     unsigned size = d->in->operand_size;
     int64_t value = 1;
 
+    uint8_t level = 0;
+
     if (form == I_b)
         size = 1;
     else if (form == I_z)
         size = MIN(size, 4);
+    else if (form == I_w || form == I_e)
+        size = 2;
     if (form != I_1 && !take(d, size, &value))
         return false;
+    if (form == I_e && !take_byte(d, &level))
+        return false;
+    if (form == I_w || form == I_e)
+        value = (uint16_t)value | level << 16;
     d->in->immediate = value;
     return true;
 }
@@ -251,7 +297,16 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
         *operand = register_operand(d, d->reg, size);
         return true;
     case C_y:
-        *operand = (struct operand){OPERAND_CONTROL, d->reg, size};
+    case C_0:
+        *operand = (struct operand){OPERAND_CONTROL, form == C_0 ? 0 : d->reg, size};
+        return true;
+    case V_x:
+        low = vector_move(d) & VECTOR_MMX ? OPERAND_MMX : OPERAND_XMM;
+        *operand = (struct operand){low, low == OPERAND_MMX ? d->reg & 7 : d->reg, size};
+        return true;
+    case L_r:
+    case T_r:
+        *operand = (struct operand){OPERAND_SEGMENT, form == L_r ? SEG_LDTR : SEG_TR, 2};
         return true;
     case S_w:
         *operand = (struct operand){OPERAND_SEGMENT, d->reg & 7, 2};
@@ -281,6 +336,8 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case I_z:
     case I_v:
     case I_1:
+    case I_w:
+    case I_e:
         *operand = (struct operand){OPERAND_IMMEDIATE, 0, d->in->operand_size};
         return take_immediate(d, form);
     default:
@@ -305,6 +362,8 @@ static enum decode_result check_row(const struct decoder *d, const struct opcode
         return DECODE_UNKNOWN;
     if (((row->flags & ROW_PLAIN) && (rep || d->operand_prefix)) || ((row->flags & ROW_NO_REP) && rep) ||
         ((row->flags & ROW_66) && (rep || !d->operand_prefix)))
+        return DECODE_UNKNOWN;
+    if (row->operation == OP_VECTOR && !vector_move(d))
         return DECODE_UNKNOWN;
     if ((row->flags & ROW_NOT_64) && d->bits == 64)
         return DECODE_INVALID;
@@ -334,8 +393,7 @@ static bool is_valid(const struct decoder *d, const struct opcode_row *row)
 {
     const struct instruction *in = d->in;
 
-    if ((in->to.kind == OPERAND_SEGMENT && in->to.index > SEG_GS) ||
-        (in->from.kind == OPERAND_SEGMENT && in->from.index > SEG_GS))
+    if ((row->to == S_w && in->to.index > SEG_GS) || (row->from == S_w && in->from.index > SEG_GS))
         return false;
     if (in->operation == OP_LOAD_SEGMENT && in->to.index == SEG_CS)
         return false;
@@ -356,8 +414,10 @@ static void finish(struct decoder *d, const struct opcode_row *row)
         in->operand_size = in->to.size;
     else if (in->to.kind != OPERAND_NONE && form_size(d, row->to) == 1)
         in->operand_size = 1;
-    else if ((in->operation == OP_MUL || in->operation == OP_IMUL1) && in->from.size == 1)
+    else if (in->operation >= OP_MUL && in->operation <= OP_IDIV && in->from.size == 1)
         in->operand_size = 1;
+    if (row->operation == OP_VECTOR && in->opcode == 0x7e && in->rep) /* the one of its opcode that loads */
+        in->from = in->to, in->to = (struct operand){OPERAND_XMM, d->reg, 8};
     if ((in->operation == OP_INS || in->operation == OP_OUTS) && in->operand_size == 8)
         in->operand_size = 4;
     in->length = d->at;

@@ -48,7 +48,13 @@ enum operation {
     OP_SET,
     OP_MUL,   /* rDX:rAX = rAX * operand */
     OP_IMUL1, /* likewise, signed */
-    OP_IMUL,  /* register = register * operand, or operand * immediate */
+    OP_DIV,   /* rAX, rDX = rDX:rAX / operand */
+    OP_IDIV,
+    OP_IMUL, /* register = register * operand, or operand * immediate */
+    OP_BSF,
+    OP_BSR,
+    OP_SHLD, /* by an immediate or CL */
+    OP_SHRD,
     OP_MOVS,
     OP_CMPS,
     OP_STOS,
@@ -56,7 +62,15 @@ enum operation {
     OP_SCAS,
     OP_INS,
     OP_OUTS,
-    OP_FLUSH, /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
+    OP_FLUSH,       /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
+    OP_VECTOR,      /* moves between memory and a vector register, XMM or MMX */
+    OP_LOAD_SYSTEM, /* LLDT, LTR */
+    OP_CALL,        /* near */
+    OP_RETURN,      /* near */
+    OP_JUMP,        /* near, to an address in an operand */
+    OP_JUMP_FAR,    /* to a far pointer in memory */
+    OP_ENTER,
+    OP_LEAVE,
     OP_MOV_CONTROL,
     OP_MOV_DEBUG,
     OP_LEAVES, /* leaves the guest by itself, and is done when it does: only its length is of interest */
@@ -71,6 +85,8 @@ enum operand_kind {
     OPERAND_IMMEDIATE,
     OPERAND_SEGMENT, /* selector of segment register `index` */
     OPERAND_CONTROL, /* control or debug register `index` */
+    OPERAND_XMM,
+    OPERAND_MMX,
 };
 
 struct operand {
@@ -115,12 +131,14 @@ enum operand_form {
     M_v,
     M_y, /* 4 bytes, 8 with REX.W */
     M_q, /* 8 bytes, 16 with REX.W */
+    M_x, /* as many bytes as the vector move moves */
     M_p, /* a far pointer: its selector is not counted in the operand */
     G_b, /* ModRM reg */
     G_v,
     G_y,
     S_w, /* ModRM reg: segment register */
     R_y, /* ModRM rm: register of 4 bytes, 8 in 64-bit code */
+    V_x, /* ModRM reg: vector register */
     C_y, /* ModRM reg: control or debug register */
     S_o, /* segment register in the opcode */
     A_b, /* AL, rAX */
@@ -135,6 +153,11 @@ enum operand_form {
     I_v,
     I_1,
     I_p, /* far pointer */
+    I_w, /* two bytes; two, then one in bits 23:16 */
+    I_e,
+    L_r, /* LDTR, TR, CR0 */
+    T_r,
+    C_0,
 };
 
 #define ROW_LOCK     BIT(0) /* takes LOCK when its destination is memory */
@@ -150,6 +173,7 @@ enum operand_form {
 #define ROW_NO_REP   BIT(10) /* with F2 or F3 it is another instruction */
 #define ROW_GROUP_RM BIT(11) /* `operation` numbers a group, by ModRM rm of registers */
 #define ROW_MOD_3    BIT(12) /* ModRM names registers, whatever its mod */
+#define ROW_F64      BIT(13) /* operand size is 64 bits in 64-bit code, whatever the prefixes say */
 
 struct opcode_row {
     uint8_t operation, to, from;

@@ -17,6 +17,7 @@ enum group {
     GROUP_3_EV,
     GROUP_4,
     GROUP_5,
+    GROUP_6,
     GROUP_7,
     GROUP_7_XSETBV,
     GROUP_7_VMMCALL,
@@ -104,6 +105,11 @@ static const struct opcode_row one_byte[256] = {
     [0xae] = {OP_SCAS, NONE, NONE, ROW_BYTE},
     [0xaf] = {OP_SCAS, NONE, NONE, 0},
     [0x9a] = {OP_LEAVES, NONE, I_p, ROW_NOT_64}, /* far calls and jumps, INT and IRET: to other tasks */
+    [0xc2] = {OP_RETURN, NONE, I_w,  ROW_F64},
+    [0xc3] = {OP_RETURN, NONE, NONE, ROW_F64},
+    [0xc8] = {OP_ENTER,  NONE, I_e,  ROW_D64},
+    [0xc9] = {OP_LEAVE,  NONE, NONE, ROW_D64},
+    [0xe8] = {OP_CALL,   NONE, I_z,  ROW_F64},
     [0xcc] = {OP_LEAVES, NONE, NONE, 0},
     [0xcd] = {OP_LEAVES, NONE, I_b, 0},
     [0xce] = {OP_LEAVES, NONE, NONE, ROW_NOT_64},
@@ -128,7 +134,19 @@ static const struct opcode_row one_byte[256] = {
 };
 
 static const struct opcode_row two_byte[256] = {
+    GROUP(0x00, GROUP_6),
     GROUP(0x01, GROUP_7),
+    [0x10] = {OP_VECTOR, V_x, M_x, 0},
+    [0x11] = {OP_VECTOR, M_x, V_x, 0},
+    [0x28] = {OP_VECTOR, V_x, M_x, 0},
+    [0x29] = {OP_VECTOR, M_x, V_x, 0},
+    [0x2b] = {OP_VECTOR, M_x, V_x, 0},
+    [0x6e] = {OP_VECTOR, V_x, M_x, 0},
+    [0x6f] = {OP_VECTOR, V_x, M_x, 0},
+    [0x7e] = {OP_VECTOR, M_x, V_x, 0},
+    [0x7f] = {OP_VECTOR, M_x, V_x, 0},
+    [0xd6] = {OP_VECTOR, M_x, V_x, 0},
+    [0xe7] = {OP_VECTOR, M_x, V_x, 0},
     [0x08] = {OP_LEAVES, NONE, NONE, 0}, /* INVD, WBINVD, WRMSR, RDMSR, RDPMC, CPUID */
     [0x09] = {OP_LEAVES, NONE, NONE, 0},
     [0x20] = {OP_MOV_CONTROL, R_y, C_y, ROW_MOD_3},
@@ -144,8 +162,12 @@ static const struct opcode_row two_byte[256] = {
     [0xa0] = {OP_PUSH,        NONE, S_o,  ROW_D64},
     [0xa1] = {OP_POP_SEGMENT, S_o,  NONE, ROW_D64},
     [0xa3] = {OP_BT,          E_v,  G_v,  0},
+    [0xa4] = {OP_SHLD,        E_v,  G_v,  ROW_IMM_B},
+    [0xa5] = {OP_SHLD,        E_v,  G_v,  0},
     [0xa8] = {OP_PUSH,        NONE, S_o,  ROW_D64},
     [0xa9] = {OP_POP_SEGMENT, S_o,  NONE, ROW_D64},
+    [0xac] = {OP_SHRD,        E_v,  G_v,  ROW_IMM_B},
+    [0xad] = {OP_SHRD,        E_v,  G_v,  0},
     [0xab] = {OP_BTS,         E_v,  G_v,  ROW_LOCK},
     GROUP(0xae, GROUP_15),
     [0xaf] = {OP_IMUL,        G_v,  E_v,  0},
@@ -156,6 +178,8 @@ static const struct opcode_row two_byte[256] = {
     [0xb7] = {OP_MOVZX,       G_v,  E_w,  0},
     GROUP(0xba, GROUP_8),
     [0xbb] = {OP_BTC,         E_v,  G_v,  ROW_LOCK},
+    [0xbc] = {OP_BSF,         G_v,  E_v,  ROW_NO_REP},
+    [0xbd] = {OP_BSR,         G_v,  E_v,  ROW_NO_REP},
     [0xbe] = {OP_MOVSX,       G_v,  E_b,  0},
     [0xbf] = {OP_MOVSX,       G_v,  E_w,  0},
     [0xc0] = {OP_XADD,        E_b,  G_b,  ROW_LOCK},
@@ -182,7 +206,8 @@ static const struct opcode_row three_byte_38[256] = {
 #define GROUP_3(operand, immediate)                                            \
     {{OP_TEST, operand, immediate, 0},       {OP_TEST, operand, immediate, 0}, \
      {OP_NOT, operand, NONE, ROW_LOCK},      {OP_NEG, operand, NONE, ROW_LOCK}, \
-     {OP_MUL, NONE, operand, 0},             {OP_IMUL1, NONE, operand, 0}}
+     {OP_MUL, NONE, operand, 0},             {OP_IMUL1, NONE, operand, 0},     \
+     {OP_DIV, NONE, operand, 0},             {OP_IDIV, NONE, operand, 0}}
 
 static const struct opcode_row groups[][8] = {
     [GROUP_1_EB_IB]        = GROUP_1(E_b, I_b, 0),
@@ -200,9 +225,12 @@ static const struct opcode_row groups[][8] = {
     [GROUP_3_EV]           = GROUP_3(E_v, I_z),
     [GROUP_4]              = {{OP_INC, E_b, NONE, ROW_LOCK}, {OP_DEC, E_b, NONE, ROW_LOCK}},
     [GROUP_5]              = {{OP_INC, E_v, NONE, ROW_LOCK}, {OP_DEC, E_v, NONE, ROW_LOCK},
-                              [3] = {OP_LEAVES, NONE, M_p, 0}, [5] = {OP_LEAVES, NONE, M_p, 0},
-                              [6] = {OP_PUSH, NONE, E_v, ROW_D64}},
-    [GROUP_7]              = {[2] = {GROUP_7_XSETBV, NONE, NONE, ROW_GROUP_RM},
+                              {OP_CALL, NONE, E_v, ROW_F64}, {OP_LEAVES, NONE, M_p, 0},
+                              {OP_JUMP, NONE, E_v, ROW_F64}, {OP_JUMP_FAR, NONE, M_p, 0},
+                              {OP_PUSH, NONE, E_v, ROW_D64}},
+    [GROUP_6]              = {{OP_MOV, E_s, L_r, 0}, {OP_MOV, E_s, T_r, 0},
+                              {OP_LOAD_SYSTEM, L_r, E_w, 0}, {OP_LOAD_SYSTEM, T_r, E_w, 0}},
+    [GROUP_7]              = {[4] = {OP_MOV, E_s, C_0, 0}, [2] = {GROUP_7_XSETBV, NONE, NONE, ROW_GROUP_RM},
                               [3] = {GROUP_7_VMMCALL, NONE, NONE, ROW_GROUP_RM}},
     [GROUP_7_XSETBV]       = {[1] = {OP_LEAVES, NONE, NONE, ROW_PLAIN}},
     [GROUP_7_VMMCALL]      = {[1] = {OP_LEAVES, NONE, NONE, 0}},

@@ -273,3 +273,54 @@ uint64_t alu_btc(struct alu *alu)
 {
     return alu->a ^ bit_of(alu);
 }
+
+/* The lowest and the highest bit set; a source of 0 leaves the destination alone. */
+static uint64_t scanned(struct alu *alu, unsigned bit)
+{
+    set_flag(alu, RFLAGS_ZF, alu->b == 0);
+    return alu->b ? bit : alu->a;
+}
+
+uint64_t alu_bsf(struct alu *alu)
+{
+    return scanned(alu, (unsigned)__builtin_ctzll(alu->b | BIT(63)));
+}
+
+uint64_t alu_bsr(struct alu *alu)
+{
+    return scanned(alu, 63 - (unsigned)__builtin_clzll(alu->b | 1));
+}
+
+/* Double shifts, whose count may be more than the width of 16-bit operands: undefined, and nothing here. */
+static unsigned double_count(const struct alu *alu)
+{
+    unsigned count = alu->accumulator & (alu->size == 8 ? 63 : 31);
+
+    return count > width(alu) ? 0 : count;
+}
+
+static uint64_t double_shifted(struct alu *alu, uint64_t result, uint64_t last)
+{
+    result = logic(alu, result);
+    set_flag(alu, RFLAGS_CF, last & 1);
+    set_flag(alu, RFLAGS_OF, (result ^ alu->a) & sign_bit(alu));
+    return result;
+}
+
+uint64_t alu_shld(struct alu *alu)
+{
+    unsigned count = double_count(alu), rest = width(alu) - count;
+
+    if (count == 0)
+        return alu->a;
+    return double_shifted(alu, (rest ? alu->a << count : 0) | alu->b >> rest, alu->a >> rest);
+}
+
+uint64_t alu_shrd(struct alu *alu)
+{
+    unsigned count = double_count(alu), rest = width(alu) - count;
+
+    if (count == 0)
+        return alu->a;
+    return double_shifted(alu, (rest ? alu->a >> count : 0) | alu->b << rest, alu->a >> (count - 1));
+}

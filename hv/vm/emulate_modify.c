@@ -133,53 +133,14 @@ enum outcome execute_bit(struct emulation *e)
     return OUTCOME_NEXT;
 }
 
-/* CF and OF of a multiplication: whether the upper half says anything. The others, undefined, stay. */
-static void set_multiply_flags(struct emulation *e, bool significant)
-{
-    uint64_t flags = vcpu_get(e->vcpu, REG_RFLAGS) & ~(RFLAGS_CF | RFLAGS_OF);
-
-    vcpu_set(e->vcpu, REG_RFLAGS, significant ? flags | RFLAGS_CF | RFLAGS_OF : flags);
-}
-
-static void set_product(struct emulation *e, unsigned __int128 product)
-{
-    unsigned size = e->in->operand_size;
-
-    if (size == 1) {
-        register_set(e->vcpu, REG_RAX, 2, product);
-    } else {
-        register_set(e->vcpu, REG_RAX, size, product);
-        register_set(e->vcpu, REG_RDX, size, product >> (8 * size));
-    }
-}
-
-enum outcome execute_multiply(struct emulation *e)
+/* SHLD and SHRD. */
+enum outcome execute_double_shift(struct emulation *e)
 {
     const struct instruction *in = e->in;
-    unsigned size = in->operand_size;
-    uint64_t a, b;
-    __int128 product;
+    bool by_immediate = !(in->opcode & 1);
+    struct alu alu = alu_for(e);
 
-    if (!operand_read(e, &in->from, &a))
-        return OUTCOME_FAULT;
-    if (in->operation != OP_IMUL)
-        b = register_get(e->vcpu, REG_RAX, size);
-    else if (in->opcode == 0xaf)
-        b = operand_register(e, &in->to);
-    else
-        b = in->immediate;
-    if (in->operation == OP_MUL) {
-        unsigned __int128 wide = (unsigned __int128)a * b;
-
-        set_product(e, wide);
-        set_multiply_flags(e, wide >> (8 * size));
-        return OUTCOME_NEXT;
-    }
-    product = (__int128)sign_extend(a, size) * sign_extend(b, size);
-    if (in->operation == OP_IMUL)
-        operand_set_register(e, &in->to, product);
-    else
-        set_product(e, product);
-    set_multiply_flags(e, product != sign_extend(product, size));
-    return OUTCOME_NEXT;
+    alu.accumulator = by_immediate ? in->immediate : e->vcpu->gpr[REG_RCX];
+    alu.b = operand_register(e, &in->from);
+    return modify(e, &alu, 0, operation_rows[in->operation].compute);
 }

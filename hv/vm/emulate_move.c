@@ -85,7 +85,7 @@ enum outcome execute_load_segment(struct emulation *e)
 }
 
 /* Bytes of the stack pointer in use (SDM, "Stack-Address Size"). */
-static unsigned stack_size(struct emulation *e)
+unsigned stack_size(struct emulation *e)
 {
     if (e->mode == CODE_64)
         return 8;
@@ -93,7 +93,7 @@ static unsigned stack_size(struct emulation *e)
 }
 
 /* The stack pointer moved by `by` bytes, within its size: what RSP becomes. */
-static uint64_t stack_moved(struct emulation *e, int by, unsigned size)
+uint64_t stack_moved(struct emulation *e, int by, unsigned size)
 {
     uint64_t rsp = vcpu_get(e->vcpu, REG_RSP);
 

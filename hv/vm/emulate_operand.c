@@ -36,6 +36,8 @@ uint64_t operand_value(struct emulation *e, const struct operand *operand)
         return e->in->immediate & size_mask(operand->size);
     if (operand->kind == OPERAND_SEGMENT)
         return vcpu_get_segment(e->vcpu, operand->index).selector;
+    if (operand->kind == OPERAND_CONTROL) /* SMSW */
+        return vcpu_get(e->vcpu, REG_CR0);
     return operand_register(e, operand);
 }
 
@@ -55,10 +57,10 @@ uint64_t effective_address(struct emulation *e)
     return address & size_mask(in->address_size);
 }
 
-/* Natural alignment as #AC means it; 16-byte operands have their own rule. */
+/* Natural alignment as #AC means it; most 16-byte operands have their own rule. */
 static inline bool aligned(struct emulation *e, gva_t gva, unsigned size)
 {
-    if (size == 16 && (gva & 15)) {
+    if (size == 16 && (gva & 15) && !e->unaligned) {
         e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
         return false;
     }

@@ -13,6 +13,7 @@ struct emulation {
     uint64_t rip;
     gpa_t gpa; /* where the memory operand is, if the exit said so and may be believed; or EMULATE_NO_GPA */
     uint64_t rsp_bias; /* what POP has added to RSP before it addresses its operand */
+    bool unaligned;    /* 16 bytes may be anywhere */
     struct fault fault;
 };
 
@@ -28,7 +29,7 @@ enum outcome {
 /* The arithmetic of one operation: from `a` (the destination's old value) and `b` to the new value. */
 struct alu {
     uint64_t a, b;
-    uint64_t accumulator; /* what CMPXCHG compares with */
+    uint64_t accumulator; /* what CMPXCHG compares with; the count of a double shift */
     uint64_t flags;       /* RFLAGS, in and out */
     unsigned size;        /* of the operands, in bytes */
 };
@@ -66,7 +67,7 @@ void span_set_value(struct emulation *e, const struct span *span, uint64_t value
 /* emulate_alu.c */
 alu_function alu_add, alu_or, alu_adc, alu_sbb, alu_and, alu_sub, alu_xor, alu_rol, alu_ror, alu_rcl, alu_rcr,
     alu_shl, alu_shr, alu_sar, alu_not, alu_neg, alu_inc, alu_dec, alu_bt, alu_bts, alu_btr, alu_btc,
-    alu_xchg, alu_cmpxchg;
+    alu_xchg, alu_cmpxchg, alu_bsf, alu_bsr, alu_shld, alu_shrd;
 
 /*
  * Computes a memory destination that was found for writing: as one atomic access if `locked` and in RAM.
@@ -88,11 +89,19 @@ static inline int64_t sign_extend(uint64_t value, unsigned size)
 typedef enum outcome execute_function(struct emulation *e);
 
 execute_function execute_modify, execute_compare, execute_bit, execute_exchange, execute_compare_exchange,
-    execute_compare_exchange_pair, execute_multiply; /* emulate_modify.c, emulate_exchange.c */
+    execute_compare_exchange_pair, execute_double_shift; /* emulate_modify.c, emulate_exchange.c */
+execute_function execute_multiply, execute_divide;       /* emulate_multiply.c */
 execute_function execute_move, execute_move_conditionally, execute_set, execute_load_segment, execute_push,
     execute_pop, execute_pop_segment, execute_flush;                        /* emulate_move.c */
 execute_function execute_move_control, execute_move_debug, execute_nothing; /* emulate_control.c */
 execute_function execute_string, execute_string_io;                         /* emulate_string.c */
+execute_function execute_vector;                                            /* emulate_vector.c */
+execute_function execute_call, execute_return, execute_jump, execute_jump_far, execute_enter, execute_leave,
+    execute_load_system; /* emulate_branch.c */
+
+/* The stack (emulate_move.c): bytes of its pointer in use, and what RSP becomes, moved by `by` bytes. */
+unsigned stack_size(struct emulation *e);
+uint64_t stack_moved(struct emulation *e, int by, unsigned size);
 
 /* What to do for each operation: `compute` for those that are arithmetic. */
 struct operation_row {

@@ -201,7 +201,8 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
     if (requests & REQUEST_DEBUG)
         debug_apply(vcpu);
     if (requests & REQUEST_NMI) /* one is taken now if it can be, and one is latched behind it */
-        vcpu->nmis = (uint8_t)MIN(vcpu->nmis + 1u, virt->nmi_allowed(vcpu) ? 2u : 1u);
+        vcpu->nmis = (uint8_t)MIN(vcpu->nmis + (requests & REQUEST_NMI_TOO ? 2u : 1u),
+                                  virt->nmi_allowed(vcpu) ? 2u : 1u);
     if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu)) {
         vcpu->activity = VCPU_RUNNABLE;
         observe(vcpu, OBSERVED_WAKE, 0);

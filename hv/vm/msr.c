@@ -75,11 +75,13 @@ const uint32_t msr_native[] = {
 #define DEBUGCTL_BTF      BIT(1)
 #define MCG_CAP_BANKS     0
 
-/* IA32_MISC_ENABLE: fast strings on; no branch trace storage, no precise events. Bits that may be written: */
+/* IA32_MISC_ENABLE: fast strings on; no branch trace storage, no precise events. Bits that may be written are
+ * kept. */
 #define MISC_FAST_STRINGS BIT(0)
 #define MISC_NO_BTS       BIT(11)
 #define MISC_NO_PEBS      BIT(12)
-#define MISC_WRITABLE     (MISC_FAST_STRINGS | BIT(18) /* MONITOR */ | BIT(34) /* XD disable */)
+/* Besides: thermal control, EIST, MONITOR, limit of CPUID, xTPR disable, XD disable. */
+#define MISC_WRITABLE     (MISC_FAST_STRINGS | BIT(3) | BIT(16) | BIT(18) | BIT(22) | BIT(23) | BIT(34))
 
 /* Reserved bits of SDM, "Memory Type Range Registers". */
 static bool valid_memory_type(uint64_t type)

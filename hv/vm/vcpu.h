@@ -203,6 +203,7 @@ struct event {
 
 #define REQUEST_DEBUG    BIT(7) /* what a debugger wants of it has changed */
 #define REQUEST_OBSERVE  BIT(8) /* the exit that is served has observers: from its begin to its end only */
+#define REQUEST_NMI_TOO  BIT(9) /* with REQUEST_NMI: a second one */
 
 /* State that stays in the CPU while the vCPU is loaded: hv/vm/native.h moves it. */
 #define NATIVE_MSRS_MOST 8
@@ -313,6 +314,14 @@ static inline void vcpu_note(struct vcpu *vcpu, uint64_t requests)
 /* Asks for work before the next entry, from any core: wakes the vCPU if it halts, kicks it out if it runs
  * elsewhere. */
 void vcpu_request(struct vcpu *vcpu, uint64_t requests);
+
+/* An NMI has arrived. Of two that arrive before either is looked at, none is lost. */
+static inline void vcpu_request_nmi(struct vcpu *vcpu)
+{
+    bool second = __atomic_fetch_or(&vcpu->requests, REQUEST_NMI, __ATOMIC_SEQ_CST) & REQUEST_NMI;
+
+    vcpu_request(vcpu, second ? REQUEST_NMI | REQUEST_NMI_TOO : REQUEST_NMI);
+}
 
 /*
  * Does the work that vcpu->requests asks for: INIT, SIPI, and the choice of what to inject. Returns whether

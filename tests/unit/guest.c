@@ -5,6 +5,7 @@
 
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
+#include "hv/vm/native.h"
 #include "hv/vm/walk.h"
 
 struct guest guest;
@@ -117,7 +118,17 @@ void guest_poke(uint64_t address, unsigned size, uint64_t value)
     memcpy(guest.ram + address, &value, size);
 }
 
-/* What hv/vm/sched.c, vm.c, event.c and cpuid.c do on the machine. */
+/* What hv/vm/sched.c, vm.c, event.c, cpuid.c and native.c do on the machine. */
+
+void native_save_fpu(uint8_t *image)
+{
+    memcpy(image, guest.fpu, sizeof(guest.fpu));
+}
+
+void native_load_fpu(const uint8_t *image)
+{
+    memcpy(guest.fpu, image, sizeof(guest.fpu));
+}
 
 void vcpu_request(struct vcpu *vcpu, uint64_t requests)
 {

@@ -25,6 +25,7 @@ struct guest {
     struct fault fault; /* what vcpu_raise was last called with */
     bool raised;
     uint32_t pkru;
+    uint8_t fpu[512]; /* as FXSAVE has it */
     unsigned physical_bits;
     bool pse36, pages_1g;
     uint32_t cpuid1_edx; /* what CPUID leaf 1 shows besides */

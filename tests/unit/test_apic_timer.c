@@ -187,13 +187,15 @@ static void masked_it_counts_and_stays_silent(void **state)
     assert_int_equal(acknowledge(0), 0x41);
 }
 
-static void a_new_mode_disarms_it(void **state)
+static void into_deadline_mode_and_out_of_it_it_is_disarmed(void **state)
 {
     static const uint32_t modes[] = {0, PERIODIC, DEADLINE, PERIODIC | DEADLINE};
 
     (void)state;
     for (unsigned from = 0; from < 3; from++)
         for (unsigned to = 0; to < 4; to++) {
+            bool runs = from == to || (from < 2 && to < 2);
+
             put(APIC_LVT_TIMER, modes[from] | 0x40);
             if (modes[from] == DEADLINE)
                 assert_true(wrmsr(0, MSR_TSC_DEADLINE, fake_now + 5000));
@@ -201,12 +203,37 @@ static void a_new_mode_disarms_it(void **state)
                 put(APIC_INITIAL_COUNT, 5000);
             assert_int_not_equal(fake_next_deadline(), UINT64_MAX);
             put(APIC_LVT_TIMER, modes[to] | 0x41);
-            assert_int_equal(fake_next_deadline() == UINT64_MAX, from != to);
-            if (from != to) {
+            assert_int_equal(fake_next_deadline() == UINT64_MAX, !runs);
+            if (!runs) {
                 assert_int_equal(msr(MSR_TSC_DEADLINE), 0);
                 assert_int_equal(get(APIC_CURRENT_COUNT), 0);
             }
         }
+}
+
+static void between_one_shot_and_periodic_the_count_goes_on(void **state)
+{
+    (void)state;
+    put(APIC_DIVIDE, 0xb);
+    put(APIC_LVT_TIMER, 0x40);
+    put(APIC_INITIAL_COUNT, 5000);
+    fake_run_until(fake_now + 3000);
+    put(APIC_LVT_TIMER, PERIODIC | 0x40);
+    assert_int_equal(get(APIC_CURRENT_COUNT), 2000);
+    assert_int_equal(get(APIC_INITIAL_COUNT), 5000);
+    fake_run_until(fake_now + 2000 + 1000); /* it starts over */
+    assert_int_equal(acknowledge(0), 0x40);
+    put(APIC_EOI, 0);
+    assert_int_equal(get(APIC_CURRENT_COUNT), 4000);
+    put(APIC_LVT_TIMER, 0x40);
+    assert_int_equal(get(APIC_CURRENT_COUNT), 4000);
+    fake_run_until(fake_now + 20000); /* once more, and no further */
+    assert_int_equal(acknowledge(0), 0x40);
+    put(APIC_EOI, 0);
+    assert_int_equal(pending(0), -1);
+    put(APIC_LVT_TIMER, PERIODIC | 0x40); /* what has reached 0 does not start by itself */
+    assert_int_equal(get(APIC_CURRENT_COUNT), 0);
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
 }
 
 static void a_reserved_mode_runs_nothing(void **state)
@@ -396,7 +423,8 @@ int main(void)
         cmocka_unit_test_setup(a_new_count_starts_over, setup),
         cmocka_unit_test_setup(a_new_divisor_takes_effect_at_once, setup),
         cmocka_unit_test_setup(masked_it_counts_and_stays_silent, setup),
-        cmocka_unit_test_setup(a_new_mode_disarms_it, setup),
+        cmocka_unit_test_setup(into_deadline_mode_and_out_of_it_it_is_disarmed, setup),
+        cmocka_unit_test_setup(between_one_shot_and_periodic_the_count_goes_on, setup),
         cmocka_unit_test_setup(a_reserved_mode_runs_nothing, setup),
         cmocka_unit_test_setup(the_deadline_fires_in_guest_time, setup),
         cmocka_unit_test_setup(a_deadline_that_has_passed_fires_at_once, setup),

@@ -192,6 +192,22 @@ static void one_nmi_is_latched_while_another_is_served(void **state)
     assert_int_equal(fake_cpu.windows, 2);
 }
 
+static void of_two_nmis_that_arrive_together_none_is_lost(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        vcpu_request_nmi(core.vcpu);
+    vcpu_serve_requests(core.vcpu);
+    assert_int_equal(core.injections, 1);
+    assert_int_equal(core.vcpu->nmis, 1); /* of a third, nothing is left: one is latched */
+    fake_cpu.block_nmi = true;
+    vcpu_request_nmi(core.vcpu);
+    vcpu_request_nmi(core.vcpu);
+    vcpu_serve_requests(core.vcpu);
+    assert_int_equal(core.injections, 1);
+    assert_int_equal(core.vcpu->nmis, 1);
+}
+
 static void an_interrupt_that_may_not_enter_asks_for_a_window(void **state)
 {
     (void)state;
@@ -412,6 +428,7 @@ int main(void)
         TEST(an_nmi_goes_before_an_interrupt),
         TEST(a_blocked_nmi_waits_for_its_window_while_interrupts_go),
         TEST(one_nmi_is_latched_while_another_is_served),
+        TEST(of_two_nmis_that_arrive_together_none_is_lost),
         TEST(an_interrupt_that_may_not_enter_asks_for_a_window),
         TEST(an_interrupt_that_vanishes_before_its_acknowledge_is_none),
         TEST(what_is_on_its_way_goes_first_and_once),

@@ -1,0 +1,191 @@
+/* Near calls, returns and jumps, far jumps, stack frames, LLDT and LTR: what has its stack or operand on a
+ * device. */
+#include "hv/vm/emulation.h"
+
+static bool is_canonical(struct vcpu *vcpu, uint64_t address)
+{
+    unsigned unused = vcpu_get(vcpu, REG_CR4) & CR4_LA57 ? 7 : 16;
+
+    return (uint64_t)((int64_t)(address << unused) >> unused) == address;
+}
+
+/* Goes on at `target`, if the code segment has it. */
+static enum outcome go_to(struct emulation *e, uint64_t target)
+{
+    target &= size_mask(e->in->operand_size);
+    if (e->mode == CODE_64 ? !is_canonical(e->vcpu, target)
+                           : target > vcpu_get_segment(e->vcpu, SEG_CS).limit) {
+        e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
+        return OUTCOME_FAULT;
+    }
+    vcpu_set(e->vcpu, REG_RIP, target);
+    return OUTCOME_STAY;
+}
+
+enum outcome execute_jump(struct emulation *e)
+{
+    uint64_t target;
+
+    return operand_read(e, &e->in->from, &target) ? go_to(e, target) : OUTCOME_FAULT;
+}
+
+enum outcome execute_call(struct emulation *e)
+{
+    const struct instruction *in = e->in;
+    unsigned size = in->operand_size, stack = stack_size(e);
+    uint64_t top = stack_moved(e, -(int)size, stack), next = e->rip + in->length, target;
+    enum outcome outcome;
+    struct span span;
+
+    if (!operand_read(e, &in->from, &target) ||
+        !memory_find(e, SEG_SS, top & size_mask(stack), size, ACCESS_WRITE, &span))
+        return OUTCOME_FAULT;
+    if (in->from.kind == OPERAND_IMMEDIATE)
+        target += next;
+    outcome = go_to(e, target);
+    if (outcome == OUTCOME_STAY) {
+        span_set_value(e, &span, next & size_mask(size));
+        vcpu_set(e->vcpu, REG_RSP, top);
+    }
+    return outcome;
+}
+
+enum outcome execute_return(struct emulation *e)
+{
+    unsigned size = e->in->operand_size, stack = stack_size(e);
+    uint64_t popped = stack_moved(e, (int)(size + e->in->immediate), stack);
+    enum outcome outcome;
+    struct span span;
+
+    if (!memory_find(e, SEG_SS, vcpu_get(e->vcpu, REG_RSP) & size_mask(stack), size, ACCESS_READ, &span))
+        return OUTCOME_FAULT;
+    outcome = go_to(e, span_value(e, &span));
+    if (outcome == OUTCOME_STAY)
+        vcpu_set(e->vcpu, REG_RSP, popped);
+    return outcome;
+}
+
+/* RSP with its part in use, of `size` bytes, replaced. */
+static uint64_t stack_at(struct emulation *e, uint64_t value, unsigned size)
+{
+    uint64_t mask = size_mask(size);
+
+    return size == 2 ? (vcpu_get(e->vcpu, REG_RSP) & ~mask) | (value & mask) : value & mask;
+}
+
+enum outcome execute_leave(struct emulation *e)
+{
+    unsigned size = e->in->operand_size, stack = stack_size(e);
+    uint64_t frame = e->vcpu->gpr[REG_RBP] & size_mask(stack);
+    struct span span;
+
+    if (!memory_find(e, SEG_SS, frame, size, ACCESS_READ, &span))
+        return OUTCOME_FAULT;
+    vcpu_set(e->vcpu, REG_RSP, stack_at(e, frame + size, stack));
+    register_set(e->vcpu, REG_RBP, size, span_value(e, &span));
+    return OUTCOME_NEXT;
+}
+
+/* ENTER of the outermost level, the one that compilers make. */
+enum outcome execute_enter(struct emulation *e)
+{
+    unsigned size = e->in->operand_size, stack = stack_size(e);
+    uint64_t top = stack_moved(e, -(int)size, stack);
+    struct span span;
+
+    if (e->in->immediate >> 16 & 31)
+        return OUTCOME_UNKNOWN;
+    if (!memory_find(e, SEG_SS, top & size_mask(stack), size, ACCESS_WRITE, &span))
+        return OUTCOME_FAULT;
+    span_set_value(e, &span, register_get(e->vcpu, REG_RBP, size));
+    register_set(e->vcpu, REG_RBP, stack, top);
+    vcpu_set(e->vcpu, REG_RSP, stack_at(e, top - (uint16_t)e->in->immediate, stack));
+    return OUTCOME_NEXT;
+}
+
+/* A far jump to a code segment of the same privilege; gates and tasks are not emulated. */
+static bool load_code(struct emulation *e, uint16_t selector, struct segment *cs)
+{
+    unsigned cpl = vcpu_cpl(e->vcpu);
+    struct segment_rules rules = {.cpl = cpl, .bad = EXC_GP};
+
+    if (e->mode == CODE_REAL || e->mode == CODE_V86) {
+        *cs = vcpu_get_segment(e->vcpu, SEG_CS);
+        cs->selector = selector;
+        cs->base = (uint32_t)selector << 4;
+        return true;
+    }
+    if (!segment_check(e->vcpu, SEG_CS, (uint16_t)((selector & ~SELECTOR_RPL) | cpl), &rules, cs, &e->fault))
+        return false;
+    e->fault =
+        (struct fault){.vector = EXC_GP, .has_error = true, .error = selector & ~(uint32_t)SELECTOR_RPL};
+    return (selector & SELECTOR_RPL) <= cpl &&
+           !(cs->attributes & SEG_L && cs->attributes & SEG_DB && vcpu_get(e->vcpu, REG_EFER) & EFER_LMA);
+}
+
+enum outcome execute_jump_far(struct emulation *e)
+{
+    unsigned size = e->in->operand_size;
+    struct span offset, selector;
+    bool long_mode = vcpu_get(e->vcpu, REG_EFER) & EFER_LMA;
+    struct segment cs;
+    uint64_t target;
+
+    if (!operand_find(e, size, 0, ACCESS_READ, &offset) || !operand_find(e, 2, size, ACCESS_READ, &selector))
+        return OUTCOME_FAULT;
+    target = span_value(e, &offset);
+    if (!load_code(e, (uint16_t)span_value(e, &selector), &cs))
+        return OUTCOME_FAULT;
+    if (long_mode && cs.attributes & SEG_L ? !is_canonical(e->vcpu, target) : target > cs.limit) {
+        e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
+        return OUTCOME_FAULT;
+    }
+    vcpu_set_segment(e->vcpu, SEG_CS, &cs);
+    vcpu_set(e->vcpu, REG_RIP, target);
+    return OUTCOME_STAY;
+}
+
+/* SDM, "LTR" and "LLDT", at CPL 0. In long mode the descriptor has 16 bytes. */
+enum outcome execute_load_system(struct emulation *e)
+{
+    struct segment_rules rules = {.bad = EXC_GP};
+    bool task = e->in->to.index == SEG_TR, long_mode = vcpu_get(e->vcpu, REG_EFER) & EFER_LMA;
+    struct segment value = {.attributes = SEG_UNUSABLE};
+    uint64_t selector, raw, high = 0;
+    unsigned type;
+    uint8_t access;
+    gva_t where;
+
+    if (!operand_read(e, &e->in->from, &selector))
+        return OUTCOME_FAULT;
+    e->fault = (struct fault){.vector = EXC_GP, .has_error = true, .error = selector & SELECTOR_INDEX};
+    value.selector = (uint16_t)selector;
+    if (!(selector & ~(uint64_t)SELECTOR_RPL) && !task) {
+        vcpu_set_segment(e->vcpu, SEG_LDTR, &value);
+        return OUTCOME_NEXT;
+    }
+    if (selector & SELECTOR_TI || !(selector & SELECTOR_INDEX))
+        return OUTCOME_FAULT;
+    if ((long_mode &&
+         !segment_descriptor(e->vcpu, (uint16_t)(selector + 8), &rules, &high, &where, &e->fault)) ||
+        !segment_descriptor(e->vcpu, (uint16_t)selector, &rules, &raw, &where, &e->fault))
+        return OUTCOME_FAULT;
+    value = segment_from((uint16_t)selector, raw);
+    value.base |= high << 32;
+    type = SEG_TYPE(value.attributes);
+    e->fault = (struct fault){.vector = EXC_GP, .has_error = true, .error = selector & SELECTOR_INDEX};
+    if (value.attributes & SEG_S || !is_canonical(e->vcpu, value.base) ||
+        (task ? type != SYSTEM_TSS_32 && (long_mode || type != SYSTEM_TSS_16) : type != SYSTEM_LDT))
+        return OUTCOME_FAULT;
+    e->fault.vector = EXC_NP;
+    if (!(value.attributes & SEG_P))
+        return OUTCOME_FAULT;
+    if (task) {
+        access = (uint8_t)(raw >> 40 | SYSTEM_BUSY);
+        if (!linear_write(e->vcpu, where + 5, &access, 1, ACCESS_SYSTEM, &e->fault))
+            return OUTCOME_FAULT;
+        value.attributes |= SYSTEM_BUSY;
+    }
+    vcpu_set_segment(e->vcpu, e->in->to.index, &value);
+    return OUTCOME_NEXT;
+}

@@ -1,0 +1,227 @@
+/* Branches, frames and system segments with their stack or operand on a device. */
+#include "tests/unit/guest.h"
+
+#include <string.h>
+
+#include "hv/vm/emulate.h"
+
+#define CODE 0x1000
+
+static uint64_t *const regs = fake_cpu.regs;
+
+static uint64_t *gpr(void)
+{
+    return guest.vcpu.gpr;
+}
+
+static void expect_done(gpa_t gpa)
+{
+    guest.raised = false;
+    if (emulate(&guest.vcpu, gpa) != EMULATE_DONE)
+        fail_msg("not done: vector %u, error %x, address %lx", guest.fault.vector, guest.fault.error,
+                 guest.fault.address);
+    assert_false(guest.raised);
+}
+
+static void expect_fault(gpa_t gpa, unsigned vector, uint32_t error)
+{
+    uint64_t rip = regs[REG_RIP];
+
+    guest.raised = false;
+    assert_int_equal(emulate(&guest.vcpu, gpa), EMULATE_FAULT);
+    assert_true(guest.raised);
+    assert_int_equal(guest.fault.vector, vector);
+    assert_int_equal(guest.fault.error, error);
+    assert_int_equal(regs[REG_RIP], rip);
+}
+
+static void expect_access(unsigned index, bool write, uint64_t address, unsigned size, uint64_t value)
+{
+    assert_true(index < guest.access_count);
+    assert_int_equal(guest.accesses[index].write, write);
+    assert_int_equal(guest.accesses[index].address, address);
+    assert_int_equal(guest.accesses[index].size, size);
+    assert_int_equal(guest.accesses[index].value, value);
+}
+
+static void calls_and_returns_have_their_stack_on_a_device(void **state)
+{
+    (void)state;
+    guest_begin(64);
+    regs[REG_RSP] = GUEST_MMIO + 0x100;
+    GUEST_CODE(CODE, 0xe8, 0x10, 0, 0, 0);
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(regs[REG_RIP], CODE + 5 + 0x10);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0xf8);
+    expect_access(0, true, 0xf8, 8, CODE + 5);
+    GUEST_CODE(CODE + 0x100, 0xc2, 0x10, 0x00); /* ret 16 */
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(regs[REG_RIP], CODE + 5);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x110);
+    gpr()[REG_RDI] = GUEST_MMIO;
+    guest.mmio[1] = 0x20;
+    GUEST_CODE(CODE, 0xff, 0x27); /* jmp [rdi] */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(regs[REG_RIP], 0x2000);
+    GUEST_CODE(CODE, 0xff, 0x17); /* call [rdi] */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(regs[REG_RIP], 0x2000);
+    assert_int_equal(guest.mmio[0x108], CODE + 2 - 0x1000);
+    memset(guest.mmio, 0x11, 8); /* not canonical: nothing has happened */
+    guest.access_count = 0;
+    GUEST_CODE(CODE, 0xff, 0x17);
+    expect_fault(GUEST_MMIO, EXC_GP, 0);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x108);
+    assert_int_equal(guest.access_count, 1);
+    GUEST_CODE(CODE, 0xff, 0x27);
+    expect_fault(GUEST_MMIO, EXC_GP, 0);
+}
+
+static void a_near_jump_stays_within_the_code_segment(void **state)
+{
+    (void)state;
+    guest_begin(32);
+    fake_cpu.segments[SEG_CS].limit = 0xffff;
+    gpr()[REG_RDI] = GUEST_MMIO;
+    guest.mmio[2] = 1;
+    GUEST_CODE(CODE, 0xff, 0x27);
+    expect_fault(GUEST_MMIO, EXC_GP, 0);
+    guest.mmio[2] = 0, guest.mmio[0] = 0x77;
+    expect_done(GUEST_MMIO);
+    assert_int_equal(regs[REG_RIP], 0x77);
+}
+
+/* A GDT at 0x3000. */
+static void make_gdt(const uint64_t *descriptors, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        guest_poke(0x3000 + 8 * i, 8, descriptors[i]);
+    fake_cpu.segments[SEG_GDTR] = (struct segment){.base = 0x3000, .limit = 8 * count - 1};
+}
+
+static void a_far_jump_loads_the_code_segment(void **state)
+{
+    static const uint64_t gdt[] = {0,
+                                   0x00af9b000000ffff,  /* 64-bit code */
+                                   0x00af1b000000ffff,  /* not present */
+                                   0x00affb000000ffff,  /* of CPL 3 */
+                                   0x00ef9b000000ffff,  /* both L and D */
+                                   0x00cf93000000ffff}; /* data */
+    static const struct {
+        uint8_t selector, vector, error;
+    } bad[] = {{0, EXC_GP, 0},       {0x0b, EXC_GP, 8},    {0x10, EXC_NP, 0x10}, {0x18, EXC_GP, 0x18},
+               {0x20, EXC_GP, 0x20}, {0x28, EXC_GP, 0x28}, {0x30, EXC_GP, 0x30}};
+
+    (void)state;
+    guest_begin(64);
+    make_gdt(gdt, ARRAY_LENGTH(gdt));
+    gpr()[REG_RDI] = GUEST_MMIO;
+    guest.mmio[1] = 0x20, guest.mmio[8] = 8;
+    GUEST_CODE(CODE, 0x48, 0xff, 0x2f); /* jmp far [rdi], 8 bytes and a selector */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(regs[REG_RIP], 0x2000);
+    assert_int_equal(fake_cpu.segments[SEG_CS].selector, 8);
+    assert_true(fake_cpu.segments[SEG_CS].attributes & SEG_L);
+    regs[REG_RIP] = CODE;
+    for (unsigned i = 0; i < ARRAY_LENGTH(bad); i++) {
+        guest.mmio[8] = bad[i].selector;
+        expect_fault(GUEST_MMIO, bad[i].vector, bad[i].error);
+        assert_int_equal(fake_cpu.segments[SEG_CS].selector, 8);
+    }
+    guest.mmio[8] = 8, guest.mmio[6] = 0x80; /* not canonical */
+    expect_fault(GUEST_MMIO, EXC_GP, 0);
+}
+
+static void in_real_mode_a_far_jump_moves_the_base(void **state)
+{
+    (void)state;
+    guest_begin(16);
+    fake_cpu.segments[SEG_CS].base = 0;
+    guest_poke(0x5000, 4, 0x12340567);
+    gpr()[REG_RDI] = 0x5000;
+    GUEST_CODE(CODE, 0xff, 0x2d); /* jmp far [di] */
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(regs[REG_RIP], 0x567);
+    assert_int_equal(fake_cpu.segments[SEG_CS].base, 0x12340);
+}
+
+static void frames_have_their_place_on_a_device(void **state)
+{
+    (void)state;
+    guest_begin(64);
+    regs[REG_RSP] = GUEST_MMIO + 0x800;
+    gpr()[REG_RBP] = 0x1122334455667788;
+    GUEST_CODE(CODE, 0xc8, 0x20, 0x01, 0x00); /* enter 0x120, 0 */
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(gpr()[REG_RBP], GUEST_MMIO + 0x7f8);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x7f8 - 0x120);
+    GUEST_CODE(CODE, 0xc9); /* leave */
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(gpr()[REG_RBP], 0x1122334455667788);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x800);
+    GUEST_CODE(CODE, 0xc8, 0x20, 0x01, 0x01);
+    assert_int_equal(emulate(&guest.vcpu, EMULATE_NO_GPA), EMULATE_UNKNOWN);
+}
+
+static void system_selectors_come_from_a_device(void **state)
+{
+    static const uint64_t gdt[] = {0,   0x12008934567800ff, 0x1, 0x12008234567800ff,
+                                   0x1, 0x12000934567800ff, 0x1};
+
+    (void)state;
+    guest_begin(64);
+    make_gdt(gdt, ARRAY_LENGTH(gdt));
+    gpr()[REG_RDI] = GUEST_MMIO;
+    guest.mmio[0] = 8;
+    GUEST_CODE(CODE, 0x0f, 0x00, 0x1f); /* ltr [rdi] */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(fake_cpu.segments[SEG_TR].base, UINT64_C(0x112345678));
+    assert_int_equal(SEG_TYPE(fake_cpu.segments[SEG_TR].attributes), 11);
+    assert_int_equal(guest_peek(0x3000 + 8 + 5, 1), 0x8b); /* busy now */
+    regs[REG_RIP] = CODE;
+    expect_fault(GUEST_MMIO, EXC_GP, 8);
+    guest.mmio[0] = 0;
+    expect_fault(GUEST_MMIO, EXC_GP, 0);
+    guest.mmio[0] = 0x18; /* an LDT */
+    expect_fault(GUEST_MMIO, EXC_GP, 0x18);
+    guest.mmio[0] = 0x28;
+    expect_fault(GUEST_MMIO, EXC_NP, 0x28);
+    guest.mmio[0] = 0x30; /* its upper half is outside */
+    assert_int_equal(emulate(&guest.vcpu, GUEST_MMIO), EMULATE_FAULT);
+    assert_int_equal(guest.fault.vector, EXC_GP);
+    guest.mmio[0] = 0x18;
+    GUEST_CODE(CODE, 0x0f, 0x00, 0x17); /* lldt [rdi] */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(fake_cpu.segments[SEG_LDTR].base, UINT64_C(0x112345678));
+    GUEST_CODE(CODE, 0x0f, 0x00, 0x07); /* sldt [rdi] */
+    guest.mmio[2] = 0x77;
+    guest.mmio[0] = 0;
+    expect_done(GUEST_MMIO);
+    assert_int_equal(guest.mmio[0], 0x18);
+    assert_int_equal(guest.mmio[2], 0x77);
+    GUEST_CODE(CODE, 0x0f, 0x00, 0x0f); /* str [rdi] */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(guest.mmio[0], 8);
+    GUEST_CODE(CODE, 0x0f, 0x00, 0x17);
+    guest.mmio[0] = 0;
+    expect_done(GUEST_MMIO);
+    assert_true(fake_cpu.segments[SEG_LDTR].attributes & SEG_UNUSABLE);
+    regs[REG_CR0] = 0x50033;
+    GUEST_CODE(CODE, 0x48, 0x0f, 0x01, 0x27); /* smsw [rdi]: a word, whatever the operand size */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(guest.mmio[0], 0x33);
+    assert_int_equal(guest.mmio[2], 0x77);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calls_and_returns_have_their_stack_on_a_device),
+        cmocka_unit_test(a_near_jump_stays_within_the_code_segment),
+        cmocka_unit_test(a_far_jump_loads_the_code_segment),
+        cmocka_unit_test(in_real_mode_a_far_jump_moves_the_base),
+        cmocka_unit_test(frames_have_their_place_on_a_device),
+        cmocka_unit_test(system_selectors_come_from_a_device),
+    };
+    return cmocka_run_group_tests_name("emulate_branch", tests, NULL, guest_end);
+}

@@ -1,0 +1,188 @@
+/* Vector moves and division with a device. test_unicorn has the arithmetic. */
+#include "tests/unit/guest.h"
+
+#include <string.h>
+
+#include "hv/vm/emulate.h"
+
+#define CODE 0x1000
+
+static uint64_t *const regs = fake_cpu.regs;
+
+static uint64_t *gpr(void)
+{
+    return guest.vcpu.gpr;
+}
+
+static void expect_done(gpa_t gpa)
+{
+    guest.raised = false;
+    if (emulate(&guest.vcpu, gpa) != EMULATE_DONE)
+        fail_msg("not done: vector %u, error %x", guest.fault.vector, guest.fault.error);
+    assert_false(guest.raised);
+}
+
+static void expect_fault(gpa_t gpa, unsigned vector, uint32_t error)
+{
+    uint64_t rip = regs[REG_RIP];
+
+    guest.raised = false;
+    assert_int_equal(emulate(&guest.vcpu, gpa), EMULATE_FAULT);
+    assert_true(guest.raised);
+    assert_int_equal(guest.fault.vector, vector);
+    assert_int_equal(guest.fault.error, error);
+    assert_int_equal(regs[REG_RIP], rip);
+}
+
+/* The bytes of XMM register `index` in FXSAVE's image, and of MMX register `index` once TOP is 0. */
+static uint8_t *xmm(unsigned index)
+{
+    return guest.fpu + 160 + 16 * index;
+}
+
+static uint8_t *mmx(unsigned index)
+{
+    return guest.fpu + 32 + 16 * index;
+}
+
+static void begin_vector(void)
+{
+    guest_begin(64);
+    for (unsigned i = 0; i < sizeof(guest.fpu); i++)
+        guest.fpu[i] = (uint8_t)(i * 7);
+    for (unsigned i = 0; i < 64; i++)
+        guest.mmio[i] = (uint8_t)(0xc0 + i);
+    gpr()[REG_RDI] = GUEST_MMIO + 0x10;
+}
+
+static void vector_moves_reach_a_device_in_their_size(void **state)
+{
+    static const struct {
+        uint8_t code[5];
+        uint8_t reg, size;
+        bool store;
+    } cases[] = {
+        {{0x0f, 0x10, 0x0f}, 1, 16},             /* movups */
+        {{0x66, 0x0f, 0x10, 0x0f}, 1, 16},       /* movupd */
+        {{0xf3, 0x0f, 0x10, 0x0f}, 1, 4},        /* movss: the rest is cleared */
+        {{0xf2, 0x0f, 0x10, 0x0f}, 1, 8},        /* movsd */
+        {{0x44, 0x0f, 0x28, 0x0f}, 9, 16},       /* movaps xmm9 */
+        {{0x66, 0x0f, 0x6f, 0x0f}, 1, 16},       /* movdqa */
+        {{0xf3, 0x44, 0x0f, 0x6f, 0x0f}, 9, 16}, /* movdqu */
+        {{0x66, 0x0f, 0x6e, 0x0f}, 1, 4},        /* movd */
+        {{0x66, 0x48, 0x0f, 0x6e, 0x0f}, 1, 8},  /* movq */
+        {{0xf3, 0x0f, 0x7e, 0x0f}, 1, 8},        /* movq */
+        {{0x0f, 0x11, 0x0f}, 1, 16, true},
+        {{0xf3, 0x0f, 0x11, 0x0f}, 1, 4, true},
+        {{0xf2, 0x0f, 0x11, 0x0f}, 1, 8, true},
+        {{0x0f, 0x29, 0x0f}, 1, 16, true},
+        {{0x66, 0x0f, 0x2b, 0x0f}, 1, 16, true}, /* movntpd */
+        {{0x66, 0x0f, 0x7f, 0x0f}, 1, 16, true},
+        {{0xf3, 0x0f, 0x7f, 0x0f}, 1, 16, true},
+        {{0x66, 0x0f, 0x7e, 0x0f}, 1, 4, true},
+        {{0x66, 0x0f, 0xd6, 0x0f}, 1, 8, true},
+        {{0x66, 0x0f, 0xe7, 0x0f}, 1, 16, true}, /* movntdq */
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+        uint8_t expected[16] = {0}, before[512];
+
+        begin_vector();
+        memcpy(before, guest.fpu, sizeof(before));
+        guest_code(CODE, cases[i].code, 5);
+        expect_done(GUEST_MMIO + 0x10);
+        assert_int_equal(guest.access_count, cases[i].size > 8 ? 2 : 1);
+        assert_int_equal(guest.accesses[0].write, cases[i].store);
+        if (cases[i].store) {
+            assert_memory_equal(guest.mmio + 0x10, xmm(cases[i].reg), cases[i].size);
+            assert_int_equal(guest.mmio[0x10 + cases[i].size], 0xc0 + 0x10 + cases[i].size);
+        } else {
+            memcpy(expected, guest.mmio + 0x10, cases[i].size);
+            assert_memory_equal(xmm(cases[i].reg), expected, 16);
+            memcpy(before + 160 + 16 * cases[i].reg, expected, 16);
+        }
+        assert_memory_equal(guest.fpu, before, sizeof(before)); /* nothing else has changed */
+    }
+}
+
+static void mmx_moves_make_the_registers_theirs(void **state)
+{
+    uint8_t old[16];
+
+    (void)state;
+    begin_vector();
+    guest.fpu[3] = 3 << 3; /* TOP is 3: MM4 is ST(1) */
+    guest.fpu[4] = 0;
+    memcpy(old, mmx(1), sizeof(old));
+    GUEST_CODE(CODE, 0x0f, 0x7f, 0x27); /* movq [rdi], mm4 */
+    expect_done(GUEST_MMIO + 0x10);
+    assert_memory_equal(guest.mmio + 0x10, old, 8);
+    assert_memory_equal(mmx(4), old, 10);
+    assert_int_equal(guest.fpu[3] & 0x38, 0);
+    assert_int_equal(guest.fpu[4], 0xff);
+    GUEST_CODE(CODE, 0x0f, 0x6f, 0x17); /* movq mm2, [rdi] */
+    memset(guest.mmio + 0x10, 0x5a, 8);
+    expect_done(GUEST_MMIO + 0x10);
+    assert_memory_equal(mmx(2), "\x5a\x5a\x5a\x5a\x5a\x5a\x5a\x5a\xff\xff", 10);
+    GUEST_CODE(CODE, 0x0f, 0x6e, 0x17); /* movd mm2, [rdi] */
+    expect_done(GUEST_MMIO + 0x10);
+    assert_memory_equal(mmx(2), "\x5a\x5a\x5a\x5a\0\0\0\0\xff\xff", 10);
+}
+
+static void only_the_aligned_vector_moves_ask_for_alignment(void **state)
+{
+    (void)state;
+    begin_vector();
+    gpr()[REG_RDI] = GUEST_MMIO + 0xffc; /* two pages, too */
+    GUEST_CODE(CODE, 0x0f, 0x11, 0x0f);
+    expect_done(EMULATE_NO_GPA);
+    assert_memory_equal(guest.mmio + 0xffc, xmm(1), 16);
+    GUEST_CODE(CODE, 0xf3, 0x0f, 0x7f, 0x0f);
+    expect_done(EMULATE_NO_GPA);
+    guest.access_count = 0;
+    GUEST_CODE(CODE, 0x0f, 0x29, 0x0f);
+    expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+    GUEST_CODE(CODE, 0x66, 0x0f, 0x6f, 0x0f);
+    expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+    GUEST_CODE(CODE, 0x66, 0x0f, 0xe7, 0x0f);
+    expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+    assert_int_equal(guest.access_count, 0);
+}
+
+static void division_by_a_device_divides_or_faults(void **state)
+{
+    (void)state;
+    guest_begin(64);
+    gpr()[REG_RDI] = GUEST_MMIO;
+    gpr()[REG_RAX] = 1;
+    gpr()[REG_RDX] = 2;
+    GUEST_CODE(CODE, 0x48, 0xf7, 0x37); /* div qword [rdi], of 0 */
+    expect_fault(GUEST_MMIO, EXC_DE, 0);
+    assert_false(guest.fault.has_error);
+    assert_int_equal(gpr()[REG_RDX], 2);
+    guest.mmio[0] = 2; /* the quotient does not fit */
+    expect_fault(GUEST_MMIO, EXC_DE, 0);
+    guest.mmio[0] = 3;
+    expect_done(GUEST_MMIO);
+    assert_int_equal(gpr()[REG_RAX], 0xaaaaaaaaaaaaaaab);
+    assert_int_equal(gpr()[REG_RDX], 0);
+    GUEST_CODE(CODE, 0xf6, 0x3f); /* idiv byte [rdi]: -128 / -1 does not fit, 128 / -1 does */
+    guest.mmio[0] = 0xff;
+    gpr()[REG_RAX] = 0xff80;
+    expect_fault(GUEST_MMIO, EXC_DE, 0);
+    gpr()[REG_RAX] = 0x0080;
+    expect_done(GUEST_MMIO);
+    assert_int_equal(gpr()[REG_RAX], 0x0080);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vector_moves_reach_a_device_in_their_size),
+        cmocka_unit_test(mmx_moves_make_the_registers_theirs),
+        cmocka_unit_test(only_the_aligned_vector_moves_ask_for_alignment),
+        cmocka_unit_test(division_by_a_device_divides_or_faults),
+    };
+    return cmocka_run_group_tests_name("emulate_vector", tests, NULL, guest_end);
+}

@@ -243,7 +243,7 @@ static unsigned form_size(const struct decoder *d, unsigned form)
 {
     static const uint8_t fixed[] = {
         [E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2, [M_p] = 0, [S_o] = 2,
-        [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0, [I_p] = 0, [C_0] = 0};
+        [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0, [I_p] = 0, [F_l] = 0};
 
     if (form == E_s)
         return d->mod == 3 ? d->in->operand_size : 2;
@@ -298,7 +298,9 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
         return true;
     case C_y:
     case C_0:
-        *operand = (struct operand){OPERAND_CONTROL, form == C_0 ? 0 : d->reg, size};
+    case F_l:
+        low = form == C_y ? d->reg : form == F_l ? INDEX_FLAGS : 0;
+        *operand = (struct operand){OPERAND_CONTROL, low, size};
         return true;
     case V_x:
         low = vector_move(d) & VECTOR_MMX ? OPERAND_MMX : OPERAND_XMM;

@@ -84,7 +84,7 @@ enum operand_kind {
     OPERAND_MEMORY,
     OPERAND_IMMEDIATE,
     OPERAND_SEGMENT, /* selector of segment register `index` */
-    OPERAND_CONTROL, /* control or debug register `index` */
+    OPERAND_CONTROL, /* control or debug register `index`; as a source of others than MOV, CR0 or RFLAGS */
     OPERAND_XMM,
     OPERAND_MMX,
 };
@@ -94,6 +94,7 @@ struct operand {
 };
 
 #define NO_REGISTER 0xff
+#define INDEX_FLAGS 16 /* of OPERAND_CONTROL */
 
 struct instruction {
     uint64_t immediate;   /* sign-extended to 64 bits */
@@ -155,9 +156,10 @@ enum operand_form {
     I_p, /* far pointer */
     I_w, /* two bytes; two, then one in bits 23:16 */
     I_e,
-    L_r, /* LDTR, TR, CR0 */
+    L_r, /* LDTR, TR, CR0, RFLAGS */
     T_r,
     C_0,
+    F_l,
 };
 
 #define ROW_LOCK     BIT(0) /* takes LOCK when its destination is memory */

@@ -104,6 +104,7 @@ static const struct opcode_row one_byte[256] = {
     [0xad] = {OP_LODS, NONE, NONE, 0},
     [0xae] = {OP_SCAS, NONE, NONE, ROW_BYTE},
     [0xaf] = {OP_SCAS, NONE, NONE, 0},
+    [0x9c] = {OP_PUSH,   NONE, F_l, ROW_D64},
     [0x9a] = {OP_LEAVES, NONE, I_p, ROW_NOT_64}, /* far calls and jumps, INT and IRET: to other tasks */
     [0xc2] = {OP_RETURN, NONE, I_w,  ROW_F64},
     [0xc3] = {OP_RETURN, NONE, NONE, ROW_F64},

@@ -42,7 +42,7 @@ def binary(guest, vendor="vmx"):
 
 
 # What a guest needs that no PC has: it does not run natively.
-NEEDS = {"testdev": {"testdev": "yes"}}
+NEEDS = {name: {"testdev": "yes"} for name in ("operands", "testdev")}
 
 
 def conf(guest, **more):

@@ -89,6 +89,37 @@ gpa_t guest_map_low_end(const struct guest_map *map)
 #define EQUIPMENT_FPU   BIT(1)
 #define EQUIPMENT_COM1  BIT(9)
 
+/*
+ * There is no BIOS. Systems that call one all the same learn it as of a function that a BIOS lacks: carry
+ * set, AH 86h. Other vectors just return.
+ */
+#define BIOS_FIRST      0x10 /* of its interrupts */
+#define BIOS_LAST       0x1f
+#define NO_BIOS         0x3e0 /* in the EBDA */
+#define RETURN          (NO_BIOS + 10)
+
+static const uint8_t no_bios[] = {
+    0x55,                   /* push bp */
+    0x89, 0xe5,             /* mov  bp, sp */
+    0x80, 0x4e, 0x06, 0x01, /* or   byte [bp + 6], 1 */
+    0x5d,                   /* pop  bp */
+    0xb4, 0x86,             /* mov  ah, 0x86 */
+    0xcf,                   /* iret */
+};
+
+static bool write_vectors(const struct guest_mem *memory)
+{
+    if (!guest_write(memory, MAP_EBDA + NO_BIOS, no_bios, sizeof(no_bios)))
+        return false;
+    for (unsigned i = 0; i < 256; i++) {
+        uint32_t entry = (uint32_t)MAP_EBDA << 12 | (i < BIOS_FIRST || i > BIOS_LAST ? RETURN : NO_BIOS);
+
+        if (!guest_write(memory, 4 * i, &entry, sizeof(entry)))
+            return false;
+    }
+    return true;
+}
+
 bool guest_map_write_bios_data(const struct guest_mem *memory)
 {
     const struct {
@@ -105,5 +136,5 @@ bool guest_map_write_bios_data(const struct guest_mem *memory)
     for (unsigned i = 0; i < ARRAY_LENGTH(words); i++)
         if (!guest_write(memory, words[i].at, &words[i].value, sizeof(words[i].value)))
             return false;
-    return true;
+    return write_vectors(memory);
 }

@@ -88,6 +88,9 @@ static const uint8_t *find_payload(struct loader *loader, const struct setup_hea
             setup->syssize, *size);
         return NULL;
     }
+    if (file->size > offset &&
+        offset + *size - file->size < PARAGRAPH) /* its last paragraph may be cut short */
+        *size = MIN(*size, file->size - offset);
     bytes = module_at(file, offset, *size);
     if (!bytes)
         loader_refuse(loader, "a truncated Linux bzImage: found %lu bytes, needed %lu; copy the kernel again",

@@ -130,6 +130,12 @@ static void the_bios_data_area_names_the_ebda_and_com1(void **state)
     memcpy(&word, base + 0x400, 2);
     assert_int_equal(word, 0x3f8);
     assert_int_equal(base[0x9fc00], 1);
+    for (unsigned vector = 0; vector < 256; vector++) { /* IRET, but for the BIOS's own */
+        memcpy(&word, base + 4 * vector + 2, 2);
+        assert_int_equal(word, 0x9fc0);
+        memcpy(&word, base + 4 * vector, 2);
+        assert_int_equal(base[0x9fc00 + word], vector >= 0x10 && vector < 0x20 ? 0x55 : 0xcf);
+    }
     memory.count = 0;
     assert_false(guest_map_write_bios_data(&memory));
     free(base);

@@ -146,15 +146,20 @@ void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
 
 /*
  * Software interrupts and exceptions are not injected again: RIP is still at their instruction, which runs
- * once more.
+ * once more, and first.
  */
 void svm_take_back_delivery(struct vcpu *vcpu)
 {
-    uint64_t interrupted = vmcb_of(vcpu)->exit_interrupt;
+    union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t interrupted = vmcb->exit_interrupt;
     unsigned type = VMCB_EVENT_TYPE(interrupted), vector = interrupted & 0xff;
 
-    if (likely(!(interrupted & VMCB_EVENT_VALID)) || type == TYPE_SOFTWARE ||
-        (type == EVENT_EXCEPTION && (vector == EXC_BP || vector == EXC_OF)))
+    if (likely(!(interrupted & VMCB_EVENT_VALID)))
         return;
+    if (type == TYPE_SOFTWARE || (type == EVENT_EXCEPTION && (vector == EXC_BP || vector == EXC_OF))) {
+        vmcb->interrupt_shadow |=
+            VMCB_SHADOW; /* it had begun: nothing goes before it, in an STI's shadow too */
+        return;
+    }
     vcpu_deliver_again(vcpu, (uint32_t)interrupted, interrupted >> 32, 0);
 }

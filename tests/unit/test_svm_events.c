@@ -184,9 +184,11 @@ static void a_delivery_cut_short_goes_in_again_but_for_what_the_program_does_aga
     assert_true(taken_back(UINT64_C(0x1280000b0e)));
     assert_int_equal(core.vcpu->event.error, 0x12);
     assert_true(taken_back(0x80000202));
-    assert_false(taken_back(0x80000480)); /* INT 0x80 */
-    assert_false(taken_back(0x80000303)); /* INT3 */
-    assert_false(taken_back(0x80000304)); /* INTO */
+    assert_false(machine.vmcb->interrupt_shadow & VMCB_SHADOW);
+    assert_false(taken_back(0x80000480));                      /* INT 0x80 */
+    assert_true(machine.vmcb->interrupt_shadow & VMCB_SHADOW); /* it had begun: no interrupt goes before it */
+    assert_false(taken_back(0x80000303));                      /* INT3 */
+    assert_false(taken_back(0x80000304));                      /* INTO */
     assert_true(taken_back(0x80000306));
 }
 

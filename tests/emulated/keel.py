@@ -63,6 +63,12 @@ def kernel(flavour, form):
     return BUILD / "linux" / f"{flavour}-{form}"
 
 
+def memtest():
+    """The path of Debian's memtest86+."""
+    with making:
+        return linux.fetch_memtest(BUILD / "linux")
+
+
 def ramdisk():
     path = BUILD / "linux/initrd.gz"
     sources = [pathlib.Path(initramfs.__file__), pathlib.Path(initramfs.BUSYBOX)]

@@ -131,3 +131,12 @@ def runs_a_kernel_that_knows_nothing_of_keel(platform, vcpus):
         machine.finish(90)
         keel.require("kernel: all passed" in machine.log, machine.report("a check failed"))
         keel.require(re.search(r"vm kernel: exited with status 1\b", machine.log), machine.report("no end by port 0xF4"))
+
+
+@on_each("multiboot/not Linux", [("memtest86+",)], ("bochs-vmx", "qemu-tcg-svm"))
+def tests_its_memory(platform):
+    """A bzImage by the boot protocol, and a kernel with nothing of Linux: some of its tests, without an error."""
+    section = keel.vm("memtest", memory="8M", kernel="memtest", cmdline="console=ttyS0,115200")
+    with keel.Booted(section, {"memtest": keel.memtest()}, megs=192, ips=20_000_000, **platform.machine()) as machine:
+        machine.expect(r"#[4-9]\s*\[", 120)
+        keel.require(not re.search(r"Errors: *[1-9]", machine.log), machine.report("it found errors"))

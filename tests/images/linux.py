@@ -82,9 +82,10 @@ def vmlinux(bzimage):
 
 
 def current_package(name):
+    """The kernel that `name` depends on; a package that depends on none is meant itself. None if apt does not know it."""
     listing = subprocess.run(["apt-cache", "depends", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     found = re.search(r"Depends: (linux-image-[0-9]\S*)", listing.stdout)
-    return found and found.group(1)
+    return found[1] if found else name if listing.stdout and not name.startswith("linux-image-") else None
 
 
 def download(name, folder):
@@ -106,6 +107,25 @@ def download(name, folder):
     sys.exit(f"{name} could not be downloaded: {reason}. Run apt-get update as root, or give KERNEL=file")
 
 
+def member(archive, path):
+    """The bytes of a file of a package."""
+    contents = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
+    data = subprocess.run(["tar", "-xO", path], stdin=contents.stdout, stdout=subprocess.PIPE, check=True).stdout
+    contents.wait()
+    return data
+
+
+def fetch_memtest(folder):
+    """The path of Debian's memtest86+, a bzImage that is no Linux, in `folder`."""
+    path = pathlib.Path(folder) / "memtest86+"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        archive = download("memtest86+", path.parent)[1]
+        write(path, member(archive, "./boot/memtest86+x64.bin"))
+        archive.unlink()
+    return path
+
+
 def fetch(flavour, folder):
     """Makes FLAVOUR-vmlinuz and FLAVOUR-vmlinux in `folder`; returns both paths. Downloads only what is not there."""
     folder = pathlib.Path(folder)
@@ -113,10 +133,7 @@ def fetch(flavour, folder):
     if not packed.exists():
         folder.mkdir(parents=True, exist_ok=True)
         package, archive = download(FLAVOURS[flavour], folder)
-        contents = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
-        member = f"./boot/vmlinuz-{package.removeprefix('linux-image-')}"
-        image = subprocess.run(["tar", "-xO", member], stdin=contents.stdout, stdout=subprocess.PIPE, check=True).stdout
-        contents.wait()
+        image = member(archive, f"./boot/vmlinuz-{package.removeprefix('linux-image-')}")
         archive.unlink()
         write(packed, image)
         write(folder / f"{flavour}-package", (package + "\n").encode())

@@ -48,7 +48,7 @@ gpa_t guest_map_low_end(const struct guest_map *map);
 
 /*
  * What firmware leaves in the BIOS data area for systems that look there: the EBDA's segment, the size of
- * base memory, COM1; and interrupt vectors, so that a call of the BIOS, which is not there, returns. false if the
- * VM has no RAM there.
+ * base memory, COM1; and interrupt vectors, so that a call of the BIOS, which is not there, returns. false if
+ * the VM has no RAM there.
  */
 bool guest_map_write_bios_data(const struct guest_mem *memory);

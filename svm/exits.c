@@ -9,15 +9,19 @@
 #include "svm/exit_codes.h"
 #include "svm/svm.h"
 
-/* The CPU says where the next instruction is, or its length is found by decoding it. */
-static inline uint64_t next_rip(struct vcpu *vcpu)
+/* The CPU says where the next instruction is, or its length is found by decoding it; false: it has none, see
+ * emulate_length. */
+static inline bool find_next(struct vcpu *vcpu, uint64_t *rip)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
-    uint64_t rip = vmcb->rip;
+    unsigned length;
 
-    if (likely(vmcb->next_rip))
-        return vmcb->next_rip;
-    return rip + emulate_length(vcpu, rip, vmcb->cr3, vmcb->cs.base, vmcb->cs.attributes);
+    *rip = vmcb->next_rip;
+    if (likely(*rip))
+        return true;
+    length = emulate_length(vcpu, vmcb->rip, vmcb->cr3, vmcb->cs.base, vmcb->cs.attributes);
+    *rip = vmcb->rip + length;
+    return likely(length);
 }
 
 /*
@@ -26,7 +30,10 @@ static inline uint64_t next_rip(struct vcpu *vcpu)
  */
 static bool next_instruction(struct vcpu *vcpu)
 {
-    svm_advance_to(vcpu, vmcb_of(vcpu), next_rip(vcpu));
+    uint64_t rip;
+
+    if (likely(find_next(vcpu, &rip)))
+        svm_advance_to(vcpu, vmcb_of(vcpu), rip);
     return true;
 }
 
@@ -180,8 +187,13 @@ static bool handle_task_switch(struct vcpu *vcpu)
     };
 
     svm_take_back_delivery(vcpu);
-    if (!vcpu->event.valid)
-        request.length = (uint8_t)(next_rip(vcpu) - vmcb->rip);
+    if (!vcpu->event.valid) {
+        uint64_t next;
+
+        if (!find_next(vcpu, &next))
+            return true;
+        request.length = (uint8_t)(next - vmcb->rip);
+    }
     if (request.source == TASK_SWITCH_IRET)
         svm_unblock_nmi(vcpu);
     exit_task_switch(vcpu, &request);
@@ -303,22 +315,28 @@ static bool is_intercepted(unsigned code)
 /* INT3 is a trap: RIP is behind it when its handler is entered. */
 static bool handle_breakpoint(struct vcpu *vcpu)
 {
+    uint64_t rip = vmcb_of(vcpu)->rip;
+
     if (debug_on_breakpoint(vcpu))
         return true;
     next_instruction(vcpu);
-    vcpu_raise(vcpu, &(struct fault){.vector = EXC_BP});
+    if (vmcb_of(vcpu)->rip != rip)
+        vcpu_raise(vcpu, &(struct fault){.vector = EXC_BP});
     return true;
 }
 
 /* INT n; QEMU 7.2 has INT3 here and not at the intercept of #BP. */
 static bool handle_software_interrupt(struct vcpu *vcpu)
 {
+    uint64_t rip = vmcb_of(vcpu)->rip;
     uint8_t bytes[2] = {0};
 
     debug_read(vcpu, debug_linear_rip(vcpu), bytes, sizeof(bytes));
     if (bytes[0] == OPCODE_INT3)
         return handle_breakpoint(vcpu);
     next_instruction(vcpu);
+    if (vmcb_of(vcpu)->rip == rip)
+        return true;
     vcpu->event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = bytes[1]};
     vcpu_note(vcpu, REQUEST_EVENT);
     return true;

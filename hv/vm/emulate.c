@@ -356,10 +356,13 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
 static __attribute__((noinline)) unsigned length_afresh(struct vcpu *vcpu, const struct code_state *state)
 {
     struct fault fault;
+    enum outcome outcome = fetch(vcpu, state->rip, &vcpu->decode_cache->scratch, &fault);
 
-    if (fetch(vcpu, state->rip, &vcpu->decode_cache->scratch, &fault) != OUTCOME_NEXT)
-        return 0;
-    return remember(vcpu, state)->in.length;
+    if (outcome == OUTCOME_NEXT)
+        return remember(vcpu, state)->in.length;
+    if (outcome == OUTCOME_FAULT)
+        vcpu_raise(vcpu, &fault);
+    return 0;
 }
 
 unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base,

@@ -18,7 +18,8 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa);
 
 /*
  * The length of the instruction at RIP, with what struct code_state has, for a processor that does not say
- * it; 0 if its bytes cannot be read (any more), or are no instruction: it then has to run again.
+ * it. 0: it cannot be fetched (any more), which has been raised in the guest as the fetch's exception, or it
+ * is no instruction that leaves a guest: the code has changed since, and what is there now runs without Keel.
  */
 unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base,
                         uint32_t cs_attributes);

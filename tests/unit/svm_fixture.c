@@ -77,7 +77,9 @@ static struct msr_state msrs;
 
 unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base, uint32_t attributes)
 {
-    (void)vcpu, (void)rip, (void)cr3, (void)cs_base, (void)attributes;
+    (void)rip, (void)cr3, (void)cs_base, (void)attributes;
+    if (!machine.length)
+        vcpu_raise(vcpu, &(struct fault){.vector = EXC_PF});
     return machine.length;
 }
 

@@ -14,7 +14,7 @@ struct svm_machine {
     union vmcb *vmcb;
     struct cpu cpu;
     unsigned kicks;       /* interrupts that the core sent itself */
-    unsigned length;      /* what emulate_length answers */
+    unsigned length;      /* what emulate_length answers; 0: and #PF */
     unsigned allocations; /* not given back yet */
     unsigned entries;     /* calls of svm_enter */
     char report[4096];    /* of a crash */

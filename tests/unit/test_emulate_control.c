@@ -276,13 +276,30 @@ static void changed_code_has_its_new_length(void **state)
     assert_int_equal(length(), 3);
 }
 
-static void what_cannot_be_read_or_is_no_instruction_has_none(void **state)
+static void what_cannot_be_fetched_faults_instead_of_having_a_length(void **state)
 {
     (void)state;
     begin(32);
     fake_cpu.segments[SEG_CS].limit = CODE;
     GUEST_CODE(CODE, 0x0f, 0xa2);
     assert_int_equal(length(), 0);
+    assert_true(guest.raised);
+    assert_int_equal(guest.fault.vector, EXC_GP);
+    begin(32);
+    fake_cpu.regs[REG_CR0] |= CR0_PG; /* CR3 is 0, and there nothing is present */
+    GUEST_CODE(CODE, 0x0f, 0xa2);
+    assert_int_equal(length(), 0);
+    assert_int_equal(guest.fault.vector, EXC_PF);
+    assert_int_equal(guest.fault.address, CODE);
+    begin(64);
+    GUEST_CODE(CODE, 0xf0, 0x0f, 0xa2); /* lock cpuid */
+    assert_int_equal(length(), 0);
+    assert_int_equal(guest.fault.vector, EXC_UD);
+}
+
+static void another_instruction_in_its_place_has_no_length_and_runs(void **state)
+{
+    (void)state;
     begin(64);
     GUEST_CODE(CODE, 0x0f, 0x0b); /* ud2 */
     assert_int_equal(length(), 0);
@@ -306,7 +323,8 @@ int main(void)
         cmocka_unit_test_teardown(what_leaves_the_guest_has_a_length, guest_end),
         cmocka_unit_test_teardown(far_pointers_count, guest_end),
         cmocka_unit_test_teardown(changed_code_has_its_new_length, guest_end),
-        cmocka_unit_test_teardown(what_cannot_be_read_or_is_no_instruction_has_none, guest_end),
+        cmocka_unit_test_teardown(what_cannot_be_fetched_faults_instead_of_having_a_length, guest_end),
+        cmocka_unit_test_teardown(another_instruction_in_its_place_has_no_length_and_runs, guest_end),
     };
     return cmocka_run_group_tests_name("emulate_control", tests, NULL, NULL);
 }

@@ -82,6 +82,30 @@ static void without_next_rip_the_length_is_found_by_decoding(void **state)
     assert_int_equal(machine.vmcb->rip, 2); /* outside 64-bit code it has 32 bits */
 }
 
+/* The fetch's #PF goes in, with nothing of the instruction's own behind it. */
+static void what_cannot_be_fetched_any_more_faults_where_it_is(void **state)
+{
+    static const uint16_t codes[] = {SVM_EXIT_CPUID, SVM_EXIT_HLT, SVM_EXIT_TASK_SWITCH, 0x43 /* #BP */};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(codes); i++) {
+        begin(0);
+        machine.length = 0;
+        machine.asked[0] = 0;
+        machine.vmcb->cr0 = CR0_PE | CR0_ET;
+        machine.vmcb->rflags |= RFLAGS_TF;
+        machine.vmcb->rip = RIP;
+        machine.vmcb->next_rip = 0;
+        machine.vmcb->exit_code = codes[i];
+        privileged_begin();
+        assert_true(svm_handle_exit(core.vcpu));
+        privileged_end();
+        assert_int_equal(machine.vmcb->rip, RIP);
+        assert_int_equal(machine.vmcb->event & 0xfff, 0x30e);
+        assert_null(strstr(machine.asked, "task"));
+    }
+}
+
 static void ports_are_taken_from_the_information(void **state)
 {
     (void)state;
@@ -269,6 +293,7 @@ int main(void)
         TEST(what_is_done_moves_rip_to_the_next_instruction),
         TEST(what_faults_leaves_rip_where_it_is),
         TEST(without_next_rip_the_length_is_found_by_decoding),
+        TEST(what_cannot_be_fetched_any_more_faults_where_it_is),
         TEST(ports_are_taken_from_the_information),
         TEST(control_registers_go_to_the_emulator_unless_the_cpu_names_both),
         TEST(a_nested_fault_believes_the_address_of_operands_alone),

@@ -358,7 +358,7 @@ static const char *reset(struct life *life)
     return NULL;
 }
 
-static const char *resume_some(struct life *life, uint64_t vcpus)
+static const char *resume(struct life *life, uint64_t vcpus)
 {
     struct vm *vm = &life->vm;
 
@@ -378,12 +378,8 @@ static const char *resume_some(struct life *life, uint64_t vcpus)
     return NULL;
 }
 
-static const char *resume(struct life *life)
-{
-    return resume_some(life, UINT64_MAX);
-}
-
-static const char *order(unsigned number, const char *(*what)(struct life *life))
+/* Calls `what`, or `resume` for these vCPUs if it is NULL, with the lock held. */
+static const char *order(unsigned number, const char *(*what)(struct life *life), uint64_t vcpus)
 {
     struct life *life = life_of(number);
     const char *refusal;
@@ -391,47 +387,39 @@ static const char *order(unsigned number, const char *(*what)(struct life *life)
     if (!life)
         return "there is no such VM";
     spin_lock(&life->lock);
-    refusal = what(life);
+    refusal = what ? what(life) : resume(life, vcpus);
     spin_unlock(&life->lock);
     return refusal;
 }
 
 const char *life_start(unsigned number)
 {
-    return order(number, start);
+    return order(number, start, 0);
 }
 
 const char *life_stop(unsigned number)
 {
-    return order(number, stop);
+    return order(number, stop, 0);
 }
 
 const char *life_reset(unsigned number)
 {
-    return order(number, reset);
+    return order(number, reset, 0);
 }
 
 const char *life_pause(unsigned number)
 {
-    return order(number, pause);
+    return order(number, pause, 0);
 }
 
 const char *life_resume(unsigned number)
 {
-    return order(number, resume);
+    return order(number, NULL, UINT64_MAX);
 }
 
 const char *life_resume_some(unsigned number, uint64_t vcpus)
 {
-    struct life *life = life_of(number);
-    const char *refusal;
-
-    if (!life)
-        return "there is no such VM";
-    spin_lock(&life->lock);
-    refusal = resume_some(life, vcpus);
-    spin_unlock(&life->lock);
-    return refusal;
+    return order(number, NULL, vcpus);
 }
 
 bool life_still(unsigned number)

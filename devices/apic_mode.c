@@ -58,10 +58,8 @@ void local_apic_reset(struct local_apic *apic, bool init)
     if (!init)
         apic->base = APIC_BASE_DEFAULT | APIC_BASE_EN | (apic->config.bootstrap ? APIC_BASE_BSP : 0);
     reset_registers(apic);
-    if (!init) {
+    if (!init)
         place(apic);
-        vcpu_cpuid_changed(apic->vcpu);
-    }
 }
 
 void local_apic_firmware_setup(struct local_apic *apic)

@@ -126,8 +126,8 @@ _Static_assert(sizeof(struct local_apic) == APIC_PAGE_SIZE,
 void local_apic_init(struct local_apic *apic, const struct local_apic_config *config);
 
 /*
- * The state after RESET, or after INIT, which keeps mode, base and id. The former calls vcpu_place_apic and
- * vcpu_cpuid_changed.
+ * The state after RESET, or after INIT, which keeps mode, base and id. The former calls vcpu_place_apic; the
+ * caller sees to CPUID.
  */
 void local_apic_reset(struct local_apic *apic, bool init);
 

@@ -50,7 +50,7 @@ static void *carve(struct carver *carver, size_t size)
 
 #define LOCAL_APIC_RANGES 3
 
-/* The parts of a vCPU, in the order in which they are carved; `made` NULL only adds up the sizes. */
+/* The parts of a vCPU, in the order in which they are carved; without `fill` this only adds up the sizes. */
 static struct vcpu *lay_out_vcpu(struct carver *carver, bool fill)
 {
     struct vcpu *vcpu = carve(carver, sizeof(*vcpu));
@@ -282,12 +282,16 @@ static void set_entry(struct vcpu *vcpu, const struct entry_state *entry)
         vcpu_set(vcpu, REG_CR0, CR0_PE | CR0_ET | CR0_NE | (entry->mode == ENTRY_LONG ? CR0_PG : 0));
 }
 
-/* Every vCPU as after RESET, the boot one where the loader wants it. */
+/*
+ * Every vCPU as after RESET, the boot one where the loader wants it. The board is reset before: lines that
+ * fall and rise by that may still ask vCPUs for something, as the guest had wired them.
+ */
 static void reset_vcpus(struct life *life, const struct entry_state *entry)
 {
     struct vm *vm = &life->vm;
     uint64_t tsc_offset = -clock_now();
 
+    life->board->reset(vm);
     debug_forget_breakpoints(vm);
     stats_reset(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -296,7 +300,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         vcpu->tsc_offset = tsc_offset;
         vcpu->event.valid = false;
         vcpu->nmis = 0;
-        vcpu->requests = 0;
+        vcpu->requests = REQUEST_FLUSH;
         debug_reset(vcpu);
         decode_cache_flush(vcpu);
         native_reset(vcpu);
@@ -309,7 +313,6 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         virt->vcpu_put(vcpu);
         vcpu->activity = i == 0 ? VCPU_RUNNABLE : VCPU_WAIT_FOR_SIPI;
     }
-    life->board->reset(vm);
 }
 
 bool life_load(struct life *life)

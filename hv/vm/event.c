@@ -2,6 +2,7 @@
 #include "hv/vm/vcpu.h"
 
 #include "hv/host/log.h"
+#include "hv/vm/emulate.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
@@ -119,6 +120,8 @@ static void take_init(struct vcpu *vcpu)
     }
     vcpu->interrupts.reset(vcpu->interrupts.state, true);
     virt->vcpu_reset(vcpu);
+    vcpu_cpuid_changed(vcpu);
+    decode_cache_flush(vcpu);
     debug_reset(vcpu);
     vcpu->activity = VCPU_WAIT_FOR_SIPI;
 }

@@ -231,6 +231,8 @@ void reset_registers(struct vcpu *vcpu)
     vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
         vcpu_set(vcpu, rows[i].reg, rows[i].value);
+    for (unsigned n = 0; n < 4; n++)
+        native_set_dr(n, 0);
     reset_segments(vcpu);
 }
 

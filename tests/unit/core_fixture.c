@@ -80,7 +80,7 @@ static bool page_set_present(struct vm *vm, gpa_t page, bool present)
     assert_true(core.page_count < ARRAY_LENGTH(core.pages));
     core.pages[core.page_count].page = page;
     core.pages[core.page_count++].present = present;
-    return true;
+    return !core.pages_refused;
 }
 
 static bool get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)

@@ -30,6 +30,7 @@ struct core {
         bool present;
     } pages[8];
     unsigned page_count;
+    bool pages_refused;
 
     /* The rest of the core. */
     uint64_t requested[CORE_VCPUS]; /* by vcpu_request */

@@ -13,6 +13,7 @@
 #include "hv/vm/native.h"
 #include "hv/vm/sched.h"
 #include "tests/unit/core_fixture.h"
+#include "tests/unit/privileged.h"
 
 #define VCPUS 3
 
@@ -156,6 +157,33 @@ static void board_stop(struct vm *vm)
     boards--;
 }
 
+/* Lines that move by it reach vCPUs as the guest has wired them. */
+static void board_reset(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_note(vm->vcpus[i], REQUEST_NMI | REQUEST_INIT | REQUEST_SIPI);
+}
+
+/* The vCPU whose registers are there: CPUID follows them. */
+static struct vcpu *loaded;
+
+static void vcpu_load(struct vcpu *vcpu)
+{
+    loaded = vcpu;
+}
+
+static void vcpu_put(struct vcpu *vcpu)
+{
+    assert_ptr_equal(loaded, vcpu);
+    loaded = NULL;
+}
+
+static bool is_enabled(void *state)
+{
+    (void)state;
+    return true;
+}
+
 static unsigned msr_ranges_of_board(struct vcpu *vcpu, struct bus_range ranges[3])
 {
     (void)vcpu, (void)ranges;
@@ -233,7 +261,7 @@ bool load_guest(const struct guest_mem *memory, const struct load_request *reque
                 char *reason, size_t reason_size)
 {
     (void)memory, (void)request, (void)entry, (void)reason, (void)reason_size;
-    return false;
+    return true;
 }
 size_t cpuid_table_size(void)
 {
@@ -245,7 +273,8 @@ void cpuid_init(struct vcpu *vcpu, unsigned vcpus, const struct cpuid_limits *of
 }
 void cpuid_refresh(struct vcpu *vcpu, uint64_t cr4, bool apic, uint64_t xcr0, uint64_t xss)
 {
-    (void)vcpu, (void)cr4, (void)apic, (void)xcr0, (void)xss;
+    (void)cr4, (void)apic, (void)xcr0, (void)xss;
+    assert_ptr_equal(loaded, vcpu);
 }
 void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
@@ -276,8 +305,11 @@ void msr_reset(struct vcpu *vcpu, const struct cpuid_limits *of, uint64_t hole)
     (void)vcpu, (void)of, (void)hole;
 }
 
-static const struct board_ops board = {
-    .size = board_size, .create = board_create, .stop = board_stop, .msr_ranges = msr_ranges_of_board};
+static const struct board_ops board = {.size = board_size,
+                                       .create = board_create,
+                                       .reset = board_reset,
+                                       .stop = board_stop,
+                                       .msr_ranges = msr_ranges_of_board};
 static struct virt_ops ops;
 static struct config_vm config;
 static struct life life;
@@ -291,6 +323,8 @@ static int setup(void **state)
     ops.vcpu_create = vcpu_create;
     ops.vcpu_destroy = vcpu_destroy;
     ops.limits = limits;
+    ops.vcpu_load = vcpu_load;
+    ops.vcpu_put = vcpu_put;
     virt = &ops;
     for (unsigned i = 0; i < 2; i++) {
         machine_cpus[i] = (struct cpu){.index = i, .runs_guests = true};
@@ -380,6 +414,25 @@ static void a_vm_keeps_to_the_cores_named_and_gets_its_share(void **state)
     assert_nothing_out();
 }
 
+static void what_the_last_guest_wired_does_not_reach_the_next(void **state)
+{
+    (void)state;
+    assert_true(life_create(&life));
+    for (unsigned i = 0; i < VCPUS; i++)
+        life.vm.vcpus[i]->interrupts.enabled = is_enabled;
+    for (unsigned times = 0; times < 2; times++) {
+        privileged_begin();
+        assert_true(life_load(&life));
+        privileged_end();
+        for (unsigned i = 0; i < VCPUS; i++) {
+            assert_int_equal(life.vm.vcpus[i]->requests, REQUEST_FLUSH);
+            assert_int_equal(life.vm.vcpus[i]->nmis, 0);
+            assert_int_equal(life.vm.vcpus[i]->activity, i ? VCPU_WAIT_FOR_SIPI : VCPU_RUNNABLE);
+        }
+    }
+    life_destroy(&life);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, core_teardown)
 
 int main(void)
@@ -389,6 +442,7 @@ int main(void)
         TEST(whatever_is_missing_is_said_once_and_all_else_given_back),
         TEST(too_little_memory_is_said_in_figures),
         TEST(a_vm_keeps_to_the_cores_named_and_gets_its_share),
+        TEST(what_the_last_guest_wired_does_not_reach_the_next),
     };
     return cmocka_run_group_tests_name("create", tests, NULL, NULL);
 }

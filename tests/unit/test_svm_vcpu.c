@@ -37,8 +37,12 @@ static void reset_is_the_state_that_the_manual_has(void **state)
     machine.svm->nmi = NMI_BLOCKED;
     machine.svm->stepping = true;
     privileged_begin();
+    for (unsigned n = 0; n < 4; n++)
+        privileged.dr[n] = 0x1000 + n;
     svm_vcpu_reset(core.vcpu);
     privileged_end();
+    for (unsigned n = 0; n < 4; n++)
+        assert_int_equal(privileged.dr[n], 0);
     assert_int_equal(svm_get(core.vcpu, REG_CR0), CR0_CD | CR0_NW | CR0_ET);
     assert_int_equal(svm_get(core.vcpu, REG_RIP), 0xfff0);
     assert_int_equal(svm_get(core.vcpu, REG_RFLAGS), RFLAGS_1);

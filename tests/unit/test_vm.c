@@ -165,6 +165,30 @@ static void an_apic_over_ram_takes_the_page_away_and_gives_it_back(void **state)
     assert_int_equal(core.page_count, 4);
 }
 
+static void a_page_under_two_apics_is_back_when_both_are_gone(void **state)
+{
+    (void)state;
+    vcpu_place_apic(&core.vcpus[0], APIC_XAPIC, 0x3000);
+    vcpu_place_apic(&core.vcpus[1], APIC_XAPIC, 0x3000);
+    vcpu_place_apic(&core.vcpus[0], APIC_X2APIC, 0x3000);
+    assert_false(core.pages[core.page_count - 1].present);
+    vcpu_place_apic(&core.vcpus[1], APIC_XAPIC, 0);
+    assert_int_equal(core.pages[core.page_count - 2].page, 0x3000);
+    assert_true(core.pages[core.page_count - 2].present);
+    assert_int_equal(core.pages[core.page_count - 1].page, 0);
+    assert_false(core.pages[core.page_count - 1].present);
+}
+
+static void an_apic_over_ram_without_memory_for_page_tables_ends_the_vm(void **state)
+{
+    (void)state;
+    core.pages_refused = true;
+    vcpu_place_apic(core.vcpu, APIC_XAPIC, 0x3000);
+    assert_int_equal(core.vm.end, VM_CRASHED);
+    assert_non_null(strstr(core.vm.reason, "no memory left"));
+    assert_non_null(strstr(core.vm.reason, "0x3000"));
+}
+
 static void hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu(void **state)
 {
     (void)state;
@@ -302,6 +326,8 @@ int main(void)
         TEST(an_apic_that_does_not_answer_reads_as_ones),
         TEST(a_disabled_apic_is_nowhere),
         TEST(an_apic_over_ram_takes_the_page_away_and_gives_it_back),
+        TEST(a_page_under_two_apics_is_back_when_both_are_gone),
+        TEST(an_apic_over_ram_without_memory_for_page_tables_ends_the_vm),
         TEST(hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu),
         TEST(the_first_stop_counts),
         TEST(a_crash_keeps_its_reason),

@@ -261,6 +261,7 @@ try_priorities:
     mov   dword [chosen], 0
 .next:
     all_do set_priority
+    call  fence                         ; WAKE in service would count as a priority
     mov   r8d, FIXED
     xor   r12d, r12d
     mov   eax, [chosen]

@@ -31,7 +31,7 @@ $(BUILD)/guests/%.elf: guests/%.asm
 	@ld -m elf_i386 -n -e start -Ttext=0x200000 --no-warn-rwx-segments -o $@ $(@:.elf=.o)
 
 # Guests in C, with symbols for a debugger: the ELF file, and the flat image of it for entry = long at 0x100000.
-GUESTS_C := counter
+GUESTS_C := counter hangs overflows
 guests: $(GUESTS_C:%=$(BUILD)/guests/c/%.elf) $(GUESTS_C:%=$(BUILD)/guests/c/%.bin)
 
 $(BUILD)/guests/c/%.elf: guests/c/%.c guests/c/start.asm

@@ -63,7 +63,7 @@ class Reader:
     def __init__(self, bits, symbols, out):
         self.given, self.bits, self.symbols, self.out = bits, bits or 64, symbols, out
         self.rip, self.base, self.wide = 0, 0, True
-        self.dump, self.dump_at = b"", 0
+        self.dump, self.dump_at, self.places = b"", 0, False
 
     def show(self, found, here=None):
         for address, _, text in found:
@@ -109,9 +109,13 @@ class Reader:
             self.code(line[6:])
         elif found := re.match(r"\S+: 0x\w+ -> 0x(\w+).*, next((?: \w\w)+)$", line):
             self.show(instructions(bytes.fromhex(found[2]), int(found[1], 16), self.bits))
-        elif line.startswith("backtrace by rbp: ") and self.symbols.known:
-            for address in re.findall(r" ([0-9a-f]+)\b(?!\+)", line[17:]):
+        elif line.startswith("backtrace by rbp:"):
+            self.places = True
+        elif self.places and re.fullmatch(r"([0-9a-f]+( \([^)]*\))?(; |$))+", line):
+            for address in re.findall(r"(?:^|; )([0-9a-f]+)", line) if self.symbols.known else ():
                 self.out.write(f"{INDENT}{address}{self.symbols.name(int(address, 16))}\n")
+        else:
+            self.places = False
 
 
 def main():

@@ -1,7 +1,6 @@
 /* The monitor's commands that look into a VM, which stands still for them. */
-#include "hv/debug/guest_symbols.h"
+#include "hv/debug/guest_place.h"
 #include "hv/debug/monitor_internal.h"
-#include "hv/debug/state.h"
 #include "hv/debug/stats.h"
 #include "hv/debug/walk_print.h"
 #include "hv/lib/string.h"
@@ -44,9 +43,7 @@ void monitor_regs(struct monitor_call *call)
     unsigned column = 0;
     uint64_t value;
 
-    print_to(out, "%s.%u: %s, CPL %u", call->name, call->vcpu_id, state_mode(vcpu), vcpu_cpl(vcpu));
-    guest_symbol_print(call->vm, debug_linear_rip(vcpu), out);
-    print_to(out, "\n");
+    print_to(out, "%s.%u: %s, CPL %u\n", call->name, call->vcpu_id, state_mode(vcpu), vcpu_cpl(vcpu));
     state_of_vcpu(vcpu, &state);
     state_print(&state, out);
     print_to(out, "cr8  %016lx  TSC offset %016lx\n",
@@ -59,6 +56,7 @@ void monitor_regs(struct monitor_call *call)
                                   : "",
                      msrs[i].name, value);
     print_to(out, "\n");
+    guest_place_print(vcpu, &state, out);
 }
 
 static uint8_t seen[4096];
@@ -119,8 +117,11 @@ void monitor_vmcs(struct monitor_call *call)
 {
     unsigned broken = virt->explain(call->vcpu, call->out);
 
-    print_to(call->out, broken ? "%u checks forbid the entry: see above\n" : "No check forbids the entry.\n",
-             broken);
+    if (broken)
+        print_to(call->out, "%u %s the entry: see above\n", broken,
+                 broken == 1 ? "check forbids" : "checks forbid");
+    else
+        print_to(call->out, "No check forbids the entry.\n");
 }
 
 void monitor_cpuid(struct monitor_call *call)

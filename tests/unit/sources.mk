@@ -71,7 +71,7 @@ sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
-sources_crash := $(emulator) $(patsubst %,hv/debug/%.c,crash state walk_print guest_symbols) hv/lib/format.c ept/table.c ept/formats.c \
+sources_crash := $(emulator) $(patsubst %,hv/debug/%.c,crash state walk_print guest_symbols guest_place) hv/lib/format.c ept/table.c ept/formats.c \
                  tests/unit/privileged.c
 sources_watchdog := hv/debug/watchdog.c tests/unit/privileged.c
 sources_screen := hv/debug/screen.c hv/debug/font.c
@@ -100,5 +100,5 @@ sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access reg
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/debug/line_edit.c hv/lib/format.c
 sources_monitor := $(core) hv/debug/stats.c hv/debug/state.c hv/lib/number.c tests/unit/monitor_fixture.c tests/unit/privileged.c \
-                   $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit guest_symbols)
+                   $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit guest_symbols guest_place)
 sources_monitor_commands := $(sources_monitor)

@@ -183,7 +183,7 @@ static void the_chain_of_frames_is_followed(void **state)
     guest_poke(PAGE + 0x200, 8, 0);
     guest_poke(PAGE + 0x208, 8, 0xbbbb);
     report();
-    expect("backtrace by rbp: ffff808040603123 aaaa bbbb\n");
+    expect("backtrace by rbp:\nffff808040603123; aaaa; bbbb\n");
 }
 
 static void a_chain_that_loops_or_has_no_end_stops(void **state)
@@ -196,7 +196,7 @@ static void a_chain_that_loops_or_has_no_end_stops(void **state)
     guest_poke(PAGE + 0x100, 8, base + 0x100);
     guest_poke(PAGE + 0x108, 8, 0xaaaa);
     report();
-    expect("backtrace by rbp: ffff808040603123 aaaa\n");
+    expect("backtrace by rbp:\nffff808040603123; aaaa\n");
     for (unsigned i = 0; i < 200; i++) {
         guest_poke(PAGE + 16 * i, 8, base + 16 * (i + 1));
         guest_poke(PAGE + 16 * i + 8, 8, 0xcccc);
@@ -208,7 +208,7 @@ static void a_chain_that_loops_or_has_no_end_stops(void **state)
     assert_in_range(words, 8, 64);
     guest.vcpu.gpr[REG_RBP] = 0x8000000000000000; /* not canonical */
     report();
-    expect("backtrace by rbp: ffff808040603123\n");
+    expect("backtrace by rbp:\nffff808040603123\n");
 }
 
 static void walk(gva_t gva)

@@ -47,8 +47,8 @@ static void print_place(struct vcpu *vcpu, const struct cpu_state *state, uint64
     print_item(out, column, item);
 }
 
-/* By the chain of saved frame pointers, if the guest's code keeps them: each must lie above the one before.
- */
+/* By the chain of saved frame pointers, if the guest's code keeps them: each must lie above the one before,
+ * and 0 ends it. */
 static void print_backtrace(struct vcpu *vcpu, const struct cpu_state *state, struct writer *out)
 {
     unsigned width = code_width(state);
@@ -57,7 +57,7 @@ static void print_backtrace(struct vcpu *vcpu, const struct cpu_state *state, st
 
     print_to(out, "backtrace by rbp:\n");
     print_place(vcpu, state, state->values[REG_RIP], &column, out);
-    for (unsigned i = 0; i < FRAMES_MOST; i++, frame = next) {
+    for (unsigned i = 0; frame && i < FRAMES_MOST; i++, frame = next) {
         words[0] = words[1] = 0;
         if (debug_read(vcpu, linear(state, SEG_SS, frame), &words[0], width) < width ||
             debug_read(vcpu, linear(state, SEG_SS, frame + width), &words[1], width) < width)

@@ -66,7 +66,7 @@ def look(monitor):
                 r"^rip +000000000000[89][0-9a-f]{3} ", r"cr0 +0{8}8[0-9a-f]{7} ", r"cr3 +0000000000071000 ",
                 r"efer +[0-9a-f]{13}500 ", r"xcr0 +0000000000000001 ", r"dr1 +0000000000112233$",
                 r" cs +0008 base 0{16} limit ffffffff flags 0a09b$", r"idtr +0000 base 0000000000070000 limit 00000fff",
-                r"^cr8 +0{16}  TSC offset [0-9a-f]{16}$", r"LSTAR +ffff812345678abc", r"^code:.* <(48|eb)>", r"^backtrace by rbp:$", r"^95[0-9a-f]{2}; 0$")
+                r"^cr8 +0{16}  TSC offset [0-9a-f]{16}$", r"LSTAR +ffff812345678abc", r"^code:.* <(48|eb)>", r"^backtrace by rbp:$", r"^95[0-9a-f]{2}$")
     monitor.say("regs one.1", r"^one\.1: real mode")
     monitor.say(f"mem one {PLACE + 16:x} 20", r"^0{10}400010  6b 6e 6f 77 6e 20 74 6f 20 61 6c 6c 00 01 02 ff  known to all\.{4}$",
                 r"^0{10}400020  00 00 00 00 {38}")

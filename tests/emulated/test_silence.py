@@ -131,7 +131,7 @@ def address_of(name):
 
 BLOCK = [r"vm triple: cannot go on:", r"vcpu 0, 64-bit mode: triple fault at rip 0x(?P<rip>\w+)", r"rax  \w{16}", r"cr2  \w{16}",
          r"xcr0 \w{16}", r"cs   0008 base 0{16}", r"idtr 0000 base 0{16} limit 00000000", r"code:( \w\w){16} <0f> 0b",
-         r"backtrace by rbp:", r"\w+ \(ends_here\+0x\w+\); 0", r"walk of cr2 0:", r"PML4E at 000071000: 0000000000072027 PWU--A---", r"guest-physical 0",
+         r"backtrace by rbp:", r"\w+ \(ends_here\+0x\w+\)\r?$", r"walk of cr2 0:", r"PML4E at 000071000: 0000000000072027 PWU--A---", r"guest-physical 0",
          r"nested level 4 at \w+: \w{16} RWX", r"last exits", r"(triple fault|shutdown) (?P=rip8);", r"I/O instruction",
          r"vm triple: crashed: triple fault"]
 

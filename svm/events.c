@@ -110,23 +110,44 @@ bool svm_stop_stepping(struct vcpu *vcpu)
         vmcb->rflags &= ~RFLAGS_TF;
     if (vmcb->exit_code != SVM_EXIT_DB)
         return false;
+    svm->shadow_rip = 0;
     vmcb->dr6 &= ~DR6_STEP;
     vmcb_changed(vmcb, VMCB_CLEAN_DEBUG);
     return !(vmcb->dr6 & DR6_CAUSES);
+}
+
+void svm_keep_shadow(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = svm_of(vcpu);
+
+    if (svm->vmcb.interrupt_shadow & VMCB_SHADOW)
+        svm->shadow_rip = svm->vmcb.rip + 1;
+    else if (svm->shadow_rip == svm->vmcb.rip + 1)
+        svm->vmcb.interrupt_shadow |= VMCB_SHADOW;
+    else
+        svm->shadow_rip = 0;
+}
+
+/* Whether an interrupt would come in between STI and its next instruction, were it let. */
+static bool breaks_shadow(const union vmcb *vmcb)
+{
+    return svm_cpu.forgets_shadow && (vmcb->interrupt_shadow & VMCB_SHADOW) && (vmcb->rflags & RFLAGS_IF);
 }
 
 /*
  * An interrupt's window is a virtual interrupt that is intercepted before it is taken. For an NMI that has to
  * wait: while another is served, IRET is intercepted; behind IRET, or in a shadow, one instruction is stepped
  * over; and what this VMRUN injects is followed by an interrupt of this core, which exits at once. Where
- * there are virtual NMIs, the CPU keeps the one that waits and delivers it (APM, "NMI Virtualization").
+ * there are virtual NMIs, the CPU keeps the one that waits and delivers it (APM, "NMI Virtualization"). Where
+ * VMRUN forgets the shadow, the instruction in it is stepped over before an interrupt has its window.
  */
 void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
     union vmcb *vmcb = &svm->vmcb;
+    bool held = interrupt && unlikely(breaks_shadow(vmcb));
     uint64_t control =
-        interrupt ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
+        interrupt && !held ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
 
     if (unlikely(nmi) && svm_has(SVM_VNMI)) {
         control |= VMCB_V_NMI;
@@ -134,7 +155,7 @@ void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
         nmi = false;
     }
     set_interrupt_control(vmcb, control);
-    if (likely(!nmi) || svm->nmi == NMI_BLOCKED)
+    if (likely(!held) && (likely(!nmi) || svm->nmi == NMI_BLOCKED))
         return;
     if (vmcb->event & VMCB_EVENT_VALID) {
         vcpu_note(vcpu, REQUEST_EVENT);

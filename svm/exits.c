@@ -242,6 +242,8 @@ static bool handle_unexpected(struct vcpu *vcpu)
 /* Bochs 2.7 forgets a window that is open already when it enters: what waits for it is looked at again. */
 static bool handle_interrupt(struct vcpu *vcpu)
 {
+    if (unlikely(svm_cpu.forgets_shadow))
+        svm_keep_shadow(vcpu);
     if (unlikely(vmcb_of(vcpu)->interrupt_control & VMCB_V_IRQ))
         vcpu_note(vcpu, REQUEST_EVENT);
     return true;

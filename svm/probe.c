@@ -11,7 +11,7 @@
 #define DR6_STEP   BIT(14)
 #define ASID       1
 
-/* This core's own state for a guest, but for RFLAGS.TF; what could come meanwhile is intercepted. */
+/* This core's own state for a guest, but for RFLAGS; what could come meanwhile is intercepted. */
 static void prepare(union vmcb *vmcb)
 {
     static const uint8_t codes[] = {SVM_EXIT_VMRUN, SVM_EXIT_DB,   SVM_EXIT_MC, SVM_EXIT_SHUTDOWN,
@@ -29,19 +29,16 @@ static void prepare(union vmcb *vmcb)
     vmcb->cr4 = read_cr4();
     vmcb->dr6 = DR6_RESET;
     vmcb->dr7 = 0x400;
-    vmcb->rflags = RFLAGS_1 | RFLAGS_TF;
 }
 
-bool svm_debug_exit_loses_cause(void)
+/* A NOP and a HLT, which exits if nothing does before. Returns whether NOP was not run. */
+static bool run(union vmcb *vmcb)
 {
-    union vmcb *vmcb = host_allocate(sizeof(*vmcb));
-    bool loses;
+    uint64_t begin;
 
-    if (!vmcb)
-        return false;
-    prepare(vmcb);
     __asm__ volatile("leaq 1f(%%rip), %%rcx\n"
                      "movq %%rcx, %0\n"
+                     "movq %%rcx, %1\n"
                      "clgi\n"
                      "vmrun %%rax\n"
                      "stgi\n"
@@ -49,14 +46,48 @@ bool svm_debug_exit_loses_cause(void)
                      "1: nop\n"
                      "hlt\n"
                      "2:"
-                     : "=m"(vmcb->rip)
+                     : "=m"(vmcb->rip), "=m"(begin)
                      : "a"(virt_to_phys(vmcb))
                      : "rcx", "cc", "memory");
-    loses = vmcb->exit_code == SVM_EXIT_DB && !(vmcb->dr6 & DR6_STEP);
+    return vmcb->rip == begin;
+}
+
+static bool debug_exit_loses_cause(union vmcb *vmcb)
+{
+    vmcb->rflags = RFLAGS_1 | RFLAGS_TF;
+    run(vmcb);
+    return vmcb->exit_code == SVM_EXIT_DB && !(vmcb->dr6 & DR6_STEP);
+}
+
+/* A virtual interrupt that waits, behind STI: it is not to come before the NOP. */
+static bool forgets_shadow(union vmcb *vmcb)
+{
+    vmcb->rflags = RFLAGS_1 | RFLAGS_IF;
+    vmcb->interrupt_shadow = VMCB_SHADOW;
+    vmcb->interrupt_control = VMCB_V_IRQ | VMCB_V_INTR_PRIORITY | VMCB_V_IGN_TPR | VMCB_V_INTR_MASKING;
+    svm_intercept(vmcb, SVM_EXIT_VINTR, true);
+    return run(vmcb) && vmcb->exit_code == SVM_EXIT_VINTR;
+}
+
+static bool shows(bool (*flaw)(union vmcb *vmcb))
+{
+    union vmcb *vmcb = host_allocate(sizeof(*vmcb));
+    bool found;
+
+    if (!vmcb)
+        return false;
+    prepare(vmcb);
+    found = flaw(vmcb);
     host_free(vmcb, sizeof(*vmcb));
-    if (loses)
+    return found;
+}
+
+void svm_probe(void)
+{
+    svm_cpu.loses_dr6 = shows(debug_exit_loses_cause);
+    svm_cpu.forgets_shadow = shows(forgets_shadow);
+    if (svm_cpu.loses_dr6)
         log_line(
             "SVM: an intercepted #DB does not say its cause in DR6, as in Bochs 2.7: none is intercepted, "
             "and a guest whose #DB handler hits a breakpoint can keep its core");
-    return loses;
 }

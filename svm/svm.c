@@ -117,7 +117,7 @@ static bool enable(void)
     log_line("cpu %u: SVM on, revision %u, %u ASIDs", cpu->index, svm_cpu.revision, svm_cpu.asids);
     if (cpu->index == 0) {
         interrupts_enter_at(EXC_DB, (uint64_t)svm_debug_trap);
-        svm_cpu.loses_dr6 = svm_debug_exit_loses_cause();
+        svm_probe();
     }
     return true;
 }

@@ -27,8 +27,9 @@ struct svm_vcpu {
     int core;         /* that the VMCB ran on last; -1: none yet */
     enum svm_nmi nmi;
     uint64_t iret_rip;
-    bool stepping; /* RFLAGS.TF is set for Keel */
-    bool guest_tf; /* and this is the guest's own */
+    bool stepping;       /* RFLAGS.TF is set for Keel */
+    bool guest_tf;       /* and this is the guest's own */
+    uint64_t shadow_rip; /* svm_keep_shadow: where the guest was in one, plus 1; 0: nowhere */
 };
 
 /* What CPUID Fn8000_000A says. */
@@ -36,7 +37,8 @@ struct svm_capabilities {
     uint32_t asids, features;
     uint8_t revision, physical_bits;
     bool pages_1g;
-    bool loses_dr6; /* see svm_debug_exit_loses_cause */
+    bool loses_dr6;      /* the VMCB's DR6 is without the cause of an intercepted #DB */
+    bool forgets_shadow; /* VMRUN does not heed the VMCB's interrupt shadow */
 };
 extern struct svm_capabilities svm_cpu;
 extern struct native_policy svm_native;
@@ -88,8 +90,8 @@ void svm_enter(struct vcpu *vcpu);
 /* entry.asm: the entry of this core's own #DB. */
 extern const char svm_debug_trap[];
 
-/* probe.c: whether the VMCB's DR6 is without the cause of an intercepted #DB. Needs SVM on. */
-bool svm_debug_exit_loses_cause(void);
+/* probe.c: what an emulator gets wrong, into svm_cpu. Needs SVM on. */
+void svm_probe(void);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
 bool svm_make_maps(void); /* of MSRs and ports, for all vCPUs; false: no memory */
@@ -147,6 +149,12 @@ void svm_take_back_delivery(struct vcpu *vcpu);
 /* events.c: takes back the single step that svm_set_windows asked for. Returns whether this exit is its end
  * only. */
 bool svm_stop_stepping(struct vcpu *vcpu);
+
+/*
+ * At the exit for an interrupt of the machine, where VMRUN forgets the shadow: it stays until the instruction
+ * in it has been run, however often the entry exits before that.
+ */
+void svm_keep_shadow(struct vcpu *vcpu);
 
 /* events.c: the guest serves no NMI any more. */
 void svm_unblock_nmi(struct vcpu *vcpu);

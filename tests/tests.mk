@@ -6,7 +6,7 @@ PLATFORM ?=
 VENDOR ?=
 EMULATED := BUILD=$(BUILD) PLATFORM=$(PLATFORM) VENDOR=$(VENDOR) python3 tests/emulated
 
-.PHONY: run test test-emulated iso bench exits check-calls check-names
+.PHONY: run test test-emulated soak iso bench exits check-calls check-names
 
 run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY= PLATFORM= VENDOR=)
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
@@ -17,6 +17,9 @@ iso: all efi  ## build/keel.iso: GRUB, Keel and Debian's Linux for a CD or a USB
 
 test-emulated: all efi guests  ## whole-system tests (TEST=part of a name, JOBS=2, PLATFORM=, VENDOR=)
 	@$(EMULATED)/run.py -j $(JOBS) $(if $(TEST),"$(TEST)")
+
+soak: all guests  ## VMs that start, crash, pause and end by chance, for SECONDS=600 (SEED=, PLATFORM=, VENDOR=)
+	@$(EMULATED)/soak.py --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 bench: all guests  ## what each kind of exit costs, in instructions (VENDOR=svm)
 	@$(EMULATED)/bench.py

@@ -3,6 +3,8 @@ An emulated PC whose first serial port is in the test's hands, in Bochs or QEMU;
 
 Both start without a display and connect their serial port to a socket that listens before they start.
 """
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -38,6 +40,21 @@ CONTINUES = 2000
 
 # Whoever kills a test from outside leaves no emulator behind.
 ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
+
+
+# Where Bochs looks for a port for its display, 5900 and up, it lets others have the same one until it listens there, and ends if
+# they were faster. So one at a time looks.
+DISPLAYS = pathlib.Path(tempfile.gettempdir()) / f"keel-bochs-{os.getuid()}.lock"
+
+
+def listens(process):
+    """Whether the process listens at some TCP port of its own."""
+    with contextlib.suppress(OSError):
+        rows = [row.split() for row in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        listening = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A"}
+        folder = pathlib.Path(f"/proc/{process.pid}/fd")
+        return any(os.readlink(file) in listening for file in folder.iterdir())
+    return False
 
 
 class Failure(RuntimeError):
@@ -86,6 +103,17 @@ class Machine:
         listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(self.serials)]
         numbers = [listener.getsockname()[1] for listener in listeners]
         command = self.bochs_command(image, numbers) if self.kind == "bochs" else self.qemu_command(image, numbers)
+        with open(DISPLAYS, "ab") as displays:
+            if self.kind == "bochs":
+                fcntl.flock(displays, fcntl.LOCK_EX)
+            self.spawn(command, listeners)
+        self.serial = self.ports[0]
+        self.serial.setblocking(False)
+        self.started = time.monotonic()
+        return self
+
+    def spawn(self, command, listeners):
+        """Starts the emulator; returns when its serial ports are connected and Bochs has its display."""
         with open(self.folder / "output.txt", "wb") as output:
             streams = (subprocess.PIPE, subprocess.PIPE) if self.debugger else (subprocess.DEVNULL, output)
             self.process = subprocess.Popen([*ENDS_WITH_US, *command], stdin=streams[0], stdout=streams[1],
@@ -99,10 +127,9 @@ class Machine:
         finally:
             for listener in listeners:
                 listener.close()
-        self.serial = self.ports[0]
-        self.serial.setblocking(False)
-        self.started = time.monotonic()
-        return self
+        deadline = time.monotonic() + 30
+        while self.kind == "bochs" and self.process.poll() is None and not listens(self.process) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def bochs_command(self, image, numbers):
         # Bochs locks its disks and leaves the locks behind; every machine has the image under a name of its own.

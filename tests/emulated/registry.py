@@ -6,14 +6,35 @@ for each of several.
 """
 import concurrent.futures
 import fnmatch
+import json
 import time
 import traceback
 
+import keel
 import platforms
 
 # Name: function without arguments; and what it is in the table of platform by test.
 TESTS = {}
 PLACES = {}
+
+
+# The longest begin first, so that no job is left with one at the end. Seconds that they took here, by run(); until they have run here,
+# those that took long elsewhere, the first row that fits.
+TOOK = keel.BUILD / "durations.json"
+LONG = [("linux/bzimage", 95), ("linux/beside native", 80), ("linux/vmlinux", 70), ("linux/4 vcpus/*", 65), ("many/debian*bochs*", 65),
+        ("gdb/debian*", 60), ("settings/all_off = reboot", 50), ("linux/*", 45), ("life/*", 25), ("many/*", 25), ("uefi/*", 20), ("smp/*", 15),
+        ("apic/*", 15), ("machine/*", 10), ("input/*", 10)]
+
+
+def durations():
+    try:
+        return json.loads(TOOK.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def expected(name, took):
+    return took.get(name) or next((seconds for pattern, seconds in LONG if fnmatch.fnmatch(name, pattern)), 5)
 
 
 def test(name, platform=None, row=None):
@@ -93,7 +114,8 @@ def run(patterns, jobs):
     names = [name for name in TESTS
              if not patterns or any(part in name or fnmatch.fnmatch(name, part) for part in patterns)]
     reasons = {name: why for name in names if (why := platforms.excluded(*PLACES[name]))}
-    names = [name for name in names if name not in reasons]
+    took = durations()
+    names = sorted((name for name in names if name not in reasons), key=lambda name: -expected(name, took))
     failed = {}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(run_one, name): name for name in names}
@@ -103,6 +125,9 @@ def run(patterns, jobs):
             print(f"{'FAILED' if problem else 'ok':6} {name:44} {seconds:6.1f} s", flush=True)
             if problem:
                 failed[name] = problem
+            else:
+                took[name] = round(seconds, 1)
+    TOOK.write_text(json.dumps(took, indent=1))
     for name, problem in failed.items():
         print(f"\n{name}:\n{problem}")
     print(table({name: "FAILED" if name in failed else "ok" for name in names}, reasons))

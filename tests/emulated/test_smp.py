@@ -29,3 +29,15 @@ def all_processors_of_a_vm_work_together(platform, vcpus):
         judge(machine, "smp")
         require(f"{vcpus} processors" in machine.log, machine.report("it did not find all processors"))
         require("vm smp: exited with status 1" in machine.log, machine.report("Keel did not say how it ended"))
+
+
+@on_each("smp", [("no wake-up is lost",)], ("bochs-vmx", "bochs-svm", "qemu-tcg-svm"))
+def no_wake_up_is_lost(platform):
+    """Processors that sleep and wake each other in turn: STI holds an interrupt off until HLT, too."""
+    conf = "".join(keel.vm(name, memory="8M", vcpus=vcpus, kernel="rounds", format="flat", load="0x8000", entry="long")
+                   for name, vcpus in (("two", 2), ("four", 4)))
+    with keel.Booted(conf, {"rounds": binary("rounds")}, megs=64, ips=IPS, cpus=2, **platform.machine()) as machine:
+        machine.finish(120)
+        judge(machine, "rounds")
+        for name in "two", "four":
+            require(f"vm {name}: exited with status 1" in machine.log, machine.report(f"{name} has not come to its end"))

@@ -85,9 +85,8 @@ unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t 
 
 const char svm_debug_trap[1];
 
-bool svm_debug_exit_loses_cause(void)
+void svm_probe(void)
 {
-    return false;
 }
 
 void interrupts_enter_at(uint8_t vector, uint64_t handler)

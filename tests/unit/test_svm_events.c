@@ -122,6 +122,44 @@ static void a_step_of_keels_is_not_seen_by_the_guest(void **state)
     assert_true(machine.vmcb->rflags & RFLAGS_TF);
 }
 
+/* As QEMU 7.2: an interrupt of the machine behind STI, and the entry after it knows of no shadow. */
+static void where_the_shadow_is_forgotten_one_instruction_is_stepped_before_an_interrupt_comes(void **state)
+{
+    (void)state;
+    begin(0);
+    svm_cpu.forgets_shadow = true;
+    machine.vmcb->rip = 0;
+    machine.vmcb->rflags |= RFLAGS_IF;
+    machine.vmcb->interrupt_shadow = VMCB_SHADOW;
+    for (unsigned i = 0; i < 3; i++) { /* the machine's interrupts exit before it is run */
+        machine.vmcb->exit_code = SVM_EXIT_INTR;
+        svm_keep_shadow(core.vcpu);
+        assert_false(svm_interrupt_allowed(core.vcpu));
+        svm_set_windows(core.vcpu, true, false);
+        assert_true(machine.svm->stepping);
+        assert_false(machine.vmcb->interrupt_control & VMCB_V_IRQ);
+        machine.vmcb->interrupt_shadow = 0;
+        assert_false(svm_stop_stepping(core.vcpu));
+    }
+    svm_keep_shadow(core.vcpu);
+    svm_set_windows(core.vcpu, true, false);
+    machine.vmcb->interrupt_shadow = 0;
+    machine.vmcb->exit_code = SVM_EXIT_DB;
+    machine.vmcb->dr6 = 0xffff4ff0;
+    assert_true(svm_stop_stepping(core.vcpu));
+    assert_true(svm_interrupt_allowed(core.vcpu));
+    svm_keep_shadow(core.vcpu); /* at the same RIP, a loop of one instruction */
+    assert_true(svm_interrupt_allowed(core.vcpu));
+
+    machine.vmcb->interrupt_shadow = VMCB_SHADOW;
+    svm_keep_shadow(core.vcpu);
+    machine.vmcb->interrupt_shadow = 0;
+    machine.vmcb->rip = 1; /* it was run, nothing waited */
+    svm_keep_shadow(core.vcpu);
+    assert_true(svm_interrupt_allowed(core.vcpu));
+    svm_cpu.forgets_shadow = false;
+}
+
 static void an_nmi_behind_what_is_injected_exits_at_once(void **state)
 {
     (void)state;
@@ -202,6 +240,7 @@ int main(void)
         TEST(an_interrupt_window_is_a_virtual_interrupt),
         TEST(an_nmi_blocks_the_next_until_its_iret_is_done),
         TEST(a_step_of_keels_is_not_seen_by_the_guest),
+        TEST(where_the_shadow_is_forgotten_one_instruction_is_stepped_before_an_interrupt_comes),
         TEST(an_nmi_behind_what_is_injected_exits_at_once),
         TEST(virtual_nmis_are_left_to_the_cpu),
         TEST(a_delivery_cut_short_goes_in_again_but_for_what_the_program_does_again),

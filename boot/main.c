@@ -8,6 +8,7 @@
 #include "hv/debug/monitor.h"
 #include "hv/debug/screen.h"
 #include "hv/debug/stats.h"
+#include "hv/debug/trace.h"
 #include "hv/debug/watchdog.h"
 #include "hv/host/acpi.h"
 #include "hv/host/apic.h"
@@ -224,6 +225,17 @@ static void open_gdb(void)
     log_line("gdb: at COM%u, %u baud", config.gdb.port, config.gdb.baud);
 }
 
+static void start_trace(void)
+{
+    struct log_lines lines;
+
+    log_lines_init(&lines);
+    trace_reported = config.report & REPORT_TRACE;
+    trace_size = config.trace_size;
+    if (config.trace && strncmp(config.trace, "on", 2) == 0)
+        trace_on(config.trace + 2, &lines.writer);
+}
+
 static void audit_paging(void)
 {
     struct paging_audit audit = paging_audit(NULL);
@@ -258,6 +270,7 @@ static void run(void)
     vm_all_off = all_off;
     vm_hold();
     life_init(&config, &pc_board);
+    start_trace();
     work_init();
     monitor_init();
     open_gdb();

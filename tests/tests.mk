@@ -6,7 +6,7 @@ PLATFORM ?=
 VENDOR ?=
 EMULATED := BUILD=$(BUILD) PLATFORM=$(PLATFORM) VENDOR=$(VENDOR) python3 tests/emulated
 
-.PHONY: run test test-emulated soak iso bench exits check-calls check-names
+.PHONY: run test test-emulated soak iso bench bench-costs exits trace-picture check-calls check-names
 
 run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY= PLATFORM= VENDOR=)
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
@@ -24,8 +24,18 @@ soak: all guests  ## VMs that start, crash, pause and end by chance, for SECONDS
 bench: all guests  ## what each kind of exit costs, in instructions (VENDOR=svm)
 	@$(EMULATED)/bench.py
 
+# The same Keel, but that no exit is counted.
+BARE := $(BUILD)/without-statistics
+
+bench-costs: all guests  ## what statistics and trace add to each kind of exit, both vendors
+	@$(MAKE) --no-print-directory BUILD=$(BARE) DEFINES=-DSTATS_COUNTED=0 $(BARE)/keel.elf >/dev/null
+	@$(EMULATED)/bench.py costs $(BARE)/keel.elf
+
 exits: all  ## how many exits a Linux boot needs, by reason, with APIC virtualization and without
 	@$(EMULATED)/exits.py
+
+trace-picture: all  ## docs/trace-boot.svg: the trace of a Linux boot
+	@$(EMULATED)/trace_picture.py
 
 check-calls: all  ## every function of the image has a caller in it
 	@python3 tests/tree.py calls $(BUILD)

@@ -10,11 +10,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # Functions that nothing in the image calls, and why they stay.
 UNCALLED = {
-    "observe_begin": "trace and recorder are to call it",
-    "observe_end": "trace and recorder are to call it",
 }
 
-PATH = re.compile(r"(?<![\w/.-])(?:boot|hv|vmx|svm|devices|ept|guests|tests|docs)/[\w./*-]*[\w*]")
+PATH = re.compile(r"(?<![\w/.-])(?:boot|hv|vmx|svm|devices|ept|guests|tests|tools|docs)/[\w./*-]*[\w*]")
 
 
 def functions(*files):

@@ -13,7 +13,7 @@
 struct log_ring log_ring;
 void (*log_screen)(const char *text, size_t length);
 
-static uint64_t first_tick;
+uint64_t log_begin;
 static bool cores_known;
 
 static void keep(const char *text, size_t length)
@@ -44,7 +44,7 @@ void log_start(void)
 {
     memcpy(log_ring.signature, "KEEL-LOG-RING-1",
            sizeof(log_ring.signature)); /* at run time: it stays out of the image file */
-    first_tick = clock_now();
+    log_begin = clock_now();
 }
 
 void log_repeat(void)
@@ -61,7 +61,7 @@ static void log_v(const char *format, va_list arguments)
 {
     char line[LINE_MOST];
     struct text_buffer buffer;
-    uint64_t microseconds = mul_div(clock_now() - first_tick, 1000000, clock_hz());
+    uint64_t microseconds = mul_div(clock_now() - log_begin, 1000000, clock_hz());
 
     text_buffer_init(&buffer, line, sizeof(line) - 1);
     print_to(&buffer.writer, "[%4lu.%06lu cpu%u] ", microseconds / 1000000, microseconds % 1000000,

@@ -17,6 +17,7 @@ struct monitor_call {
     unsigned number, vcpu_id; /* of the VM and the vCPU that were named */
     const char *name;         /* of the VM */
     uint64_t values[3];       /* the numbers behind them, in order */
+    const char *words;        /* all that is left of the line, where the command takes it apart itself */
     struct vm *vm;
     struct vcpu *vcpu;
     bool console; /* typed there, by somebody who can wait */
@@ -88,5 +89,6 @@ void monitor_queues(struct monitor_call *call);
 void monitor_memory(struct monitor_call *call);
 void monitor_log(struct monitor_call *call);
 void monitor_top(struct monitor_call *call);
+void monitor_trace(struct monitor_call *call);
 void monitor_poweroff(struct monitor_call *call);
 void monitor_reboot(struct monitor_call *call);

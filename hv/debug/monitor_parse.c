@@ -37,6 +37,7 @@ const struct monitor_command monitor_commands[] = {
     {"exits",     "VM",                   "its exits by reason and device, with their cost", NEEDS_STILL, monitor_exits},
     {"bars",      "VM",                   "the same, how the costs are spread",            NEEDS_STILL,   monitor_bars},
     {"forget",    "VM",                   "its exits are counted anew",                    NEEDS_STILL,   monitor_forget},
+    {"trace",     "{on|off|clear|dump}",  "exits and events: docs/tracing.md; alone: whether on", NEEDS_NOTHING, monitor_trace},
     {"timers",    "",                     "Keel's timers on each core",                    NEEDS_NOTHING, monitor_timers},
     {"queues",    "",                     "run queue of each core",                        NEEDS_NOTHING, monitor_queues},
     {"memory",    "",                     "the machine's memory",                          NEEDS_NOTHING, monitor_memory},
@@ -162,9 +163,14 @@ static bool take_arguments(const struct monitor_command *command, const char *li
     unsigned values = 0;
 
     while (next_word(&kinds, kind, sizeof(kind))) {
-        bool optional = kind[0] == '[', given = next_word(&line, word, sizeof(word));
+        bool optional = kind[0] == '[', given;
         const struct number *number = find_number(kind + optional);
 
+        if (kind[0] == '{') {
+            call->words = line;
+            return true;
+        }
+        given = next_word(&line, word, sizeof(word));
         if (!given && !optional) {
             print_to(call->out, "%s is missing: %s %s\n", kind, command->name, command->arguments);
             return false;
@@ -199,9 +205,15 @@ const struct monitor_command *monitor_parse(const char *line, struct monitor_cal
 
 const char *monitor_candidate(unsigned place, unsigned n)
 {
+    static const char *const words[] = {"on", "off", "clear", "dump"};
     struct life_info info;
+    unsigned vms = 0;
 
     if (!place)
         return n < monitor_command_count ? monitor_commands[n].name : NULL;
-    return life_info(n + 1, &info) ? info.name : NULL;
+    if (life_info(n + 1, &info))
+        return info.name;
+    while (life_info(vms + 1, &info))
+        vms++;
+    return place == 1 && n - vms < ARRAY_LENGTH(words) ? words[n - vms] : NULL;
 }

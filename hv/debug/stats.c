@@ -35,6 +35,14 @@ const char *stats_row_name(unsigned row)
     return row < reason_count ? reason_name(row) : "local APIC page";
 }
 
+bool stats_row_reason(unsigned row, uint32_t *reason)
+{
+    if (!row || row >= reason_count)
+        return false;
+    *reason = reasons[row].reason;
+    return true;
+}
+
 /* Rows: the reasons, then the ranges of ports and those of memory, and the local APIC's page, for which there
  * are several reasons. */
 static unsigned row_count(const struct vm *vm)

@@ -14,6 +14,11 @@ struct writer;
 
 #define STAT_BUCKETS 32
 
+/* Off for `make bench-costs`, to see what they cost. */
+#ifndef STATS_COUNTED
+#define STATS_COUNTED 1
+#endif
+
 struct exit_stat {
     uint64_t total, min, max;       /* min is UINT64_MAX, and max 0, while there is none */
     uint64_t buckets[STAT_BUCKETS]; /* how many cost from 2^n to below 2^(n + 1); the sum is the count */
@@ -36,6 +41,7 @@ unsigned stats_add_reason(uint32_t reason, enum stat_parts parts);
  */
 #define STAT_ROWS 97
 const char *stats_row_name(unsigned row);
+bool stats_row_reason(unsigned row, uint32_t *reason); /* false: it has no one reason */
 uint64_t stats_count(const struct vm *vm, const struct vcpu *vcpu, unsigned row);
 
 /* The rows of each vCPU of a VM whose devices are there; false: no memory. And away with one's. */

@@ -17,6 +17,9 @@ struct log_lines {
 
 void log_lines_init(struct log_lines *lines);
 
+/* The tick from which its lines count time. */
+extern uint64_t log_begin;
+
 /* Keel itself is at fault, or cannot go on: prints the reason, registers and backtrace, and stops every core.
  */
 _Noreturn void panic(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -9,11 +9,15 @@
 #define CONFIG_FILE     "keel.conf" /* the name of its module */
 #define CONFIG_VMS_MOST 16
 #define CONFIG_CPUS     256 /* cores that `cpus` can name: 0 to 255 */
-#define CONFIG_KEYS     28  /* at least as many as a section has */
+#define CONFIG_KEYS     30  /* at least as many as a section has */
 #define CONFIG_MODULES  16  /* of a VM, beside kernel and ramdisk */
 
 enum config_all_off { ALL_OFF_POWEROFF, ALL_OFF_REBOOT, ALL_OFF_MONITOR };
-enum config_report { REPORT_SHARES = 1, REPORT_EXITS = 2 }; /* bits: what is said at a VM's end */
+enum config_report {
+    REPORT_SHARES = 1,
+    REPORT_EXITS = 2,
+    REPORT_TRACE = 4
+}; /* bits: what is said at a VM's end */
 enum config_serial { SERIAL_CONSOLE, SERIAL_NONE, SERIAL_COM2, SERIAL_COM3, SERIAL_COM4 };
 enum config_on_crash { ON_CRASH_HALT, ON_CRASH_RESTART };
 
@@ -49,6 +53,8 @@ struct config_vm {
 #define CONFIG_CAP_MOST     (100 * VM_VCPUS_MOST)
 #define CONFIG_MEMORY_LEAST MIB(1)
 #define CONFIG_MEMORY_MOST  GIB(1024)
+#define CONFIG_TRACE_LEAST  256
+#define CONFIG_TRACE_MOST   (1u << 20)
 
 /* Strings point into `text`: a struct config is not to be copied or moved. */
 struct config {
@@ -62,6 +68,8 @@ struct config {
     enum config_all_off all_off;
     unsigned report;             /* enum config_report */
     const char *forbid;          /* names of controls, with commas between them */
+    const char *trace;           /* "off", or "on" and filters */
+    unsigned trace_size;         /* records a core */
     unsigned lines[CONFIG_KEYS]; /* as in struct config_vm */
     struct config_vm vms[CONFIG_VMS_MOST];
     unsigned vm_count;

@@ -162,10 +162,10 @@ static bool parse_yes_no(void *field, const char *value)
     return true;
 }
 
-/* "shares exits": the bits of enum config_report; or "none". */
+/* "shares exits trace": the bits of enum config_report; or "none". */
 static bool parse_report(void *field, const char *value)
 {
-    static const char *const words[] = {"shares", "exits"};
+    static const char *const words[] = {"shares", "exits", "trace"};
     unsigned bits = 0;
 
     if (strcmp(value, "none") != 0)
@@ -185,6 +185,24 @@ static bool parse_report(void *field, const char *value)
         }
     *(unsigned *)field = bits;
     return *value != 0;
+}
+
+static bool parse_trace(void *field, const char *value)
+{
+    if (strcmp(value, "off") != 0 && (strncmp(value, "on", 2) != 0 || (value[2] && value[2] != ' ')))
+        return false;
+    *(const char **)field = value;
+    return true;
+}
+
+static bool parse_trace_size(void *field, const char *value)
+{
+    unsigned size;
+
+    if (!parse_between(&size, value, CONFIG_TRACE_LEAST, CONFIG_TRACE_MOST) || size & (size - 1))
+        return false;
+    *(unsigned *)field = size;
+    return true;
 }
 
 /* com1 to com4 with an optional `,baud`, or none. */
@@ -241,9 +259,13 @@ const struct config_key config_keys[] = {
     {KEEL(all_off), "all_off", parse_all_off, "poweroff", KEY_OPTIONAL,
      "poweroff, reboot or monitor"},
     {KEEL(report), "report", parse_report, "none", KEY_OPTIONAL,
-     "none, or words of: shares exits"},
+     "none, or words of: shares exits trace"},
     {KEEL(forbid), "disable", parse_string, "", KEY_OPTIONAL,
      "names with commas between them"},
+    {KEEL(trace), "trace", parse_trace, "off", KEY_OPTIONAL,
+     "off, or on and then filters"},
+    {KEEL(trace_size), "trace_size", parse_trace_size, "4096", KEY_OPTIONAL,
+     "a power of two from 256 to 1048576"},
     {VM(memory), "memory", parse_memory, "256M", KEY_OPTIONAL,
      "a size from 1M to 1024G, with K, M or G, in whole pages of 4K"},
     {VM(vcpus), "vcpus", parse_vcpus, "1", KEY_OPTIONAL,

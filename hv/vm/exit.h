@@ -31,13 +31,17 @@
  */
 static inline void exit_begin(struct vcpu *vcpu, uint32_t stat_at)
 {
+    if (!STATS_COUNTED)
+        return;
     vcpu->stat_at = stat_at;
     vcpu->exited = rdtsc_low();
 }
 
 static inline void exit_count(struct vcpu *vcpu)
 {
-    exit_stat_add((struct exit_stat *)((uint8_t *)vcpu->stats + vcpu->stat_at), rdtsc_low() - vcpu->exited);
+    if (STATS_COUNTED)
+        exit_stat_add((struct exit_stat *)((uint8_t *)vcpu->stats + vcpu->stat_at),
+                      rdtsc_low() - vcpu->exited);
 }
 
 /* exit_end where there is work to be done before the entry, and where the vCPU leaves its run loop. */

@@ -2,6 +2,7 @@
 
 #include "hv/debug/crash.h"
 #include "hv/debug/stats.h"
+#include "hv/debug/trace.h"
 #include "hv/host/clock.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
@@ -86,6 +87,7 @@ static void run(struct life *life)
     __atomic_store_n(&vm->end, VM_RUNS, __ATOMIC_RELEASE);
     spin_lock(&life->lock);
     life->state = LIFE_RUNNING;
+    trace_vm(vm);
     if (first && life->config->paused)
         pause(life);
     if (!life->again) /* stopped while its kernel was loaded */
@@ -223,6 +225,8 @@ static void ended(struct life *life)
         say_end(life);
         if (stats_reported)
             stats_print(vm, NULL, &console_writer);
+        if (vm->end != VM_RESET)
+            trace_report();
     }
     if (again && life->wait)
         log_line("vm %s: crashed %u times, each less than %u s after its start: the next is in %u s",
@@ -465,6 +469,21 @@ bool life_info(unsigned number, struct life_info *info)
     *info = (struct life_info){life->config->name,   state,       life->config->vcpus,
                                life->config->memory, life->since, life->state == LIFE_OFF ? NULL : &life->vm};
     return true;
+}
+
+void life_each(void (*what)(struct vm *vm))
+{
+    for (unsigned i = 0; i < life_count; i++) {
+        spin_lock(&lives[i].lock);
+        if (lives[i].state == LIFE_RUNNING)
+            what(&lives[i].vm);
+        spin_unlock(&lives[i].lock);
+    }
+}
+
+void life_keep(uint64_t bytes)
+{
+    at_start.pool_used += bytes;
 }
 
 unsigned life_find(const char *name)

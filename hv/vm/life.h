@@ -62,6 +62,12 @@ bool life_signal(unsigned number, enum board_signal what, unsigned code);
 /* For sched_loop: a vCPU that was asked to stop has left its run loop. */
 void vm_vcpu_stopped(struct vcpu *vcpu);
 
+/* Calls it for every VM that runs, or is paused, and keeps it from its end meanwhile. */
+void life_each(void (*what)(struct vm *vm));
+
+/* Memory of Keel's that stays when all VMs are off. */
+void life_keep(uint64_t bytes);
+
 /* While it is held, the machine is not "all off", though no VM runs: for whoever is about to launch some. */
 void vm_hold(void);
 void vm_release(void);

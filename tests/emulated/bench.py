@@ -7,6 +7,7 @@ same emulator; the others are the best of NOVA and BitVisor, on SVM Xen, by what
 exit. Keel's limit is a third of KVM's, and the best of those.
 """
 import os
+import pathlib
 import re
 import sys
 
@@ -57,14 +58,14 @@ def figures(machine):
     return {name: int(ticks) for name, ticks in re.findall(r"^bench (.+): (\d+)\r?$", machine.log, re.MULTILINE)}
 
 
-def measure(vendor="vmx"):
-    """The guest's figures, {name: instructions}."""
+def measure(vendor="vmx", kernel=keel.KEEL, settings=""):
+    """The guest's figures, {name: instructions}, in this Keel with these lines in [keel]."""
     platform = platforms.PLATFORMS[ROWS[vendor][0]]
     own = keel.BUILD / f"guests/bench{'-svm' if vendor == 'svm' else ''}.bin"
     # All that the processor has, that of which Bochs's is not to be trusted with interrupts too: see docs/emulators.md.
-    conf = "[keel]\ndisable = none\n" if vendor == "vmx" else ""
+    conf = "[keel]\n" + ("disable = none\n" if vendor == "vmx" else "") + settings
     conf += keel.vm("bench", memory="64M", kernel="bench", format="flat", load="0x8000", entry="long")
-    with keel.Booted(conf, {"bench": own}, megs=192, ips=100_000_000, **platform.machine(steady=True)) as machine:
+    with keel.Booted(conf, {"bench": own}, kernel, megs=192, ips=100_000_000, **platform.machine(steady=True)) as machine:
         return figures(machine)
 
 
@@ -87,7 +88,19 @@ def table(measured, vendor="vmx"):
     return "\n".join(lines), problems
 
 
+def print_costs(bare):
+    """`make bench-costs`: the same without statistics, as it is, and with the trace on; both vendors, in Markdown."""
+    columns = [measure(vendor, *how) for vendor in ROWS for how in ((bare,), (), (keel.KEEL, "trace = on\n"))]
+    print("| | VMX, no statistics | with them | and the trace | SVM, no statistics | with them | and the trace |")
+    print(f"|---|{'---:|' * len(columns)}")
+    for name in VMX:
+        print(f"| {name} | {' | '.join(str(column.get(name, '-')) for column in columns)} |")
+
+
 def main():
+    if len(sys.argv) == 3 and sys.argv[1] == "costs":
+        print_costs(pathlib.Path(sys.argv[2]))
+        return
     vendor = os.environ.get("VENDOR") or "vmx"
     if vendor not in ROWS:
         sys.exit(f"VENDOR={vendor}: there are {', '.join(ROWS)}")

@@ -21,6 +21,7 @@ import test_settings  # noqa: F401
 import test_silence  # noqa: F401
 import test_smp  # noqa: F401
 import test_stats  # noqa: F401
+import test_trace  # noqa: F401
 import test_uefi  # noqa: F401
 
 

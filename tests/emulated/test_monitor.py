@@ -138,6 +138,7 @@ def steer(monitor):
     monitor.say("resume one", r"^one: goes on$")
     first = monitor.count()
     require(monitor.count() > first, "a resumed guest does not count")
+    trace(monitor)
     monitor.say("nmi one", r"one: sent")
     comes(monitor, "one| an NMI")
     monitor.say("inject one 0x51", r"one: sent")
@@ -149,6 +150,24 @@ def steer(monitor):
     monitor.say("keys one 14 11 e071", r"one: sent")    # Ctrl-Alt-Del
     for code in (0x1d, 0x38, 0xe0, 0x53, 0xe0, 0xd3, 0xb8, 0x9d):
         comes(monitor, f"one| key {code:08x}")
+
+
+def trace(monitor):
+    """On, off, and what was there; test_trace.py looks at what it says of exits."""
+    monitor.say("trace", r"^trace: off$")
+    monitor.say("trace on two", r'^trace: "two" is no VM, no VM\.VCPU, and begins the name of no reason of an exit$', r"^trace: off$")
+    monitor.say("trace on one.0", r"^trace: on; core 0: \d+ of 4096, 0 lost; core 1: \d+ of 4096, 0 lost$")
+    monitor.say("pause one", r"paused")
+    monitor.say("resume one", r"goes on")
+    monitor.say("pause one", r"paused")
+    monitor.say("trace dump", r"^trace: \d+ records, 0 lost, \d+ ticks a second$", r"^@\d+\.\d{9} cpu\d one\.0 run$",
+                r"^@\d+\.\d{9} cpu\d one\.0 exit ip=[89][0-9a-f]{3} q=0 .*cost=[1-9]\d* then=leave .*: ", r"one\.0 left$", r"^trace: end$")
+    said = monitor.say("trace dump 2", r"^trace: 2 records")
+    require(len(re.findall(r"^@", said, re.MULTILINE)) == 2, f"not two records:\n{said}")
+    monitor.say("trace off", r"^trace: off; core 0: ")
+    monitor.say("trace clear", r"^trace: off; core 0: 0 of 4096, 0 lost; core 1: 0 of 4096, 0 lost$")
+    monitor.say("resume one", r"goes on")
+    monitor.say("trace dump", r"^trace: 0 records, 0 lost", r"^trace: end$")
 
 
 def live(monitor):

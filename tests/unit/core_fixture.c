@@ -1,4 +1,5 @@
 #include "tests/unit/core_fixture.h"
+#include "hv/debug/trace.h"
 #include "hv/vm/work.h"
 
 #include <stdlib.h>
@@ -111,6 +112,15 @@ __attribute__((weak)) void vcpu_cpuid_changed(struct vcpu *vcpu)
 {
     (void)vcpu;
     core.cpuid_changes++;
+}
+
+__attribute__((weak)) void trace_vm(struct vm *vm)
+{
+    (void)vm;
+}
+
+__attribute__((weak)) void trace_report(void)
+{
 }
 
 __attribute__((weak)) void debug_apply(struct vcpu *vcpu)

@@ -5,6 +5,7 @@
 #include "hv/debug/console.h"
 #include "hv/debug/gdb_stub.h"
 #include "hv/debug/stats.h"
+#include "hv/debug/trace.h"
 #include "hv/debug/walk_print.h"
 #include "hv/host/cpu.h"
 #include "hv/vm/cpuid.h"
@@ -346,6 +347,54 @@ void monitor_top(struct monitor_call *call)
 {
     call->again = top_goes_on;
     call->ticks = fake_hz;
+}
+
+/* The trace. */
+bool trace_frozen;
+static unsigned traced_lines;
+
+bool trace_on(const char *filters, struct writer *out)
+{
+    print_to(out, "on \"%s\"\n", filters);
+    return true;
+}
+
+void trace_off(void)
+{
+    print_to(&console_writer, "off\n");
+}
+
+void trace_clear(void)
+{
+    print_to(&console_writer, "clear\n");
+}
+
+void trace_describe(struct writer *out)
+{
+    print_to(out, "described\n");
+}
+
+void trace_dump_begin(struct trace_dump *dump, uint64_t most, struct writer *out)
+{
+    dump->out = out;
+    dump->left = traced_lines = (unsigned)MIN(most, (uint64_t)1000);
+    trace_frozen = true;
+}
+
+bool trace_dump_line(struct trace_dump *dump)
+{
+    if (!dump->left) {
+        trace_dump_end(dump);
+        return false;
+    }
+    print_to(dump->out, "record %lu\n", traced_lines - dump->left--);
+    return true;
+}
+
+void trace_dump_end(struct trace_dump *dump)
+{
+    print_to(dump->out, "the end\n");
+    trace_frozen = false;
 }
 
 void monitor_poweroff(struct monitor_call *call)

@@ -100,5 +100,6 @@ sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access reg
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/debug/line_edit.c hv/lib/format.c
 sources_monitor := $(core) hv/debug/stats.c hv/debug/state.c hv/lib/number.c tests/unit/monitor_fixture.c tests/unit/privileged.c \
-                   $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look line_edit guest_symbols guest_place)
+                   $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look monitor_trace line_edit guest_symbols guest_place)
 sources_monitor_commands := $(sources_monitor)
+sources_trace := $(core) $(patsubst %,hv/debug/%.c,trace trace_filter trace_dump) hv/lib/number.c tests/unit/privileged.c

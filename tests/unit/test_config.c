@@ -235,6 +235,8 @@ static void a_report_is_a_list_of_words(void **state)
     assert_int_equal(config.report, REPORT_SHARES);
     assert_true(parse("[keel]\nreport = none\n[vm a]\nkernel=k\n"));
     assert_int_equal(config.report, 0);
+    assert_true(parse("[keel]\nreport = trace exits\n[vm a]\nkernel=k\n"));
+    assert_int_equal(config.report, REPORT_TRACE | REPORT_EXITS);
     assert_false(parse("[keel]\nreport = share\n[vm a]\nkernel=k\n"));
     assert_false(parse("[keel]\nreport =\n[vm a]\nkernel=k\n"));
     assert_false(parse("[keel]\nreport = shares none\n[vm a]\nkernel=k\n"));
@@ -250,6 +252,23 @@ static void other_vms_start_all_the_same(void **state)
     assert_true(config.vms[2].start);
 }
 
+static void the_trace_is_off_or_on_with_filters(void **state)
+{
+    (void)state;
+    assert_true(parse("[vm a]\nkernel=k\n"));
+    assert_string_equal(config.trace, "off");
+    assert_int_equal(config.trace_size, 4096);
+    assert_true(parse("[keel]\ntrace = on a.0 -hlt\ntrace_size = 0x400\n[vm a]\nkernel=k\n"));
+    assert_string_equal(config.trace, "on a.0 -hlt");
+    assert_int_equal(config.trace_size, 1024);
+    assert_false(parse("[keel]\ntrace = one\n[vm a]\nkernel=k\n"));
+    assert_string_equal(config.trace, "off");
+    assert_false(parse("[keel]\ntrace_size = 1000\n[vm a]\nkernel=k\n"));
+    assert_false(parse("[keel]\ntrace_size = 128\n[vm a]\nkernel=k\n"));
+    assert_false(parse("[keel]\ntrace_size = 2097152\n[vm a]\nkernel=k\n"));
+    assert_int_equal(config.trace_size, 4096);
+}
+
 static void an_unknown_key_is_said_with_those_there_are(void **state)
 {
     (void)state;
@@ -259,7 +278,7 @@ static void an_unknown_key_is_said_with_those_there_are(void **state)
     assert_false(config.vms[0].start);
     assert_false(parse("[keel]\nmemory=1G\n[vm a]\nkernel=k\n"));
     assert_said("keel.conf:2: [keel] \"memory\" is not a key of this section; those are: console escape gdb "
-                "all_off report disable; the line "
+                "all_off report disable trace trace_size; the line "
                 "is ignored");
     assert_true(config.vms[0].start);
 }
@@ -584,6 +603,7 @@ int main(void)
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(a_report_is_a_list_of_words),
         cmocka_unit_test(other_vms_start_all_the_same),
+        cmocka_unit_test(the_trace_is_off_or_on_with_filters),
         cmocka_unit_test(an_unknown_key_is_said_with_those_there_are),
         cmocka_unit_test(what_is_wrong_in_the_keel_section_leaves_the_default),
         cmocka_unit_test(a_missing_kernel_is_said_at_its_section),

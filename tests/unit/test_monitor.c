@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hv/debug/console.h"
+#include "hv/debug/trace.h"
 #include "tests/unit/monitor_fixture.h"
 
 static void a_vm_that_does_not_stand_still_is_not_waited_for_long(void **state)
@@ -145,6 +146,40 @@ static void no_byte_harms(void **state)
     end();
 }
 
+static void it_traces(void **state)
+{
+    (void)state;
+    begin();
+    expect("trace", "described\n");
+    expect("trace on", "on \"\"\ndescribed\n");
+    expect("trace  on   one.1 -hlt,io", "on \"one.1 -hlt,io\"\ndescribed\n");
+    holds("trace off", "off\n");
+    holds("trace clear", "clear\n");
+    expect("trace o", "trace: on, off, clear or dump, not \"o\"\n");
+    expect("trace offs", "trace: on, off, clear or dump, not \"offs\"\n");
+    expect("trace dump x", "COUNT: \"x\" is no number of records\n");
+    expect("trace dump 1x", "COUNT: \"1x\" is no number of records\n");
+    expect("trace dump 2", "record 0\nrecord 1\nthe end\n");
+    trace_frozen = true;
+    expect("trace dump", "A dump is being printed\n");
+    trace_frozen = false;
+    end();
+}
+
+static void a_key_ends_a_dump(void **state)
+{
+    (void)state;
+    begin();
+    full = true;
+    type("trace dump\r");
+    full = false;
+    type("q");
+    assert_null(strstr(shown, "record 999\n"));
+    assert_non_null(strstr(shown, "the end\n\rkeel> "));
+    assert_false(trace_frozen);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +187,8 @@ int main(void)
         cmocka_unit_test(the_prompt_comes_back_behind_others_lines),
         cmocka_unit_test(output_waits_for_room_and_control_c_ends_it),
         cmocka_unit_test(top_refreshes_until_a_key),
+        cmocka_unit_test(it_traces),
+        cmocka_unit_test(a_key_ends_a_dump),
         cmocka_unit_test(it_is_left_and_opened_again),
         cmocka_unit_test(what_is_typed_behind_exit_is_the_vms),
         cmocka_unit_test(no_byte_harms),

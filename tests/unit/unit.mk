@@ -7,14 +7,20 @@ UNIT_RUN    := $(UNIT_TESTS:%=unit-%)
 
 include tests/unit/sources.mk
 
-.PHONY: test-unit coverage $(UNIT_RUN)
+.PHONY: test-unit coverage $(UNIT_RUN) unit-trace-tools
 
-test-unit: check-names $(UNIT_RUN)  ## unit tests on the host, under ASan and UBSan
+test-unit: check-names $(UNIT_RUN) unit-trace-tools  ## unit tests on the host, under ASan and UBSan
 
 $(UNIT_RUN): unit-%: $(BUILD)/unit/test_%
 	@mkdir -p $(BUILD)/unit/log
 	@$< > $(BUILD)/unit/log/$*.txt 2>&1 || { cat $(BUILD)/unit/log/$*.txt; echo "unit test $* FAILED"; exit 1; }
 	@grep -E '^\[  PASSED  \]' $(BUILD)/unit/log/$*.txt | sed 's/^/$*: /'
+
+unit-trace-tools:
+	@mkdir -p $(BUILD)/unit/log
+	@python3 tests/unit/test_trace_tools.py > $(BUILD)/unit/log/trace-tools.txt 2>&1 || \
+	    { cat $(BUILD)/unit/log/trace-tools.txt; exit 1; }
+	@grep PASSED $(BUILD)/unit/log/trace-tools.txt | sed 's/^/trace-tools: /'
 
 coverage: test-unit  ## how much of each folder the unit tests run
 	@BUILD=$(BUILD) python3 tests/unit/coverage.py

@@ -2,7 +2,7 @@
 ; It wants two modules, a command line whose first word is the number of processors, and the test device.
 
 STACK       equ 0x4000                  ; of each processor, in .bss
-TRAMPOLINE  equ 0x5000
+TRAMPOLINE  equ 0                       ; over the interrupt vectors, as such kernels have it
 TICK        equ 0x30
 LINE        equ 0x31
 SERVE       equ 0x32
@@ -437,11 +437,7 @@ start_others:
     mov   edi, TRAMPOLINE
     mov   ecx, trampoline_end - trampoline
     rep   movsb
-    mov   dword [APIC + 0x300], 0xc4500
-    mov   ecx, 1000
-.later:
-    in    al, 0x80
-    loop  .later
+    mov   dword [APIC + 0x300], 0xc4500 ; INIT, and no wait
     mov   dword [APIC + 0x300], 0xc4600 | TRAMPOLINE >> 12
     mov   ecx, [count]
 .running:

@@ -41,6 +41,7 @@ sources_vmx_apic := $(vmx_tables) vmx/apic.c
 sources_vmx_checks := $(vmx_tables) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
                       checks_segment exit_reasons) tests/unit/vmx_image.c
 sources_pic := devices/pic.c hv/lib/format.c
+sources_pic_modes := $(sources_pic)
 sources_ioapic := devices/ioapic.c hv/lib/format.c
 local_apic := devices/local_apic.c devices/apic_fabric.c devices/apic_mode.c devices/apic_registers.c \
               devices/apic_timer.c hv/lib/format.c tests/unit/apic_fixture.c
@@ -56,6 +57,8 @@ sources_emulate := $(emulator)
 sources_emulate_control := $(emulator)
 sources_emulate_vector := $(emulator)
 sources_emulate_branch := $(emulator)
+sources_emulate_string := $(emulator)
+sources_emulate_segment := $(emulator)
 sources_task_switch := $(emulator) hv/vm/task_switch.c
 sources_cpuid := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/lib/format.c
 core := tests/unit/core_fixture.c hv/vm/observe.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
@@ -87,6 +90,7 @@ sources_sched_model := hv/vm/observe.c hv/vm/runqueue.c hv/vm/share.c hv/vm/vcpu
 sources_efi_runtime := boot/efi_runtime.c
 sources_power := hv/host/power.c tests/unit/privileged.c
 sources_host_acpi := hv/host/acpi.c hv/host/serial.c
+sources_host_acpi_fadt := $(sources_host_acpi)
 sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c tests/unit/privileged.c
 # The image's symbols are addresses near the top, which only a table of addresses can hold here.
 $(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC

@@ -28,6 +28,7 @@ sources_unicorn := $(emulator)
 libraries_unicorn := -lunicorn
 sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c
 sources_config := hv/vm/config.c hv/vm/config_keys.c hv/lib/format.c hv/lib/number.c
+sources_config_modules := $(sources_config)
 sources_load := $(addprefix hv/load/,load.c loader.c guest_map.c linux_boot.c linux_bzimage.c linux_elf.c elf.c \
                 elf_sections.c multiboot.c multiboot_info.c flat.c) hv/vm/guest_mem.c hv/lib/format.c
 sources_load_multiboot := $(sources_load)
@@ -73,6 +74,7 @@ sources_exit := $(core) hv/debug/stats.c hv/vm/exit.c hv/vm/msr.c hv/vm/event.c 
 sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
+sources_console_keys := $(sources_console)
 sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
 sources_crash := $(emulator) $(patsubst %,hv/debug/%.c,crash state walk_print guest_symbols guest_place) hv/lib/format.c ept/table.c ept/formats.c \
                  tests/unit/privileged.c

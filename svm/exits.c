@@ -48,7 +48,7 @@ static bool handle_move_control(struct vcpu *vcpu)
     const union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t code = vmcb->exit_code, info = vmcb->exit_info1;
 
-    if (!(info & MOVE_DECODED))
+    if (!(info & MOVE_DECODED) || !svm_has(SVM_DECODE_ASSISTS))
         exit_emulate(vcpu, EMULATE_NO_GPA);
     else if (emulate_move_control(vcpu, MOVE_CONTROL(code), MOVE_REGISTER(info), MOVE_TO_CONTROL(code)))
         return next_instruction(vcpu);

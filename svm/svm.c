@@ -8,6 +8,7 @@
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
 #include "hv/lib/format.h"
+#include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/native.h"
 #include "hv/vm/nested.h"
@@ -38,6 +39,21 @@ static const char *const names[32] = {
 static const uint32_t used = 0 SVM_FEATURES(X);
 #undef X
 
+/* Of those used, what can be done without at no cost while it is there: the CPU saves the next RIP unasked.
+ */
+static const uint32_t dispensable = used & ~(1u << SVM_NESTED_PAGING | 1u << SVM_NEXT_RIP);
+static uint32_t forbidden;
+
+static bool forbid(const char *name, size_t length)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(names); i++)
+        if (dispensable >> i & 1 && strlen(names[i]) == length && strncmp(names[i], name, length) == 0) {
+            forbidden |= 1u << i;
+            return true;
+        }
+    return length == 4 && strncmp(name, "none", 4) == 0;
+}
+
 static bool present(void)
 {
     return cpu_has(0x80000001, 0, 2, CPUID_SVM);
@@ -64,11 +80,12 @@ static bool preflight(void)
 
     svm_name_exits();
     cpuid(CPUID_SVM_LEAF, 0, &a, &b, &c, &d);
-    svm_cpu = (struct svm_capabilities){.asids = b, .features = d, .revision = (uint8_t)a};
+    svm_cpu = (struct svm_capabilities){.asids = b, .features = d & ~forbidden, .revision = (uint8_t)a};
     cpuid(0x80000008, 0, &a, &unused, &unused, &unused);
     svm_cpu.physical_bits = (uint8_t)a;
     svm_cpu.pages_1g = cpu_has(0x80000001, 0, 3, CPUID_PAGES_1G);
-    say_features("used", used & d);
+    say_features("used", used & svm_cpu.features);
+    say_features("not used, by `disable`", forbidden & d);
     say_features("not there, done without", used & ~d);
     say_features("there, not used", ~used & d);
     if (!svm_has(SVM_NESTED_PAGING))
@@ -189,6 +206,7 @@ const struct virt_ops svm_ops = {
     .set_debug = svm_set_debug,
     .flush = svm_flush,
     .page_set_present = nested_set_present,
+    .forbid = forbid,
     .limits = limits,
     .details = svm_details,
     .exit_name = exit_name,

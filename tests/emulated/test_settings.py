@@ -3,8 +3,8 @@ import re
 
 import keel
 from keel import require
-from registry import each, test
-from test_guests import binary
+from registry import each, on_each, test
+from test_guests import binary, judge
 
 IPS = 10_000_000
 GUEST = "long"
@@ -82,3 +82,22 @@ def names_cores_that_are_not_there():
         machine.finish(keel.PATIENCE)
         require("vm guest: not started: none of the cores that `cpus` names is there; the machine has 0 to 0" in machine.log,
                 machine.report("nothing about the cores"))
+
+
+# SVM: what each machine has of what can be disabled, and the rest, which is still used.
+@on_each("settings", [("disable",)], ("bochs-svm", "qemu-tcg-svm"))
+def does_without_what_is_disabled(platform):
+    off = ["LBR virtualization", "flush by ASID", "PAUSE filter"] if platform.kind == "bochs" else []
+    names = ", ".join([*off, "decode assists", "nested paging"])
+    section = keel.vm("interrupts", memory="64M", kernel="interrupts", format="flat", load="0x8000", entry="long")
+    with keel.Booted(f"[keel]\ndisable = {names}\n{section}", {"interrupts": binary("interrupts")}, megs=192, ips=20_000_000,
+                **platform.machine(steady=True)) as machine:
+        machine.finish(90)
+        judge(machine, "interrupts")
+        log = re.sub(r"\r?\n\[[^]]*\]     ", " ", machine.log)
+        require('no control to do without at "nested paging"' in log, machine.report("it does without nested paging"))
+        require(log.count("no control to do without") == 1, machine.report("another name is refused"))
+        used = re.search(r"SVM: used: (.*?)\r?$", log, re.MULTILINE)[1]
+        require("nested paging" in used and not any(name in used for name in off), machine.report(f"used: {used}"))
+        if off:
+            require(f"SVM: not used, by `disable`: {'; '.join(off)}" in log, machine.report("it does not say what is left out"))

@@ -16,7 +16,8 @@ struct hand_over_module {
 
 struct hand_over {
     struct image image;
-    struct hand_over_module modules[1 + 3 * CONFIG_VMS_MOST]; /* keel.conf, then the VMs' */
+    struct hand_over_module
+        modules[1 + (3 + CONFIG_MODULES) * CONFIG_VMS_MOST]; /* keel.conf, then the VMs' */
     unsigned module_count;
     const void *rsdp_old, *rsdp_new;        /* ACPI 1.0's and later; NULL: there is none */
     struct mb2_tag_framebuffer framebuffer; /* address 0: there is none */

@@ -101,20 +101,39 @@ static EFI_STATUS read_module(const char *folder, const struct config_vm *vm, co
     return EFI_ERROR(status) ? status : EFI_LOAD_ERROR;
 }
 
+/* Of `module = name arguments` the name, kept for good. */
+static const char *first_word(const char *value)
+{
+    static char words[sizeof(config.text)];
+    static size_t used;
+    char *word = words + used;
+
+    while (*value && *value != ' ' && *value != '\t')
+        words[used++] = *value++;
+    words[used++] = 0;
+    return word;
+}
+
 static EFI_STATUS read_modules(const char *folder)
 {
     EFI_STATUS first = EFI_SUCCESS;
 
     for (unsigned i = 0; i < config.vm_count; i++) {
         const struct config_vm *vm = &config.vms[i];
-        EFI_STATUS kernel = read_module(folder, vm, "kernel", vm->kernel);
-        EFI_STATUS ramdisk = read_module(folder, vm, "ramdisk", vm->ramdisk);
-        EFI_STATUS symbols = read_module(folder, vm, "symbols", vm->symbols);
+        struct {
+            const char *key, *name;
+        } files[3 + CONFIG_MODULES] = {
+            {"kernel", vm->kernel}, {"ramdisk", vm->ramdisk}, {"symbols", vm->symbols}};
 
-        first = EFI_ERROR(first)     ? first
-                : EFI_ERROR(kernel)  ? kernel
-                : EFI_ERROR(ramdisk) ? ramdisk
-                                     : symbols;
+        for (unsigned j = 0; j < vm->modules.count; j++) {
+            files[3 + j].key = "module";
+            files[3 + j].name = first_word(vm->modules.values[j]);
+        }
+        for (unsigned j = 0; j < 3 + vm->modules.count; j++) {
+            EFI_STATUS status = read_module(folder, vm, files[j].key, files[j].name);
+
+            first = EFI_ERROR(first) ? first : status;
+        }
     }
     return first;
 }

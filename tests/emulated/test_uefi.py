@@ -87,6 +87,17 @@ def boots_direct(chipset, cpus, megs):
         passes(machine, r"keel\.efi", cpus)
 
 
+@test("uefi/direct/a kernel with modules")
+def modules_are_read():
+    """guests/kernel.asm wants both of its modules; the names of its functions are a file too."""
+    section = keel.vm("kernel", memory="32M", kernel="kernel", cmdline="1 processors", testdev="yes", symbols="names",
+                      module="one a 1") + "module = two\n"
+    files = {"keel.conf": section.encode(), "kernel": keel.BUILD / "guests/kernel.elf", "one": b"one.", "two": b"two!", "names": b"0 T zero\n"}
+    with Scratch() as folder, Firmware(direct(folder, files), "q35", megs=512) as machine:
+        machine.finish(keel.PATIENCE)
+        require("kernel: all passed" in machine.log, machine.report("a check failed"))
+
+
 @test("uefi/debian to the shell")
 def boots_debian():
     """keel.conf in the root folder, and a file in a folder of its own."""

@@ -70,6 +70,7 @@ SKIPPED = [
     ("linux/debian", "bochs-*", "linux/vmlinux and linux/bzimage in bochs-vmx are more; half a minute and longer each"),
     ("smp/*", "bochs-svm", "some seconds each: the one with the most processors stands for them"),
     ("linux/4 vcpus/*", "*", "a minute and longer each"),
+    ("long/*", "*", "only where it is asked for: make test-emulated TEST=long/"),
     ("linux/*", "*", "too long for every platform; linux/debian stands for them"),
     ("many/debian*", "*", "a minute and longer each"),
     ("many/waking*", "*", "there the host's load says how late a processor runs"),

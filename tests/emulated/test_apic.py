@@ -43,6 +43,8 @@ def works_without(off, others):
         require(found == set(others), machine.report(f"in use: {found}"))
 
 
+# With all of it on, Bochs delivers interrupts where it must not now and then (docs/emulators.md): not among those of make test.
+@each("long", [("linux/apic-virtual", "none", 2)])
 @each("linux", [("apic-software", SHADOW, 2)])
 def boots_on_two_processors(off, count):
     section = keel.vm("linux", memory="256M", vcpus=count, kernel="vmlinux", ramdisk="initrd.gz", cmdline=CMDLINE)

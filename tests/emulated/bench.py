@@ -58,14 +58,23 @@ def figures(machine):
     return {name: int(ticks) for name, ticks in re.findall(r"^bench (.+): (\d+)\r?$", machine.log, re.MULTILINE)}
 
 
-def measure(vendor="vmx", kernel=keel.KEEL, settings=""):
-    """The guest's figures, {name: instructions}, in this Keel with these lines in [keel]."""
-    platform = platforms.PLATFORMS[ROWS[vendor][0]]
-    own = keel.BUILD / f"guests/bench{'-svm' if vendor == 'svm' else ''}.bin"
+def image(vendor):
+    return keel.BUILD / f"guests/bench{'-svm' if vendor == 'svm' else ''}.bin"
+
+
+def booted(vendor, kernel=keel.KEEL, settings="", options=(), **more):
+    """Keel with the guest that measures, these lines in [keel], and these options of the emulator."""
+    machine = platforms.PLATFORMS[ROWS[vendor][0]].machine(steady=True)
+    machine["options"] = [*machine["options"], *options]
     # All that the processor has, that of which Bochs's is not to be trusted with interrupts too: see docs/emulators.md.
     conf = "[keel]\n" + ("disable = none\n" if vendor == "vmx" else "") + settings
     conf += keel.vm("bench", memory="64M", kernel="bench", format="flat", load="0x8000", entry="long")
-    with keel.Booted(conf, {"bench": own}, kernel, megs=192, ips=100_000_000, **platform.machine(steady=True)) as machine:
+    return keel.Booted(conf, {"bench": image(vendor)}, kernel, megs=192, ips=100_000_000, **machine, **more)
+
+
+def measure(vendor="vmx", kernel=keel.KEEL, settings=""):
+    """The guest's figures, {name: instructions}, in this Keel with these lines in [keel]."""
+    with booted(vendor, kernel, settings) as machine:
         return figures(machine)
 
 

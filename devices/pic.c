@@ -256,7 +256,7 @@ static bool write(struct device *device, uint64_t offset, unsigned size, uint64_
 }
 
 /* The read after a poll command is an acknowledge cycle of this chip alone, at either address. */
-static uint8_t poll(struct pic *pic, struct pic_chip *chip)
+static __attribute__((noinline)) uint8_t poll(struct pic *pic, struct pic_chip *chip)
 {
     int pin = take(chip);
 
@@ -270,7 +270,7 @@ static bool read(struct device *device, uint64_t offset, unsigned size, uint64_t
     struct pic_chip *chip = chip_of(device);
 
     (void)size;
-    if (chip->poll)
+    if (unlikely(chip->poll))
         *value = poll(device->state, chip);
     else if (offset == 1)
         *value = chip->imr;

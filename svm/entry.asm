@@ -18,7 +18,7 @@ default rel
 
 extern svm_handle_exit
 extern trap_stubs
-global svm_enter
+global svm_enter, svm_leave
 global svm_debug_trap
 
 section .text
@@ -28,35 +28,36 @@ align 16
 svm_enter:
     enter_from_c VCPU_HOST_STACK
 
-.enter:                                 ; RBX = vcpu
-    mov rsi, [rbx + VCPU_VENDOR]
-    mov rcx, [rbx]
+.enter:                                 ; RDI = vcpu
+    mov rsi, [rdi + VCPU_VENDOR]
+    mov rcx, [rdi]
     mov rax, [rsi + SVM_PHYSICAL]
     mov [rsi + VMCB_RAX], rcx
     clgi
     sti                                 ; interrupts of the machine leave the guest whatever its own flag
-    lea rsp, [rbx + 8]
+    lea rsp, [rdi + 8]
     load_registers
     vmload
     vmrun
 .exit:
     vmsave
     store_registers
-    lea rbx, [rsp - 8]
-    mov rsi, [rbx + VCPU_VENDOR]
-    mov rsp, [rbx + VCPU_HOST_STACK]
+    lea rdi, [rsp - 8]
+    mov rsi, [rdi + VCPU_VENDOR]
+    mov rsp, [rdi + VCPU_HOST_STACK]
     mov rax, [rsi + SVM_HOST_STATE]
     mov rcx, [rsi + VMCB_RAX]
-    mov [rbx], rcx
+    mov [rdi], rcx
     vmload
-    mov rdi, rbx
     cli
     stgi
     call svm_handle_exit
-    test al, al
-    jnz .enter
+    mov rdi, [rsp]                      ; the vCPU lies there
+    jmp .enter
 
-    return_to_c
+; void svm_leave(struct vcpu *vcpu)
+svm_leave:
+    return_to_c VCPU_HOST_STACK
 
 ; Keel's own #DB. Where a guest steps over what exits, Bochs 2.7 keeps the trap and raises it behind VMRUN: it is
 ; dropped there, on what is left of vcpu->gpr. Silicon has none to raise.

@@ -28,13 +28,12 @@ static inline bool find_next(struct vcpu *vcpu, uint64_t *rip)
  * The whole handler of what has nothing to do: INVD and WBINVD. Caches are the machine's and coherent with
  * memory, so nothing need be written back and nothing may be dropped.
  */
-static bool next_instruction(struct vcpu *vcpu)
+static void next_instruction(struct vcpu *vcpu)
 {
     uint64_t rip;
 
     if (likely(find_next(vcpu, &rip)))
         svm_advance_to(vcpu, vmcb_of(vcpu), rip);
-    return true;
 }
 
 /* APM, "MOV CRx/DRx Intercepts": decode assists name the general register. */
@@ -43,7 +42,7 @@ static bool next_instruction(struct vcpu *vcpu)
 #define MOVE_CONTROL(code)    ((unsigned)(code)&15)
 #define MOVE_TO_CONTROL(code) ((code) >= SVM_EXIT_CR0_WRITE)
 
-static bool handle_move_control(struct vcpu *vcpu)
+static void handle_move_control(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t code = vmcb->exit_code, info = vmcb->exit_info1;
@@ -51,8 +50,7 @@ static bool handle_move_control(struct vcpu *vcpu)
     if (!(info & MOVE_DECODED) || !svm_has(SVM_DECODE_ASSISTS))
         exit_emulate(vcpu, EMULATE_NO_GPA);
     else if (emulate_move_control(vcpu, MOVE_CONTROL(code), MOVE_REGISTER(info), MOVE_TO_CONTROL(code)))
-        return next_instruction(vcpu);
-    return true;
+        next_instruction(vcpu);
 }
 
 /* Bits of DR6: breakpoints, general detect, single step. */
@@ -71,7 +69,7 @@ static uint64_t likely_cause(const struct vcpu_debug *debug)
 }
 
 /* APM, "#DB (Debug)": the VMCB's DR6 and DR7 are already as its handler is to find them. */
-static bool handle_debug(struct vcpu *vcpu)
+static void handle_debug(struct vcpu *vcpu)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t causes = svm_cpu.loses_dr6 ? likely_cause(&vcpu->debug) : vmcb->dr6 & DEBUG_CAUSES;
@@ -82,82 +80,78 @@ static bool handle_debug(struct vcpu *vcpu)
         vmcb->dr6 = (vmcb->dr6 & ~causes) | guests;
         vmcb_changed(vmcb, VMCB_CLEAN_DEBUG);
         if (!guests)
-            return true;
+            return;
     }
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB});
-    return true;
 }
 
-static bool handle_alignment(struct vcpu *vcpu)
+static void handle_alignment(struct vcpu *vcpu)
 {
     svm_take_back_delivery(vcpu);
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_AC, .has_error = true});
-    return true;
 }
 
-static bool handle_machine_check(struct vcpu *vcpu)
+static void handle_machine_check(struct vcpu *vcpu)
 {
     svm_take_back_delivery(vcpu);
     __asm__ volatile("int $18");
-    return true;
 }
 
-static bool handle_iret(struct vcpu *vcpu)
+static void handle_iret(struct vcpu *vcpu)
 {
     svm_begin_iret(vcpu);
-    return true;
 }
 
 /* QEMU's TCG lets XSETBV pass: leaf 0xd is where it shows. */
-static bool handle_cpuid(struct vcpu *vcpu)
+static void handle_cpuid(struct vcpu *vcpu)
 {
     if (unlikely((uint32_t)vcpu->gpr[REG_RAX] == 0xd))
         native_take_xcr0(vcpu);
     exit_cpuid(vcpu);
-    return next_instruction(vcpu);
+    next_instruction(vcpu);
 }
 
-static bool handle_hlt(struct vcpu *vcpu)
+static void handle_hlt(struct vcpu *vcpu)
 {
     next_instruction(vcpu);
     svm_take_back_nmi(vcpu);
-    return vcpu_halt(vcpu);
+    exit_halt(vcpu);
 }
 
-static bool handle_pause(struct vcpu *vcpu)
+static void handle_pause(struct vcpu *vcpu)
 {
     exit_pause(vcpu);
-    return next_instruction(vcpu);
+    next_instruction(vcpu);
 }
 
-static bool handle_vmmcall(struct vcpu *vcpu)
+static void handle_vmmcall(struct vcpu *vcpu)
 {
     exit_hypercall(vcpu);
-    return next_instruction(vcpu);
+    next_instruction(vcpu);
 }
 
-static bool handle_msr(struct vcpu *vcpu)
+static void handle_msr(struct vcpu *vcpu)
 {
-    bool done = vmcb_of(vcpu)->exit_info1 ? exit_wrmsr(vcpu) : exit_rdmsr(vcpu);
-
-    return done ? next_instruction(vcpu) : true;
+    if (vmcb_of(vcpu)->exit_info1 ? exit_wrmsr(vcpu) : exit_rdmsr(vcpu))
+        next_instruction(vcpu);
 }
 
-static bool handle_xsetbv(struct vcpu *vcpu)
+static void handle_xsetbv(struct vcpu *vcpu)
 {
-    return exit_xsetbv(vcpu) ? next_instruction(vcpu) : true;
+    if (exit_xsetbv(vcpu))
+        next_instruction(vcpu);
 }
 
 #define DR7_ENABLED 0xff
 
-static bool handle_io(struct vcpu *vcpu)
+static void handle_io(struct vcpu *vcpu)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t info = vmcb->exit_info1;
 
     if (unlikely(info & IO_STRING)) {
         exit_emulate(vcpu, EMULATE_NO_GPA);
-        return true;
+        return;
     }
     if (info & IO_IN)
         exit_in(vcpu, IO_PORT(info), IO_SIZE(info));
@@ -166,7 +160,6 @@ static bool handle_io(struct vcpu *vcpu)
     svm_advance_to(vcpu, vmcb, vmcb->exit_info2);
     if (unlikely(vmcb->dr7 & DR7_ENABLED))
         exit_io_breakpoints(vcpu, vmcb->dr7, IO_PORT(info), IO_SIZE(info));
-    return true;
 }
 
 /* APM, "Task Switch Intercept Information"; one by an event says so in EXITINTINFO. */
@@ -174,7 +167,7 @@ static bool handle_io(struct vcpu *vcpu)
 #define TASK_BY_JMP    BIT(38)
 #define TASK_HAS_ERROR BIT(44)
 
-static bool handle_task_switch(struct vcpu *vcpu)
+static void handle_task_switch(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t info = vmcb->exit_info2;
@@ -191,13 +184,12 @@ static bool handle_task_switch(struct vcpu *vcpu)
         uint64_t next;
 
         if (!find_next(vcpu, &next))
-            return true;
+            return;
         request.length = (uint8_t)(next - vmcb->rip);
     }
     if (request.source == TASK_SWITCH_IRET)
         svm_unblock_nmi(vcpu);
     exit_task_switch(vcpu, &request);
-    return true;
 }
 
 /* APM, "Nested versus Guest Page Faults, Fault Ordering". */
@@ -205,7 +197,7 @@ static bool handle_task_switch(struct vcpu *vcpu)
 #define NESTED_FETCH    BIT(4)
 #define NESTED_FINAL    BIT(32) /* of the operand's own address, not of a paging structure on the way */
 
-static bool handle_nested_fault(struct vcpu *vcpu)
+static void handle_nested_fault(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t error = vmcb->exit_info1;
@@ -214,42 +206,38 @@ static bool handle_nested_fault(struct vcpu *vcpu)
 
     if (unlikely(error & NESTED_RESERVED)) {
         vm_crash(vcpu->vm, "reserved bits are set in the nested page tables at 0x%lx: a fault of Keel", gpa);
-        return true;
+        return;
     }
     svm_take_back_delivery(vcpu);
     exit_memory(vcpu, operand ? gpa : EMULATE_NO_GPA, gpa);
-    return true;
 }
 
-static bool handle_invalid(struct vcpu *vcpu)
+static void handle_invalid(struct vcpu *vcpu)
 {
     crash_begin(vcpu->vm);
     print_to(crash_writer, "VMRUN failed: the CPU finds the VMCB's state invalid\n");
     svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, crash_writer);
     vm_crash(vcpu->vm, "VMRUN failed: invalid state in the VMCB");
-    return true;
 }
 
-static bool handle_unexpected(struct vcpu *vcpu)
+static void handle_unexpected(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
 
     vm_crash(vcpu->vm, "unexpected exit 0x%lx (%s), information 0x%lx and 0x%lx, at rip 0x%lx",
              vmcb->exit_code, svm_exit_name(vmcb->exit_code), vmcb->exit_info1, vmcb->exit_info2, vmcb->rip);
-    return true;
 }
 
 /* Bochs 2.7 forgets a window that is open already when it enters: what waits for it is looked at again. */
-static bool handle_interrupt(struct vcpu *vcpu)
+static void handle_interrupt(struct vcpu *vcpu)
 {
     if (unlikely(svm_cpu.forgets_shadow))
         svm_keep_shadow(vcpu);
     if (unlikely(vmcb_of(vcpu)->interrupt_control & VMCB_V_IRQ))
         vcpu_note(vcpu, REQUEST_EVENT);
-    return true;
 }
 
-typedef bool exit_handler(struct vcpu *vcpu);
+typedef void exit_handler(struct vcpu *vcpu);
 
 /*
  * Indexed by exit code, which is also the number of the intercept's bit: what has a handler is intercepted.
@@ -315,65 +303,66 @@ static bool is_intercepted(unsigned code)
 #define SVM_EXIT_EXCEPTION 0x40 /* of vector 0 */
 
 /* INT3 is a trap: RIP is behind it when its handler is entered. */
-static bool handle_breakpoint(struct vcpu *vcpu)
+static void handle_breakpoint(struct vcpu *vcpu)
 {
     uint64_t rip = vmcb_of(vcpu)->rip;
 
     if (debug_on_breakpoint(vcpu))
-        return true;
+        return;
     next_instruction(vcpu);
     if (vmcb_of(vcpu)->rip != rip)
         vcpu_raise(vcpu, &(struct fault){.vector = EXC_BP});
-    return true;
 }
 
 /* INT n; QEMU 7.2 has INT3 here and not at the intercept of #BP. */
-static bool handle_software_interrupt(struct vcpu *vcpu)
+static void handle_software_interrupt(struct vcpu *vcpu)
 {
     uint64_t rip = vmcb_of(vcpu)->rip;
     uint8_t bytes[2] = {0};
 
     debug_read(vcpu, debug_linear_rip(vcpu), bytes, sizeof(bytes));
-    if (bytes[0] == OPCODE_INT3)
-        return handle_breakpoint(vcpu);
+    if (bytes[0] == OPCODE_INT3) {
+        handle_breakpoint(vcpu);
+        return;
+    }
     next_instruction(vcpu);
     if (vmcb_of(vcpu)->rip == rip)
-        return true;
+        return;
     vcpu->event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = bytes[1]};
     vcpu_note(vcpu, REQUEST_EVENT);
-    return true;
 }
 
 /* What leaves the guest only for a debugger: exceptions (APM, "Exception Intercepts") and MOV DR. */
-static bool handle_exception(struct vcpu *vcpu, uint8_t vector)
+static void handle_exception(struct vcpu *vcpu, uint8_t vector)
 {
     static const uint32_t with_error = BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) |
                                        BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP);
     const union vmcb *vmcb = vmcb_of(vcpu);
 
     svm_take_back_delivery(vcpu);
-    if (vector == EXC_BP)
-        return handle_breakpoint(vcpu);
+    if (vector == EXC_BP) {
+        handle_breakpoint(vcpu);
+        return;
+    }
     debug_on_exception(vcpu);
     vcpu_raise(vcpu, &(struct fault){.vector = vector,
                                      .has_error = with_error >> vector & 1,
                                      .error = (uint32_t)vmcb->exit_info1,
                                      .address = vmcb->exit_info2});
-    return true;
 }
 
-static bool handle_debuggers(struct vcpu *vcpu)
+static void handle_debuggers(struct vcpu *vcpu)
 {
     uint64_t code = vmcb_of(vcpu)->exit_code;
 
     if (code >= SVM_EXIT_EXCEPTION && code < SVM_EXIT_EXCEPTION + 32)
-        return handle_exception(vcpu, (uint8_t)(code - SVM_EXIT_EXCEPTION));
-    if (code == SVM_EXIT_SWINT)
-        return handle_software_interrupt(vcpu);
-    if (code < SVM_EXIT_DR_READ || code >= SVM_EXIT_EXCEPTION)
-        return handle_unexpected(vcpu);
-    exit_emulate(vcpu, EMULATE_NO_GPA);
-    return true;
+        handle_exception(vcpu, (uint8_t)(code - SVM_EXIT_EXCEPTION));
+    else if (code == SVM_EXIT_SWINT)
+        handle_software_interrupt(vcpu);
+    else if (code < SVM_EXIT_DR_READ || code >= SVM_EXIT_EXCEPTION)
+        handle_unexpected(vcpu);
+    else
+        exit_emulate(vcpu, EMULATE_NO_GPA);
 }
 
 void svm_set_debug(struct vcpu *vcpu, unsigned what)
@@ -391,15 +380,17 @@ void svm_set_debug(struct vcpu *vcpu, unsigned what)
 }
 
 /* The few codes that are no intercept's, and those that a debugger causes. */
-static __attribute__((noinline)) bool handle_other(struct vcpu *vcpu)
+static __attribute__((noinline)) void handle_other(struct vcpu *vcpu)
 {
     switch ((int32_t)vmcb_of(vcpu)->exit_code) { /* QEMU 7.2 does not extend the sign */
     case SVM_EXIT_NPF:
-        return handle_nested_fault(vcpu);
+        handle_nested_fault(vcpu);
+        break;
     case SVM_EXIT_INVALID:
-        return handle_invalid(vcpu);
+        handle_invalid(vcpu);
+        break;
     default:
-        return handle_debuggers(vcpu);
+        handle_debuggers(vcpu);
     }
 }
 
@@ -426,7 +417,6 @@ static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
     union vmcb *vmcb = vmcb_of(vcpu);
     uint64_t code = vmcb->exit_code;
     exit_handler *handler;
-    bool goes_on;
 
     vcpu_note_exit(vcpu, (uint32_t)code, (uint32_t)vmcb->rip);
     vmcb->clean = UINT32_MAX;
@@ -439,8 +429,9 @@ static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
         exit_begin(vcpu, nested_fault_at);
         handler = handle_other;
     }
-    goes_on = (unlikely(svm_of(vcpu)->stepping) && svm_stop_stepping(vcpu)) || handler(vcpu);
-    return exit_end(vcpu, goes_on);
+    if (likely(!svm_of(vcpu)->stepping) || !svm_stop_stepping(vcpu))
+        handler(vcpu);
+    return exit_end(vcpu);
 }
 
-DEFINE_EXIT(svm_handle_exit, serve)
+DEFINE_EXIT(svm_handle_exit, serve, svm_leave)

@@ -73,9 +73,8 @@ static inline void svm_intercept(union vmcb *vmcb, unsigned code, bool on)
     vmcb_changed(vmcb, VMCB_CLEAN_INTERCEPTS);
 }
 
-/* exits.c: handles the exit that has just happened. Returns whether the vCPU goes on. Called from entry.asm.
- */
-bool svm_handle_exit(struct vcpu *vcpu);
+/* exits.c: handles the exit that has just happened. Called from entry.asm. */
+void svm_handle_exit(struct vcpu *vcpu);
 
 /* exits.c: tells hv/debug/stats.h of the exit codes, once. */
 void svm_name_exits(void);
@@ -84,8 +83,9 @@ void svm_name_exits(void);
 void svm_set_intercepts(union vmcb *vmcb);
 void svm_set_debug(struct vcpu *vcpu, unsigned what);
 
-/* entry.asm: enters the guest until svm_handle_exit returns false. */
+/* entry.asm: enters the guest, again after each exit, until svm_leave is called, which does not return. */
 void svm_enter(struct vcpu *vcpu);
+void svm_leave(struct vcpu *vcpu);
 
 /* entry.asm: the entry of this core's own #DB. */
 extern const char svm_debug_trap[];

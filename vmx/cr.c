@@ -44,34 +44,32 @@ uint64_t vmx_cr4_real(uint64_t guest)
     return guest | vmx_cpu.cr4_fixed0 | CR4_MCE;
 }
 
-static bool write_cr0_bits(struct vcpu *vcpu, uint64_t value)
+static void write_cr0_bits(struct vcpu *vcpu, uint64_t value)
 {
     if (!cr0_valid(vcpu, value)) {
         vcpu_raise_gp(vcpu);
-        return true;
+        return;
     }
     vmwrite(VMCS_CR0_SHADOW, value);
     decode_cache_flush(vcpu);
-    return true;
 }
 
-static bool write_cr4_bits(struct vcpu *vcpu, uint64_t value)
+static void write_cr4_bits(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t owned = vmx_cr4_owned();
 
     if (!cr4_valid(vcpu, value, cr4_allowed)) {
         vcpu_raise_gp(vcpu);
-        return true;
+        return;
     }
     vmwrite(VMCS_CR4_SHADOW, value);
     vmwrite(VMCS_GUEST_CR4, (vmread(VMCS_GUEST_CR4) & ~owned) | (vmx_cr4_real(value) & owned));
     vcpu_cpuid_changed(vcpu);
     decode_cache_flush(vcpu);
-    return true;
 }
 
 /* SDM, "Exit Qualification for Control-Register Accesses". */
-bool vmx_handle_cr_access(struct vcpu *vcpu)
+void vmx_handle_cr_access(struct vcpu *vcpu)
 {
     enum { MOV_TO, MOV_FROM };
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
@@ -83,20 +81,23 @@ bool vmx_handle_cr_access(struct vcpu *vcpu)
 
         if (!(vmx_get(vcpu, REG_EFER) & EFER_LMA) || !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L))
             value = (uint32_t)value;
-        if (number == 0)
-            return write_cr0_bits(vcpu, value);
-        if (number == 4)
-            return write_cr4_bits(vcpu, value);
+        if (number == 0) {
+            write_cr0_bits(vcpu, value);
+            return;
+        }
+        if (number == 4) {
+            write_cr4_bits(vcpu, value);
+            return;
+        }
         if (number == 8) {
             if (exit_write_cr8(vcpu, value))
                 vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
-            return true;
+            return;
         }
     } else if (type == MOV_FROM && number == 8) {
         vcpu_set(vcpu, reg, vcpu->interrupts.get_tpr(vcpu->interrupts.state));
         vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
-        return true;
+        return;
     }
     vm_crash(vcpu->vm, "unexpected control-register exit, qualification 0x%lx", qualification);
-    return true;
 }

@@ -12,22 +12,18 @@ default rel
 %include "hv/vm/registers.inc"
 
 extern vmx_handle_exit, vmx_entry_failed
-global vmx_enter, vmx_exit
+global vmx_enter, vmx_leave, vmx_exit
 
 section .text
-
-%macro load_guest 0                     ; RBX = vcpu
-    mov rsp, rbx
-    pop rax
-    load_registers
-%endmacro
 
 ; void vmx_enter(struct vcpu *vcpu, bool launched)
 align 16
 vmx_enter:
     enter_from_c VCPU_HOST_STACK
     test sil, sil
-    load_guest
+    mov rsp, rdi
+    pop rax
+    load_registers
     jnz .resume
     vmlaunch
     jmp failed
@@ -40,20 +36,21 @@ vmx_exit:
     store_registers
     push rax
     mov rdi, rsp
-    mov rbx, rsp
     mov rsp, [rsp + VCPU_HOST_STACK]
     call vmx_handle_exit
-    test al, al
-    jz leave
-    load_guest
+    pop rsp                             ; the vCPU lies there
+    pop rax
+    load_registers
     vmresume
 
 ; The entry instruction fell through. RSP is behind vcpu->gpr, and nothing else is trusted: the other registers are the
 ; guest's already.
 failed:
-    lea rbx, [rsp - VCPU_GPR_END]
-    mov rsp, [rbx + VCPU_HOST_STACK]
-    mov rdi, rbx
+    lea rdi, [rsp - VCPU_GPR_END]
+    mov rsp, [rdi + VCPU_HOST_STACK]
     call vmx_entry_failed
-leave:
-    return_to_c
+    mov rdi, [rsp]
+
+; void vmx_leave(struct vcpu *vcpu)
+vmx_leave:
+    return_to_c VCPU_HOST_STACK

@@ -24,10 +24,9 @@ static unsigned instruction_length(void)
  * The whole handler of what has nothing to do: INVD and WBINVD. Caches are the machine's and coherent with
  * memory, so nothing need be written back and nothing may be dropped.
  */
-static bool next_instruction(struct vcpu *vcpu)
+static void next_instruction(struct vcpu *vcpu)
 {
-    vmx_advance(vcpu, instruction_length());
-    return true;
+    vmx_move_on(vcpu, instruction_length());
 }
 
 /* An event whose delivery this exit cut short goes in again with the next entry. */
@@ -47,51 +46,53 @@ static void block_nmi_again(void)
 
 /* #DB as the CPU would have delivered it: DR6 from the qualification, DR7.GD cleared (SDM, "Debug
  * Exceptions"). */
-static bool reflect_debug(struct vcpu *vcpu)
+static void reflect_debug(struct vcpu *vcpu)
 {
     uint64_t causes =
         vmread(VMCS_EXIT_QUALIFICATION) & (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(14));
     uint64_t guests = debug_on_trap(vcpu, causes);
 
     if (causes && !guests)
-        return true;
+        return;
     vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) & ~UINT64_C(15));
     vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = guests});
-    return true;
 }
 
 /* INT1 and INT3 go in again as what they are, with nothing in DR6 and RIP behind them. */
-static bool reflect_software(struct vcpu *vcpu, uint32_t information)
+static void reflect_software(struct vcpu *vcpu, uint32_t information)
 {
     vcpu->event = (struct event){.valid = true,
                                  .type = INFORMATION_TYPE(information),
                                  .vector = INFORMATION_VECTOR(information),
                                  .length = (uint8_t)instruction_length()};
     vcpu_note(vcpu, REQUEST_EVENT);
-    return true;
 }
 
-static bool handle_exception(struct vcpu *vcpu)
+static void handle_exception(struct vcpu *vcpu)
 {
     uint32_t information = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION);
     unsigned vector = INFORMATION_VECTOR(information);
 
     if (INFORMATION_TYPE(information) == EVENT_NMI) {
         __asm__ volatile("int $2"); /* the machine's: its handler ends with IRET, which unblocks the next */
-        return true;
+        return;
     }
-    if (INFORMATION_TYPE(information) >= EVENT_PRIVILEGED_SOFT_EXCEPTION)
-        return (vector == EXC_BP && debug_on_breakpoint(vcpu)) || reflect_software(vcpu, information);
+    if (INFORMATION_TYPE(information) >= EVENT_PRIVILEGED_SOFT_EXCEPTION) {
+        if (vector != EXC_BP || !debug_on_breakpoint(vcpu))
+            reflect_software(vcpu, information);
+        return;
+    }
     take_back_delivery(vcpu);
     if ((information & INFORMATION_UNBLOCKED) && vector != EXC_DF && !vcpu->event.valid)
         block_nmi_again();
     switch (vector) {
     case EXC_MC:
         __asm__ volatile("int $18");
-        return true;
+        break;
     case EXC_DB:
-        return reflect_debug(vcpu);
+        reflect_debug(vcpu);
+        break;
     default:
         debug_on_exception(vcpu);
         vcpu_raise(vcpu, &(struct fault){
@@ -100,26 +101,23 @@ static bool handle_exception(struct vcpu *vcpu)
                              .error = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR),
                              .address = vmread(VMCS_EXIT_QUALIFICATION), /* of a page fault */
                          });
-        return true;
     }
 }
 
-static bool handle_mov_dr(struct vcpu *vcpu)
+static void handle_mov_dr(struct vcpu *vcpu)
 {
     exit_emulate(vcpu, EMULATE_NO_GPA);
-    return true;
 }
 
 /* With posted interrupts the exit acknowledges it; else interrupts_poll() takes it. */
-static bool handle_external_interrupt(struct vcpu *vcpu)
+static void handle_external_interrupt(struct vcpu *vcpu)
 {
     (void)vcpu;
     if (unlikely(vmx_words.exit & VMX_EXIT_ACKNOWLEDGE_INTERRUPT))
         interrupts_serve(INFORMATION_VECTOR(vmread(VMCS_EXIT_INTERRUPTION)));
-    return true;
 }
 
-static bool handle_task_switch(struct vcpu *vcpu)
+static void handle_task_switch(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     struct task_switch request = {
@@ -130,30 +128,36 @@ static bool handle_task_switch(struct vcpu *vcpu)
 
     take_back_delivery(vcpu);
     exit_task_switch(vcpu, &request);
-    return true;
 }
 
-static bool handle_cpuid(struct vcpu *vcpu)
+static void handle_cpuid(struct vcpu *vcpu)
 {
     exit_cpuid(vcpu);
-    return next_instruction(vcpu);
+    next_instruction(vcpu);
 }
 
-static bool handle_hlt(struct vcpu *vcpu)
+static void handle_hlt(struct vcpu *vcpu)
 {
-    vmx_advance(vcpu, instruction_length());
-    return vcpu_halt(vcpu);
+    vmx_move_on(vcpu, instruction_length());
+    exit_halt(vcpu);
 }
 
-static bool handle_vmcall(struct vcpu *vcpu)
+static void handle_vmcall(struct vcpu *vcpu)
 {
     exit_hypercall(vcpu);
-    return next_instruction(vcpu);
+    next_instruction(vcpu);
 }
 
 #define DR7_ENABLED 0xff
 
-static bool handle_io(struct vcpu *vcpu)
+static __attribute__((noinline, cold)) void trap_io(struct vcpu *vcpu, uint64_t dr7)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+
+    exit_io_breakpoints(vcpu, dr7, IO_PORT(qualification), IO_SIZE(qualification));
+}
+
+static void handle_io(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION), dr7;
     uint16_t port = IO_PORT(qualification);
@@ -161,7 +165,7 @@ static bool handle_io(struct vcpu *vcpu)
 
     if (unlikely(qualification & IO_STRING)) {
         exit_emulate(vcpu, EMULATE_NO_GPA);
-        return true;
+        return;
     }
     if (qualification & IO_IN)
         exit_in(vcpu, port, size);
@@ -170,29 +174,31 @@ static bool handle_io(struct vcpu *vcpu)
     next_instruction(vcpu);
     dr7 = vmread(VMCS_GUEST_DR7);
     if (unlikely(dr7 & DR7_ENABLED))
-        exit_io_breakpoints(vcpu, dr7, port, size);
-    return true;
+        trap_io(vcpu, dr7);
 }
 
-static bool handle_rdmsr(struct vcpu *vcpu)
+static void handle_rdmsr(struct vcpu *vcpu)
 {
-    return exit_rdmsr(vcpu) ? next_instruction(vcpu) : true;
+    if (exit_rdmsr(vcpu))
+        next_instruction(vcpu);
 }
 
-static bool handle_wrmsr(struct vcpu *vcpu)
+static void handle_wrmsr(struct vcpu *vcpu)
 {
-    return exit_wrmsr(vcpu) ? next_instruction(vcpu) : true;
+    if (exit_wrmsr(vcpu))
+        next_instruction(vcpu);
 }
 
-static bool handle_pause(struct vcpu *vcpu)
+static void handle_pause(struct vcpu *vcpu)
 {
     exit_pause(vcpu);
-    return next_instruction(vcpu);
+    next_instruction(vcpu);
 }
 
-static bool handle_xsetbv(struct vcpu *vcpu)
+static void handle_xsetbv(struct vcpu *vcpu)
 {
-    return exit_xsetbv(vcpu) ? next_instruction(vcpu) : true;
+    if (exit_xsetbv(vcpu))
+        next_instruction(vcpu);
 }
 
 /* SDM, "Exit Qualification for EPT Violations". */
@@ -200,18 +206,33 @@ static bool handle_xsetbv(struct vcpu *vcpu)
 #define VIOLATION_LINEAR      BIT(7) /* there is a guest-linear address */
 #define VIOLATION_TRANSLATION BIT(8) /* of that address, not of a paging structure on the way */
 
-static bool handle_ept_violation(struct vcpu *vcpu)
+static inline __attribute__((always_inline)) void serve_violation(struct vcpu *vcpu, uint64_t qualification)
 {
-    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     uint64_t mask = VIOLATION_FETCH | VIOLATION_LINEAR | VIOLATION_TRANSLATION;
     bool operand = (qualification & mask) == (VIOLATION_LINEAR | VIOLATION_TRANSLATION);
     gpa_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
 
-    take_back_delivery(vcpu);
-    if (unlikely(qualification & INFORMATION_UNBLOCKED) && !vcpu->event.valid)
-        block_nmi_again();
     exit_memory(vcpu, operand ? gpa : EMULATE_NO_GPA, gpa);
-    return true;
+}
+
+static __attribute__((noinline, cold)) void serve_violation_in_delivery(struct vcpu *vcpu,
+                                                                        uint64_t qualification)
+{
+    take_back_delivery(vcpu);
+    if ((qualification & INFORMATION_UNBLOCKED) && !vcpu->event.valid)
+        block_nmi_again();
+    serve_violation(vcpu, qualification);
+}
+
+static void handle_ept_violation(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+
+    if (unlikely((uint32_t)vmread(VMCS_IDT_VECTORING) & INFORMATION_VALID) ||
+        unlikely(qualification & INFORMATION_UNBLOCKED))
+        serve_violation_in_delivery(vcpu, qualification);
+    else
+        serve_violation(vcpu, qualification);
 }
 
 /* SDM, "Exit Qualification for APIC-Access VM Exits from Linear Accesses and Guest-Physical Accesses". */
@@ -220,35 +241,31 @@ static bool handle_ept_violation(struct vcpu *vcpu)
 #define ACCESS_WRITE                 1 /* a linear one by an instruction, as 0, a read, is */
 
 /* What hardware does not serve: registers that must be computed, and accesses that software never makes. */
-static bool handle_apic_access(struct vcpu *vcpu)
+static void handle_apic_access(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     gpa_t gpa = PC_LOCAL_APIC + ACCESS_OFFSET(qualification);
 
     take_back_delivery(vcpu);
     exit_memory(vcpu, ACCESS_TYPE(qualification) <= ACCESS_WRITE ? gpa : EMULATE_NO_GPA, gpa);
-    return true;
 }
 
-static bool handle_apic_write(struct vcpu *vcpu)
+static void handle_apic_write(struct vcpu *vcpu)
 {
     vcpu->interrupts.written(vcpu->interrupts.state, ACCESS_OFFSET(vmread(VMCS_EXIT_QUALIFICATION)));
-    return true;
 }
 
-static bool handle_virtualized_eoi(struct vcpu *vcpu)
+static void handle_virtualized_eoi(struct vcpu *vcpu)
 {
     vcpu->interrupts.ended(vcpu->interrupts.state, vmread(VMCS_EXIT_QUALIFICATION) & 0xff);
-    return true;
 }
 
-static bool handle_ept_misconfiguration(struct vcpu *vcpu)
+static void handle_ept_misconfiguration(struct vcpu *vcpu)
 {
     vm_crash(vcpu->vm, "EPT misconfiguration at 0x%lx: a fault of Keel", vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
-    return true;
 }
 
-static bool handle_entry_failure(struct vcpu *vcpu)
+static void handle_entry_failure(struct vcpu *vcpu)
 {
     uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 
@@ -257,26 +274,24 @@ static bool handle_entry_failure(struct vcpu *vcpu)
     vmx_print_entry_failure(VMX_REASON_BASIC(reason), vmread(VMCS_EXIT_QUALIFICATION), crash_writer);
     vmx_explain_entry(&vmx_current, &vmx_cpu, crash_writer);
     vm_crash(vcpu->vm, "VM entry failed: %s", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
-    return true;
 }
 
-static __attribute__((noinline, cold)) bool handle_unexpected(struct vcpu *vcpu)
+static __attribute__((noinline, cold)) void handle_unexpected(struct vcpu *vcpu)
 {
     uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 
     vm_crash(vcpu->vm, "unexpected VM exit %u (%s), qualification 0x%lx, at rip 0x%lx",
              VMX_REASON_BASIC(reason), vmx_exit_reason_name(VMX_REASON_BASIC(reason)),
              vmread(VMCS_EXIT_QUALIFICATION), vmread(VMCS_GUEST_RIP));
-    return true;
 }
 
-typedef bool exit_handler(struct vcpu *vcpu);
+typedef void exit_handler(struct vcpu *vcpu);
 
 /*
  * Indexed by basic exit reason; those that the SDM leaves out, or that no control in use can cause, are
- * unexpected. A handler returns whether the vCPU may go on; work that came up meanwhile is in vcpu->requests.
+ * unexpected. What is to be done before the next entry, or instead of one, is in vcpu->requests then.
  */
-static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
+static exit_handler *const exit_handlers[VMX_REASON_COUNT + 1] = {
     [VMX_REASON_EXCEPTION_OR_NMI] = handle_exception,
     [VMX_REASON_EXTERNAL_INTERRUPT] = handle_external_interrupt,
     [VMX_REASON_TRIPLE_FAULT] = exit_triple_fault,
@@ -363,9 +378,10 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT] = {
     [83] = handle_unexpected,
     [VMX_REASON_RDMSR_IMMEDIATE] = handle_unexpected,
     [VMX_REASON_WRMSRNS_IMMEDIATE] = handle_unexpected,
+    [VMX_REASON_COUNT] = handle_unexpected, /* what the SDM does not have */
 };
 
-static uint16_t stat_at[VMX_REASON_COUNT]; /* STAT_OTHER for what is not expected */
+static uint16_t stat_at[VMX_REASON_COUNT + 1]; /* STAT_OTHER for what is not expected */
 
 void vmx_name_exits(void)
 {
@@ -376,20 +392,26 @@ void vmx_name_exits(void)
                                                                                        : STAT_ALONE);
 }
 
-static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
+/* One with something beside it, or one that the SDM does not have. */
+static __attribute__((noinline, cold)) uint64_t unusual_reason(uint64_t reason)
 {
-    uint32_t reason = VMX_REASON_BASIC((uint32_t)vmread(VMCS_EXIT_REASON));
-
-    vcpu_note_exit(vcpu, reason, (uint32_t)vmread(VMCS_GUEST_RIP));
-    if (unlikely(reason >= VMX_REASON_COUNT)) {
-        exit_begin(vcpu, STAT_OTHER);
-        return exit_end(vcpu, handle_unexpected(vcpu));
-    }
-    exit_begin(vcpu, stat_at[reason]);
-    return exit_end(vcpu, exit_handlers[reason](vcpu));
+    return MIN(VMX_REASON_BASIC(reason), (uint64_t)VMX_REASON_COUNT);
 }
 
-DEFINE_EXIT(vmx_handle_exit, serve)
+static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
+{
+    uint64_t reason = vmread(VMCS_EXIT_REASON);
+
+    vcpu->rip = vmread(VMCS_GUEST_RIP);
+    if (unlikely(reason >= VMX_REASON_COUNT))
+        reason = unusual_reason(reason);
+    vcpu_note_exit(vcpu, (uint32_t)reason, (uint32_t)vcpu->rip);
+    exit_begin(vcpu, stat_at[reason]);
+    exit_handlers[reason](vcpu);
+    return exit_end(vcpu);
+}
+
+DEFINE_EXIT(vmx_handle_exit, serve, vmx_leave)
 
 void vmx_entry_failed(struct vcpu *vcpu)
 {

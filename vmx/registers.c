@@ -77,6 +77,10 @@ void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
     case REG_EFER:
         set_efer(vcpu, value);
         break;
+    case REG_RIP:
+        vcpu->rip = value;
+        vmwrite(VMCS_GUEST_RIP, value);
+        break;
     case REG_CR2:
         vcpu->cr2 = value;
         if (this_cpu()->current == vcpu)
@@ -129,8 +133,7 @@ void vmx_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct 
 
 void vmx_get_code(struct vcpu *vcpu, struct code_state *code)
 {
-    (void)vcpu;
-    code->rip = vmread(VMCS_GUEST_RIP);
+    code->rip = vcpu->rip;
     code->cr3 = vmread(VMCS_GUEST_CR3);
     code->base = vmread(VMCS_GUEST_CS_BASE);
     code->attributes = (uint32_t)vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
@@ -181,17 +184,18 @@ bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 #define PENDING_SINGLE_STEP BIT(14)
 #define DEBUGCTL_BTF        BIT(1)
 
+uint64_t vmx_wrapped(uint64_t rip)
+{
+    return vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L ? rip : (uint32_t)rip;
+}
+
+void vmx_end_step(void)
+{
+    if (!(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_SINGLE_STEP);
+}
+
 void vmx_advance(struct vcpu *vcpu, unsigned length)
 {
-    uint64_t old = vmread(VMCS_GUEST_RIP), rip = old + length;
-    uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-
-    (void)vcpu;
-    if (unlikely((old ^ rip) >> 32) && !(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L))
-        rip = (uint32_t)rip;
-    vmwrite(VMCS_GUEST_RIP, rip);
-    if (unlikely(blocking & 3))
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~UINT64_C(3));
-    if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-        vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_SINGLE_STEP);
+    vmx_move_on(vcpu, length);
 }

@@ -240,8 +240,7 @@ static bool interrupt_allowed(struct vcpu *vcpu)
     return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & 3);
 }
 
-#define BLOCKING_BY_STI_OR_MOV_SS 3
-#define BLOCKING_BY_NMI           BIT(3)
+#define BLOCKING_BY_NMI BIT(3)
 
 static bool nmi_allowed(struct vcpu *vcpu)
 {

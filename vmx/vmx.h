@@ -45,12 +45,34 @@ static inline void vmwrite(uint32_t field, uint64_t value)
     __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"((uint64_t)field) : "cc");
 }
 
+#define BLOCKING_BY_STI_OR_MOV_SS 3
+
+/* registers.c: what an instruction seldom leaves: RIP where its lower half overflowed, and a step to be
+ * trapped. */
+uint64_t vmx_wrapped(uint64_t rip);
+void vmx_end_step(void);
+
+/* virt->advance. RIP is vcpu->rip from each exit to the next entry. */
+static inline void vmx_move_on(struct vcpu *vcpu, uint32_t length)
+{
+    uint64_t rip = vcpu->rip + length, blocking;
+
+    if (unlikely((uint32_t)rip < length))
+        rip = vmx_wrapped(rip);
+    vcpu->rip = rip;
+    vmwrite(VMCS_GUEST_RIP, rip);
+    blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+    if (unlikely(blocking & BLOCKING_BY_STI_OR_MOV_SS))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_STI_OR_MOV_SS);
+    if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+        vmx_end_step();
+}
+
 /* A reader over the current VMCS, for explanations and dumps. */
 extern const struct vmcs_reader vmx_current;
 
-/* exits.c: handles the exit that has just happened. Returns whether the vCPU goes on. Called from entry.asm.
- */
-bool vmx_handle_exit(struct vcpu *vcpu);
+/* exits.c: handles the exit that has just happened. Called from entry.asm. */
+void vmx_handle_exit(struct vcpu *vcpu);
 
 /* exits.c: tells hv/debug/stats.h of the reasons, once. */
 void vmx_name_exits(void);
@@ -62,8 +84,9 @@ void vmx_details(struct vcpu *vcpu, struct exit_details *details);
  */
 void vmx_entry_failed(struct vcpu *vcpu);
 
-/* entry.asm: enters the guest until vmx_handle_exit returns false. */
+/* entry.asm: enters the guest, again after each exit, until vmx_leave is called, which does not return. */
 void vmx_enter(struct vcpu *vcpu, bool launched);
+void vmx_leave(struct vcpu *vcpu);
 
 /* Where VM exits continue. */
 extern const char vmx_exit[];
@@ -99,7 +122,7 @@ void vmx_advance(struct vcpu *vcpu, unsigned length);
 
 /* cr.c: guest writes of CR0 and CR4 bits that Keel owns. */
 void vmx_cr_reset(void);
-bool vmx_handle_cr_access(struct vcpu *vcpu);
+void vmx_handle_cr_access(struct vcpu *vcpu);
 uint64_t vmx_cr0_owned(void);
 uint64_t vmx_cr4_owned(void);
 uint64_t vmx_cr0_real(uint64_t guest);

@@ -69,7 +69,7 @@ uint64_t exit_stat_count(const struct exit_stat *stat)
     return count;
 }
 
-void exit_stat_add_extreme(struct exit_stat *stat, uint32_t cost)
+void exit_stat_add_extreme(struct exit_stat *stat, uint64_t cost)
 {
     cost = MAX(cost, 1u);
     stat->min = MIN(stat->min, cost);

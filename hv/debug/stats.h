@@ -62,7 +62,7 @@ void exit_stat_clear(struct exit_stat *stat);
 uint64_t exit_stat_count(const struct exit_stat *stat);
 
 /* exit_stat_add of a cost lower or higher than each before it: 0 is counted as 1. */
-void exit_stat_add_extreme(struct exit_stat *stat, uint32_t cost);
+void exit_stat_add_extreme(struct exit_stat *stat, uint64_t cost);
 
 static inline uint64_t exit_stat_bucket(uint64_t cost)
 {
@@ -72,7 +72,7 @@ static inline uint64_t exit_stat_bucket(uint64_t cost)
     return highest;
 }
 
-static inline void exit_stat_add(struct exit_stat *stat, uint32_t cost)
+static inline void exit_stat_add(struct exit_stat *stat, uint64_t cost)
 {
     /* min is at least 1: 0, which no bucket holds, is found here */
     if (unlikely(cost < stat->min) || unlikely(cost > stat->max)) {

@@ -9,7 +9,7 @@ struct spinlock {
 
 static inline void spin_lock(struct spinlock *lock)
 {
-    while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
+    while (__atomic_fetch_or(&lock->held, 1, __ATOMIC_ACQUIRE) & 1) /* that is LOCK BTS */
         while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
             __asm__ volatile("pause");
 }

@@ -2,6 +2,33 @@
 
 #include "hv/host/log.h"
 
+static bool reads_nothing(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)device, (void)offset, (void)size, (void)value;
+    return false;
+}
+
+static bool writes_nothing(struct device *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    (void)device, (void)offset, (void)size, (void)value;
+    return false;
+}
+
+void bus_range_prepare(struct bus_range *range)
+{
+    const struct device_ops *ops = range->device->ops;
+    uint64_t length = range->last - range->first + 1;
+
+    range->read = ops->read ? ops->read : reads_nothing;
+    range->write = ops->write ? ops->write : writes_nothing;
+    range->starts[0] = length;
+    for (unsigned size = 1; size <= 8; size *= 2)
+        range->starts[size] = size <= ops->width && size <= length ? length - size + 1 : 0;
+}
+
+/* What is remembered of an address before the first access there: no access is in it. */
+static const struct bus_range nowhere;
+
 bool bus_init(struct bus *bus, const char *name, struct bus_range *ranges, unsigned count)
 {
     *bus = (struct bus){.name = name, .ranges = ranges, .count = count};
@@ -24,11 +51,15 @@ bool bus_init(struct bus *bus, const char *name, struct bus_range *ranges, unsig
                      ranges[i].device->name, (unsigned long)ranges[i].first);
             return false;
         }
+        bus_range_prepare(&ranges[i]);
     }
+    for (unsigned i = 0; i < BUS_PLACES; i++)
+        bus->remembered[i] = &nowhere;
     return true;
 }
 
-const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
+/* The number of the first range that does not end below `address`; `count`: there is none. */
+static unsigned at_or_above(const struct bus *bus, uint64_t address)
 {
     unsigned low = 0, high = bus->count;
 
@@ -39,80 +70,48 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
         else
             high = middle;
     }
-    if (low < bus->count && bus->ranges[low].first <= address)
-        return &bus->ranges[low];
-    return NULL;
+    return low;
 }
 
-/*
- * Most accesses go where one before them went. Ranges never change, so what is remembered stays right,
- * whichever vCPU wrote it.
- */
-static inline const struct bus_range *remembered(const struct bus *bus, uint64_t address)
+const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
 {
-    const struct bus_range *range = bus->remembered[(address ^ address >> 4) % BUS_REMEMBERED];
+    unsigned at = at_or_above(bus, address);
 
-    return likely(range && address - range->first <= range->last - range->first) ? range : NULL;
+    return at < bus->count && bus->ranges[at].first <= address ? &bus->ranges[at] : NULL;
 }
 
-static inline const struct bus_range *find_anew(struct bus *bus, uint64_t address)
+/* Whether an address is in the gap below this range of the bus. */
+static bool is_below(const struct bus *bus, const struct bus_range *range, uint64_t address)
 {
-    const struct bus_range *range = bus_find(bus, address);
-
-    if (range)
-        bus->remembered[(address ^ address >> 4) % BUS_REMEMBERED] = range;
-    return range;
+    return address < range->first && (range == bus->ranges || range[-1].last < address);
 }
 
-static inline const struct bus_range *find(struct bus *bus, uint64_t address)
+/* The range of an address, or NULL; what is remembered of it from now on. */
+static const struct bus_range *find_afresh(struct bus *bus, uint64_t address)
 {
-    const struct bus_range *range = remembered(bus, address);
+    const struct bus_range **place = &bus->remembered[bus_place(address)];
+    unsigned at;
 
-    return likely(range) ? range : find_anew(bus, address);
+    if (is_below(bus, *place, address))
+        return NULL;
+    at = at_or_above(bus, address);
+    if (at == bus->count)
+        return NULL;
+    *place = &bus->ranges[at];
+    return bus->ranges[at].first <= address ? &bus->ranges[at] : NULL;
 }
 
-static inline bool device_read(const struct bus_range *range, uint64_t address, unsigned size,
-                               uint64_t *value)
-{
-    struct device *device = range->device;
-    bool answered;
-
-    if (unlikely(!device->ops->read))
-        return false;
-    if (!device->lock)
-        return device->ops->read(device, address - range->first, size, value);
-    spin_lock(device->lock);
-    answered = device->ops->read(device, address - range->first, size, value);
-    spin_unlock(device->lock);
-    return answered;
-}
-
-static inline bool device_write(const struct bus_range *range, uint64_t address, unsigned size,
-                                uint64_t value)
-{
-    struct device *device = range->device;
-    bool answered;
-
-    if (unlikely(!device->ops->write))
-        return false;
-    if (!device->lock)
-        return device->ops->write(device, address - range->first, size, value);
-    spin_lock(device->lock);
-    answered = device->ops->write(device, address - range->first, size, value);
-    spin_unlock(device->lock);
-    return answered;
-}
-
-static __attribute__((noinline)) void count_miss(struct bus *bus, uint64_t address)
+bool bus_missed(struct bus *bus, uint64_t address)
 {
     uint64_t n = __atomic_fetch_add(&bus->misses.count, 1, __ATOMIC_RELAXED);
 
     bus->misses.latest[n % ARRAY_LENGTH(bus->misses.latest)] = address;
+    return false;
 }
 
-static inline bool fits(const struct bus_range *range, uint64_t address, unsigned size)
+static bool fits(const struct bus_range *range, uint64_t address, unsigned size)
 {
-    return size <= range->device->ops->width && range->last - address >= size - 1;
+    return address - range->first < range->starts[size];
 }
 
 /* The widest power of two that one cycle at `address` may have when `size` bytes are left and the whole did
@@ -126,8 +125,7 @@ static inline unsigned part_size(const struct bus_range *range, uint64_t address
     return part;
 }
 
-static __attribute__((noinline)) bool read_in_parts(struct bus *bus, uint64_t address, unsigned size,
-                                                    uint64_t *value)
+static bool read_in_parts(const struct bus *bus, uint64_t address, unsigned size, uint64_t *value)
 {
     bool answered = false;
 
@@ -137,7 +135,7 @@ static __attribute__((noinline)) bool read_in_parts(struct bus *bus, uint64_t ad
         unsigned part = part_size(range, address + done, size - done);
         uint64_t bits = size_mask(part);
 
-        if (range && device_read(range, address + done, part, &bits))
+        if (range && bus_device_read(range, address + done, part, &bits))
             answered = true;
         else
             bits = size_mask(part);
@@ -147,8 +145,7 @@ static __attribute__((noinline)) bool read_in_parts(struct bus *bus, uint64_t ad
     return answered;
 }
 
-static __attribute__((noinline)) bool write_in_parts(struct bus *bus, uint64_t address, unsigned size,
-                                                     uint64_t value)
+static bool write_in_parts(const struct bus *bus, uint64_t address, unsigned size, uint64_t value)
 {
     bool answered = false;
 
@@ -157,77 +154,35 @@ static __attribute__((noinline)) bool write_in_parts(struct bus *bus, uint64_t a
         unsigned part = part_size(range, address + done, size - done);
 
         if (range)
-            answered |= device_write(range, address + done, part, value >> (8 * done) & size_mask(part));
+            answered |= bus_device_write(range, address + done, part, value >> (8 * done) & size_mask(part));
         done += part;
     }
     return answered;
 }
 
-static inline __attribute__((always_inline)) bool read_at(struct bus *bus, const struct bus_range *range,
-                                                          uint64_t address, unsigned size, uint64_t *value)
-{
-    if (likely(range && fits(range, address, size))) {
-        if (likely(device_read(range, address, size, value)))
-            return true;
-    } else if (size > 1 && read_in_parts(bus, address, size, value)) {
-        return true;
-    }
-    *value = size_mask(size);
-    count_miss(bus, address);
-    return false;
-}
-
-static __attribute__((noinline)) bool read_anew(struct bus *bus, uint64_t address, unsigned size,
-                                                uint64_t *value, uint32_t *stat_at)
-{
-    const struct bus_range *range = find_anew(bus, address);
-
-    if (range)
-        *stat_at = range->stat_at;
-    return read_at(bus, range, address, size, value);
-}
-
 bool bus_read_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t *value, uint32_t *stat_at)
 {
-    const struct bus_range *range = remembered(bus, address);
-
-    if (unlikely(!range))
-        return read_anew(bus, address, size, value, stat_at);
-    *stat_at = range->stat_at;
-    return read_at(bus, range, address, size, value);
-}
-
-static inline __attribute__((always_inline)) bool write_at(struct bus *bus, const struct bus_range *range,
-                                                           uint64_t address, unsigned size, uint64_t value)
-{
-    if (likely(range && fits(range, address, size))) {
-        if (likely(device_write(range, address, size, value)))
-            return true;
-    } else if (size > 1 && write_in_parts(bus, address, size, value)) {
-        return true;
-    }
-    count_miss(bus, address);
-    return false;
-}
-
-static __attribute__((noinline)) bool write_anew(struct bus *bus, uint64_t address, unsigned size,
-                                                 uint64_t value, uint32_t *stat_at)
-{
-    const struct bus_range *range = find_anew(bus, address);
+    const struct bus_range *range = find_afresh(bus, address);
 
     if (range)
         *stat_at = range->stat_at;
-    return write_at(bus, range, address, size, value);
+    if (range && fits(range, address, size) ? bus_device_read(range, address, size, value)
+                                            : size > 1 && read_in_parts(bus, address, size, value))
+        return true;
+    *value = size_mask(size);
+    return bus_missed(bus, address);
 }
 
 bool bus_write_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t value, uint32_t *stat_at)
 {
-    const struct bus_range *range = remembered(bus, address);
+    const struct bus_range *range = find_afresh(bus, address);
 
-    if (unlikely(!range))
-        return write_anew(bus, address, size, value, stat_at);
-    *stat_at = range->stat_at;
-    return write_at(bus, range, address, size, value);
+    if (range)
+        *stat_at = range->stat_at;
+    if (range && fits(range, address, size) ? bus_device_write(range, address, size, value)
+                                            : size > 1 && write_in_parts(bus, address, size, value))
+        return true;
+    return bus_missed(bus, address);
 }
 
 bool bus_range_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value)
@@ -235,7 +190,7 @@ bool bus_range_read(const struct bus_range *range, uint64_t address, unsigned si
     struct bus alone = {.ranges = range, .count = 1};
 
     if (likely(fits(range, address, size)))
-        return device_read(range, address, size, value);
+        return bus_device_read(range, address, size, value);
     return size > 1 && read_in_parts(&alone, address, size, value);
 }
 
@@ -244,28 +199,22 @@ bool bus_range_write(const struct bus_range *range, uint64_t address, unsigned s
     struct bus alone = {.ranges = range, .count = 1};
 
     if (likely(fits(range, address, size)))
-        return device_write(range, address, size, value);
+        return bus_device_write(range, address, size, value);
     return size > 1 && write_in_parts(&alone, address, size, value);
 }
 
 bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value)
 {
-    const struct bus_range *range = find(bus, number);
+    const struct bus_range *range = find_afresh(bus, number);
 
-    if (likely(range && device_read(range, number, 8, value)))
-        return true;
-    count_miss(bus, number);
-    return false;
+    return (range && range->read(range->device, number - range->first, 8, value)) || bus_missed(bus, number);
 }
 
 bool bus_write_number(struct bus *bus, uint64_t number, uint64_t value)
 {
-    const struct bus_range *range = find(bus, number);
+    const struct bus_range *range = find_afresh(bus, number);
 
-    if (likely(range && device_write(range, number, 8, value)))
-        return true;
-    count_miss(bus, number);
-    return false;
+    return (range && range->write(range->device, number - range->first, 8, value)) || bus_missed(bus, number);
 }
 
 void bus_reset(const struct bus *bus)

@@ -31,10 +31,17 @@ struct device {
     struct spinlock *lock; /* held around read and write; NULL for what belongs to one vCPU */
 };
 
+/*
+ * Whoever makes a range says where it is and whose. The rest follows from that, for look-ups of few
+ * instructions: bus_range_prepare fills it in.
+ */
 struct bus_range {
     uint64_t first, last; /* both inclusive */
     struct device *device;
     uint32_t stat_at; /* where exits to it are counted: hv/debug/stats.h */
+    bool (*read)(struct device *device, uint64_t offset, unsigned size, uint64_t *value);
+    bool (*write)(struct device *device, uint64_t offset, unsigned size, uint64_t value);
+    uint64_t starts[9]; /* by size: at how many offsets an access that needs no parts may begin; [0]: all */
 };
 
 /* What nobody answered, for the monitor: how often in all, and the latest places. */
@@ -43,14 +50,15 @@ struct bus_misses {
     uint64_t latest[8];
 };
 
-#define BUS_REMEMBERED 32
+#define BUS_PLACES_SHIFT 27 /* leaves 32 */
+#define BUS_PLACES       32
 
 struct bus {
     const char *name;
     const struct bus_range *ranges;
     unsigned count;
     struct bus_misses misses;
-    const struct bus_range *remembered[BUS_REMEMBERED]; /* by address: the range that answered there last */
+    const struct bus_range *remembered[BUS_PLACES]; /* by address: the range there, or the next above it */
 };
 
 /*
@@ -70,17 +78,13 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address);
 bool bus_read_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t *value, uint32_t *stat_at);
 bool bus_write_exit(struct bus *bus, uint64_t address, unsigned size, uint64_t value, uint32_t *stat_at);
 
-/* The same for a range that stands alone, and that `address` is in. Nothing is counted; a read leaves `value`
- * alone. */
+/* Fills in what follows from a range's place and device. */
+void bus_range_prepare(struct bus_range *range);
+
+/* The same for a range that stands alone, and that `address` is in. Nothing is counted; a read
+ * leaves `value` alone. */
 bool bus_range_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value);
 bool bus_range_write(const struct bus_range *range, uint64_t address, unsigned size, uint64_t value);
-
-/*
- * The same on a bus where an address is a number and an access is 8 bytes of that one number: MSRs and
- * hypercalls. `value` is untouched by a read that nobody answered.
- */
-bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value);
-bool bus_write_number(struct bus *bus, uint64_t number, uint64_t value);
 
 /* Calls each device's reset once. */
 void bus_reset(const struct bus *bus);
@@ -88,5 +92,67 @@ void bus_reset(const struct bus *bus);
 /* The mask of `size` bytes: 1, 2, 4 or 8. */
 static inline uint64_t size_mask(unsigned size)
 {
-    return UINT64_MAX >> (64 - 8 * size);
+    static const uint64_t masks[9] = {0, 0xff, 0xffff, 0, 0xffffffff, 0, 0, 0, UINT64_MAX};
+
+    return masks[size];
 }
+
+/* Where the range of an address is remembered (Knuth's multiplicative hashing). */
+static inline unsigned bus_place(uint64_t address)
+{
+    return ((uint32_t)address * 0x9e3779b1u) >> BUS_PLACES_SHIFT;
+}
+
+/*
+ * The range that all of an access is in, if it needs no parts and that range is remembered; else NULL. Most
+ * accesses go where one before them went. Ranges never change, so what is remembered stays right, whichever
+ * vCPU wrote it. Size 0 asks for a number's range.
+ */
+static inline const struct bus_range *bus_remembered(const struct bus *bus, uint64_t address, unsigned size)
+{
+    const struct bus_range *range = bus->remembered[bus_place(address)];
+
+    return likely(address - range->first < range->starts[size]) ? range : NULL;
+}
+
+/* An access that needs no parts, under the device's lock. Returns whether the device answered. */
+static inline __attribute__((always_inline)) bool
+bus_device_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value)
+{
+    struct device *device = range->device;
+    struct spinlock *lock = device->lock;
+    bool answered;
+
+    if (!lock)
+        return range->read(device, address - range->first, size, value);
+    spin_lock(lock);
+    answered = range->read(device, address - range->first, size, value);
+    spin_unlock(lock);
+    return answered;
+}
+
+static inline __attribute__((always_inline)) bool
+bus_device_write(const struct bus_range *range, uint64_t address, unsigned size, uint64_t value)
+{
+    struct device *device = range->device;
+    struct spinlock *lock = device->lock;
+    bool answered;
+
+    if (!lock)
+        return range->write(device, address - range->first, size, value);
+    spin_lock(lock);
+    answered = range->write(device, address - range->first, size, value);
+    spin_unlock(lock);
+    return answered;
+}
+
+/* Counts what nobody answered; returns false. */
+bool bus_missed(struct bus *bus, uint64_t address);
+
+/*
+ * The same on a bus where an address is a number and an access is 8 bytes of that one number:
+ * MSRs and hypercalls. Such a bus is one vCPU's own, and its devices have no lock. `value` is untouched by a
+ * read that nobody answered.
+ */
+bool bus_read_number(struct bus *bus, uint64_t number, uint64_t *value);
+bool bus_write_number(struct bus *bus, uint64_t number, uint64_t value);

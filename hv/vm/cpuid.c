@@ -4,9 +4,6 @@
 #include "hv/vm/cpuid_policy.h"
 #include "hv/vm/vcpu.h"
 
-#define BASIC_MOST           0x1fu /* the highest basic leaf that Keel knows */
-#define EXTENDED             0x80000000u
-#define EXTENDED_MOST        0x80000021u
 #define HYPERVISOR           0x40000000u
 #define HYPERVISOR_MOST      0x40000010u
 #define SUBLEAVES_MOST       16  /* of cache and TLB leaves: more than any processor has */
@@ -38,8 +35,7 @@ struct cpuid_entry {
 };
 
 struct cpuid_table {
-    /* By leaf: where its answer is, or NULL if that takes a search. */
-    const struct cpuid_regs *basic[BASIC_MOST + 1], *extended[EXTENDED_MOST - EXTENDED + 1];
+    struct cpuid_leaves leaves;
     struct cpuid_entry entries[ENTRIES_MOST]; /* sorted by leaf and subleaf */
     unsigned count;
     uint32_t basic_most, extended_most, apic_id;
@@ -75,7 +71,7 @@ static struct cpuid_regs read_machine(const struct builder *builder, uint32_t le
 {
     struct cpuid_regs regs = {0};
 
-    if (leaf <= builder->machine_basic || (leaf >= EXTENDED && leaf <= builder->machine_extended))
+    if (leaf <= builder->machine_basic || (leaf >= CPUID_EXTENDED && leaf <= builder->machine_extended))
         builder->machine(leaf, subleaf, &regs);
     return regs;
 }
@@ -121,7 +117,7 @@ static void build_highest(struct builder *builder, uint32_t leaf)
 {
     struct cpuid_regs regs = shown(builder, leaf, 0);
 
-    regs.eax = leaf == EXTENDED ? builder->table->extended_most : builder->table->basic_most;
+    regs.eax = leaf == CPUID_EXTENDED ? builder->table->extended_most : builder->table->basic_most;
     add(builder, leaf, 0, regs);
 }
 
@@ -392,9 +388,9 @@ static void find_machine(struct builder *builder)
     struct cpuid_regs regs;
 
     builder->machine(0, 0, &regs);
-    builder->machine_basic = MIN(regs.eax, EXTENDED - 1);
-    builder->machine(EXTENDED, 0, &regs);
-    builder->machine_extended = regs.eax >> 16 == EXTENDED >> 16 ? regs.eax : EXTENDED;
+    builder->machine_basic = MIN(regs.eax, CPUID_EXTENDED - 1);
+    builder->machine(CPUID_EXTENDED, 0, &regs);
+    builder->machine_extended = regs.eax >> 16 == CPUID_EXTENDED >> 16 ? regs.eax : CPUID_EXTENDED;
 }
 
 void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limits *limits,
@@ -410,15 +406,15 @@ void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limit
     memset(table, 0, sizeof(*table));
     table->apic_id = vcpu->id;
     table->amd = is_amd(&vendor);
-    table->basic_most = MIN(builder.machine_basic, BASIC_MOST);
+    table->basic_most = MIN(builder.machine_basic, CPUID_BASIC_MOST);
     if (!table->amd) /* the TSC's true frequency is in leaves that older processors do not have */
         table->basic_most = MAX(table->basic_most, 0x16);
-    table->extended_most = MIN(builder.machine_extended, EXTENDED_MOST);
+    table->extended_most = MIN(builder.machine_extended, CPUID_EXTENDED_MOST);
     find_components(&builder);
     find_conditions(&builder);
 
     for (uint32_t leaf = 0; leaf <= table->basic_most; leaf++)
-        table->basic[leaf] = build_leaf(&builder, leaf);
+        table->leaves.basic[leaf] = build_leaf(&builder, leaf);
     add(&builder, HYPERVISOR, 0,
         (struct cpuid_regs){HYPERVISOR_MOST, 0x6c65654b, 0x6c65654b, 0x6c65654b}); /* Keel */
     /* The convention of several hypervisors: the frequencies of the TSC and of the local APIC's timer in kHz.
@@ -426,8 +422,8 @@ void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limit
     add(&builder, HYPERVISOR_MOST, 0,
         (struct cpuid_regs){(uint32_t)MIN(limits->tsc_hz / 1000, UINT32_MAX),
                             (uint32_t)MIN(limits->tsc_hz / 1000, UINT32_MAX), 0, 0});
-    for (uint32_t leaf = EXTENDED; leaf <= table->extended_most; leaf++)
-        table->extended[leaf - EXTENDED] = build_leaf(&builder, leaf);
+    for (uint32_t leaf = CPUID_EXTENDED; leaf <= table->extended_most; leaf++)
+        table->leaves.extended[leaf - CPUID_EXTENDED] = build_leaf(&builder, leaf);
     cpuid_refresh(vcpu, 0, true, XCR0_X87, 0);
 }
 
@@ -484,17 +480,16 @@ void cpuid_refresh(struct vcpu *vcpu, uint64_t cr4, bool apic_enabled, uint64_t 
         table->dynamic_d1->ebx = compacted_size(table, (xcr0 & table->xcr0) | (xss & table->xss));
 }
 
-static __attribute__((noinline)) const struct cpuid_regs *search(struct cpuid_table *table, uint32_t leaf,
-                                                                 uint32_t subleaf)
+const struct cpuid_regs *cpuid_search(struct cpuid_table *table, uint32_t leaf, uint32_t subleaf)
 {
     const struct cpuid_regs *regs;
 
     /* SDM, "CPUID": what is above the highest leaf answers as the highest basic one; AMD's processors say 0.
      */
     if (leaf > table->basic_most && leaf >> 28 != HYPERVISOR >> 28 &&
-        (leaf < EXTENDED || leaf > table->extended_most) && !table->amd)
+        (leaf < CPUID_EXTENDED || leaf > table->extended_most) && !table->amd)
         leaf = table->basic_most;
-    if (leaf >> 28 == HYPERVISOR >> 28 || (leaf <= BASIC_MOST && table->basic[leaf]))
+    if (leaf >> 28 == HYPERVISOR >> 28 || (leaf <= CPUID_BASIC_MOST && table->leaves.basic[leaf]))
         subleaf = 0; /* there are none: ECX says nothing */
     regs = find(table, leaf, subleaf);
     if (regs)
@@ -508,14 +503,7 @@ static __attribute__((noinline)) const struct cpuid_regs *search(struct cpuid_ta
 
 const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
-    struct cpuid_table *table = vcpu->cpuid;
-    const struct cpuid_regs *regs = NULL;
-
-    if (likely(leaf <= BASIC_MOST))
-        regs = table->basic[leaf];
-    else if (leaf - EXTENDED <= EXTENDED_MOST - EXTENDED)
-        regs = table->extended[leaf - EXTENDED];
-    return likely(regs) ? regs : search(table, leaf, subleaf);
+    return cpuid_answer(vcpu->cpuid, leaf, subleaf);
 }
 
 void cpuid_describe(const struct vcpu *vcpu, cpuid_source *machine, struct writer *out)

@@ -6,6 +6,7 @@
 #include "hv/lib/format.h"
 
 struct vcpu;
+struct cpuid_table;
 
 struct cpuid_regs {
     uint32_t eax, ebx, ecx, edx;
@@ -39,6 +40,31 @@ void cpuid_refresh(struct vcpu *vcpu, uint64_t cr4, bool apic_enabled, uint64_t 
 /* What CPUID returns for EAX = leaf, ECX = subleaf (SDM, "CPUID": unknown leaves answer as the highest basic
  * leaf). */
 const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
+
+#define CPUID_BASIC_MOST    0x1fu /* the highest leaves that Keel knows */
+#define CPUID_EXTENDED      0x80000000u
+#define CPUID_EXTENDED_MOST 0x80000021u
+
+/* A table begins so. By leaf: where its answer is, or NULL if that takes a search. */
+struct cpuid_leaves {
+    const struct cpuid_regs *basic[CPUID_BASIC_MOST + 1], *extended[CPUID_EXTENDED_MOST - CPUID_EXTENDED + 1];
+};
+
+const struct cpuid_regs *cpuid_search(struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
+
+/* cpuid_lookup in few instructions. */
+static inline const struct cpuid_regs *cpuid_answer(struct cpuid_table *table, uint32_t leaf,
+                                                    uint32_t subleaf)
+{
+    const struct cpuid_leaves *leaves = (const struct cpuid_leaves *)table;
+    const struct cpuid_regs *regs = NULL;
+
+    if (likely(leaf <= CPUID_BASIC_MOST))
+        regs = leaves->basic[leaf];
+    else if (leaf - CPUID_EXTENDED <= CPUID_EXTENDED_MOST - CPUID_EXTENDED)
+        regs = leaves->extended[leaf - CPUID_EXTENDED];
+    return likely(regs) ? regs : cpuid_search(table, leaf, subleaf);
+}
 
 /* Prints a line for each group of bits that the machine has and the guest is not shown, with the reason. */
 void cpuid_describe(const struct vcpu *vcpu, cpuid_source *machine, struct writer *out);

@@ -25,7 +25,7 @@ struct cached {
     const uint8_t *code; /* in guest memory: CODE_WINDOW bytes that hold the instruction */
     uint64_t bytes[2], mask[2];
     bool trusted; /* the program runs at CPL 0 */
-    bool deep;    /* more than three levels of paging structures */
+    bool more;    /* to compare than three levels of paging structures and the first word of code */
     uint8_t raw[INSTRUCTION_MOST], raw_length;
     struct instruction in;
     uint8_t unused[8]; /* finding an entry is a shift */
@@ -47,26 +47,25 @@ static const uint64_t no_entry;
 /* MOV to a 32- or 64-bit register, and MOVZX to one. */
 static void load(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    vm_memory_read(vcpu, gpa, in->from.size, &vcpu->gpr[in->to.index]);
+    vcpu->gpr[in->to.index] = vm_memory_read_quick(vcpu, gpa, in->from.size);
 }
 
 /* MOV to an 8- or 16-bit register. */
 static void load_part(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    uint64_t value, mask = size_mask(in->from.size);
+    uint64_t mask = size_mask(in->from.size), value = vm_memory_read_quick(vcpu, gpa, in->from.size);
 
-    vm_memory_read(vcpu, gpa, in->from.size, &value);
     vcpu->gpr[in->to.index] = (vcpu->gpr[in->to.index] & ~mask) | value;
 }
 
 static void store_register(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    vm_memory_write(vcpu, gpa, in->to.size, vcpu->gpr[in->from.index] & size_mask(in->to.size));
+    vm_memory_write_quick(vcpu, gpa, in->to.size, vcpu->gpr[in->from.index] & size_mask(in->to.size));
 }
 
 static void store_immediate(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    vm_memory_write(vcpu, gpa, in->to.size, in->immediate & size_mask(in->to.size));
+    vm_memory_write_quick(vcpu, gpa, in->to.size, in->immediate & size_mask(in->to.size));
 }
 
 static bool is_plain(const struct operand *operand)
@@ -102,31 +101,30 @@ static inline uint64_t word_at(const void *where)
     return word;
 }
 
-#define SAME(path, level) (word_at((path)->entries[level].where) == (path)->entries[level].value)
-
-/* Whether the paging-structure entries are what they were; those that were not used point to `no_entry`. */
-static inline bool same_path(const struct cached *entry)
+/* Whether a paging-structure entry is what it was; one that was not used points to `no_entry`. */
+static inline bool same_level(const struct cached *entry, unsigned level)
 {
-    const struct walk_path *path = &entry->path;
-
-    if (!SAME(path, 0) || !SAME(path, 1) || !SAME(path, 2))
-        return false;
-    return !entry->deep || (SAME(path, 3) && SAME(path, 4));
+    return word_at(entry->path.entries[level].where) == entry->path.entries[level].value;
 }
 
-static inline bool same_code(const struct cached *entry)
+static inline bool same_word(const struct cached *entry, unsigned n)
 {
-    uint64_t first = (word_at(entry->code) ^ entry->bytes[0]) & entry->mask[0];
-    uint64_t second = (word_at(entry->code + 8) ^ entry->bytes[1]) & entry->mask[1];
+    return !((word_at(entry->code + 8 * n) ^ entry->bytes[n]) & entry->mask[n]);
+}
 
-    return !(first | second);
+/* Whether memory still has the paging-structure entries and the code. */
+static inline bool same_memory(const struct cached *entry)
+{
+    if (!same_level(entry, 0) || !same_level(entry, 1) || !same_level(entry, 2) || !same_word(entry, 0))
+        return false;
+    return !entry->more || (same_level(entry, 3) && same_level(entry, 4) && same_word(entry, 1));
 }
 
 static inline bool is_same(const struct cached *entry, const struct code_state *now)
 {
     return entry->state.rip == now->rip && entry->state.cr3 == now->cr3 &&
            entry->state.attributes == (now->attributes | ENTRY_VALID) && entry->state.base == now->base &&
-           same_path(entry) && same_code(entry);
+           same_memory(entry);
 }
 
 /* Linear addresses of code, and how far the segment's limit lets the instruction reach. */
@@ -259,7 +257,7 @@ static struct cached *remember(struct vcpu *vcpu, const struct code_state *state
         return entry;
     for (unsigned i = entry->path.count; i < WALK_LEVELS_MOST; i++)
         entry->path.entries[i].where = &no_entry, entry->path.entries[i].value = no_entry;
-    entry->deep = entry->path.count > 3;
+    entry->more = entry->path.count > 3 || entry->mask[1];
     entry->state = *state;
     entry->state.attributes |= ENTRY_VALID;
     *entry_for(cache, state->rip) = *entry;
@@ -372,8 +370,7 @@ unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t 
     struct code_state state;
 
     if (likely(entry->state.rip == rip && entry->state.cr3 == cr3 && entry->state.base == cs_base &&
-               entry->state.attributes == (cs_attributes | ENTRY_VALID) && same_path(entry) &&
-               same_code(entry)))
+               entry->state.attributes == (cs_attributes | ENTRY_VALID) && same_memory(entry)))
         return entry->in.length;
     state = (struct code_state){rip, cr3, cs_base, cs_attributes};
     return length_afresh(vcpu, &state);

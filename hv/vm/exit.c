@@ -9,21 +9,12 @@
 #include "hv/vm/task_switch.h"
 #include "hv/vm/vm.h"
 
-void exit_cpuid(struct vcpu *vcpu)
+static __attribute__((noinline, cold)) bool serve_observed(struct vcpu *vcpu)
 {
-    const struct cpuid_regs *regs =
-        cpuid_lookup(vcpu, (uint32_t)vcpu->gpr[REG_RAX], (uint32_t)vcpu->gpr[REG_RCX]);
+    bool goes_on = true;
 
-    vcpu->gpr[REG_RAX] = regs->eax;
-    vcpu->gpr[REG_RBX] = regs->ebx;
-    vcpu->gpr[REG_RCX] = regs->ecx;
-    vcpu->gpr[REG_RDX] = regs->edx;
-}
-
-static __attribute__((noinline, cold)) bool end_observed(struct vcpu *vcpu, bool goes_on)
-{
     __atomic_fetch_and(&vcpu->requests, ~REQUEST_OBSERVE, __ATOMIC_RELAXED);
-    if (goes_on && vcpu->requests)
+    if (vcpu->requests)
         goes_on = vcpu_serve_requests(vcpu);
     exit_count(vcpu);
     observe_exit_end(vcpu, goes_on);
@@ -35,44 +26,36 @@ bool exit_serve(struct vcpu *vcpu)
     bool goes_on;
 
     if (unlikely(vcpu->requests & REQUEST_OBSERVE))
-        return end_observed(vcpu, true);
+        return serve_observed(vcpu);
     goes_on = vcpu_serve_requests(vcpu);
     exit_count(vcpu);
     return goes_on;
 }
 
-bool exit_leave(struct vcpu *vcpu)
-{
-    if (unlikely(vcpu->requests & REQUEST_OBSERVE))
-        return end_observed(vcpu, false);
-    exit_count(vcpu);
-    return false;
-}
-
-#define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
-
-void exit_hypercall(struct vcpu *vcpu)
-{
-    uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
-
-    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
-    vcpu->gpr[REG_RAX] = result;
-}
-
-void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
+uint64_t exit_in_afresh(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
     uint64_t value;
 
     bus_read_exit(&vcpu->vm->ports, port, size, &value, &vcpu->stat_at);
-    if (size == 4)
-        vcpu->gpr[REG_RAX] = value;
-    else
-        vcpu->gpr[REG_RAX] = (vcpu->gpr[REG_RAX] & ~size_mask(size)) | value;
+    return value;
 }
 
-void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
+uint64_t exit_in_missed(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
-    bus_write_exit(&vcpu->vm->ports, port, size, vcpu->gpr[REG_RAX] & size_mask(size), &vcpu->stat_at);
+    bus_missed(&vcpu->vm->ports, port);
+    return size_mask(size);
+}
+
+void exit_out_afresh(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    uint64_t value = vcpu->gpr[REG_RAX] & size_mask(size);
+
+    bus_write_exit(&vcpu->vm->ports, port, size, value, &vcpu->stat_at);
+}
+
+void exit_out_missed(struct vcpu *vcpu, uint16_t port)
+{
+    bus_missed(&vcpu->vm->ports, port);
 }
 
 /* SDM, "Debug Registers": R/W 10 with CR4.DE is I/O; LEN 10 is eight bytes, which no port access has. */
@@ -94,39 +77,48 @@ void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigne
         vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = hits});
 }
 
-bool exit_rdmsr(struct vcpu *vcpu)
+#define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
+
+void exit_hypercall(struct vcpu *vcpu)
+{
+    uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
+
+    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
+    vcpu->gpr[REG_RAX] = result;
+}
+
+static bool refuse(struct vcpu *vcpu)
+{
+    vcpu_raise_gp(vcpu);
+    return false;
+}
+
+bool exit_rdmsr_afresh(struct vcpu *vcpu)
 {
     uint64_t value;
 
-    if (unlikely(!msr_read(vcpu, (uint32_t)vcpu->gpr[REG_RCX], &value))) {
-        vcpu_raise_gp(vcpu);
-        return false;
-    }
-    vcpu->gpr[REG_RAX] = (uint32_t)value;
-    vcpu->gpr[REG_RDX] = value >> 32;
+    if (!msr_read(vcpu, exit_msr(vcpu), &value))
+        return refuse(vcpu);
+    exit_set_edx_eax(vcpu, value);
     return true;
 }
 
-static uint64_t edx_eax(const struct vcpu *vcpu)
+bool exit_wrmsr_afresh(struct vcpu *vcpu)
 {
-    return (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
+    return msr_write(vcpu, exit_msr(vcpu), exit_edx_eax(vcpu)) || refuse(vcpu);
 }
 
-bool exit_wrmsr(struct vcpu *vcpu)
+bool exit_msr_refused(struct vcpu *vcpu)
 {
-    if (likely(msr_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], edx_eax(vcpu))))
-        return true;
-    vcpu_raise_gp(vcpu);
-    return false;
+    bus_missed(&vcpu->msr_bus, exit_msr(vcpu));
+    return refuse(vcpu);
 }
 
 bool exit_xsetbv(struct vcpu *vcpu)
 {
     /* Silicon looks at the CPL before it exits; Bochs 2.7 exits first. */
-    if (vcpu_cpl(vcpu) != 0 || !xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], edx_eax(vcpu))) {
-        vcpu_raise_gp(vcpu);
-        return false;
-    }
+    if (vcpu_cpl(vcpu) != 0 || !xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], exit_edx_eax(vcpu)))
+        return refuse(vcpu);
     xsetbv(0, vcpu->xcr0); /* Keel uses none of that state: the guest's XCR0 stays in the CPU */
     return true;
 }
@@ -138,10 +130,8 @@ void exit_pause(struct vcpu *vcpu)
 
 bool exit_write_cr8(struct vcpu *vcpu, uint64_t value)
 {
-    if (value > 15) {
-        vcpu_raise_gp(vcpu);
-        return false;
-    }
+    if (value > 15)
+        return refuse(vcpu);
     vcpu->interrupts.set_tpr(vcpu->interrupts.state, (unsigned)value);
     return true;
 }
@@ -197,32 +187,33 @@ void exit_task_switch(struct vcpu *vcpu, struct task_switch *request)
     task_switch(vcpu, request);
 }
 
-bool exit_undefined(struct vcpu *vcpu)
+void exit_undefined(struct vcpu *vcpu)
 {
     vcpu_raise_ud(vcpu);
-    return true;
 }
 
-bool exit_protection(struct vcpu *vcpu)
+void exit_protection(struct vcpu *vcpu)
 {
     vcpu_raise_gp(vcpu);
-    return true;
 }
 
-bool exit_window(struct vcpu *vcpu)
+void exit_window(struct vcpu *vcpu)
 {
     vcpu_note(vcpu, REQUEST_EVENT);
-    return true;
 }
 
-bool exit_ignored(struct vcpu *vcpu)
+void exit_ignored(struct vcpu *vcpu)
 {
     (void)vcpu;
-    return true;
 }
 
-bool exit_triple_fault(struct vcpu *vcpu)
+void exit_triple_fault(struct vcpu *vcpu)
 {
     vm_crash(vcpu->vm, "triple fault at rip 0x%lx", vcpu_get(vcpu, REG_RIP));
-    return true;
+}
+
+void exit_halt(struct vcpu *vcpu)
+{
+    if (!vcpu_halt(vcpu))
+        vcpu_note(vcpu, REQUEST_YIELD);
 }

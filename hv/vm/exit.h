@@ -7,22 +7,29 @@
 
 #include "hv/debug/stats.h"
 #include "hv/host/x86.h"
+#include "hv/vm/cpuid.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/vcpu.h"
+#include "hv/vm/vm.h"
 
 /*
- * `function`, a vendor's, is what `serve` is, but that those who observe the vCPU hear of the exit first.
- * That is two instructions: what they need is compiled apart, so that `serve` keeps its registers.
+ * `function`, a vendor's, serves an exit, and does not return to its caller but by `leave` where the vCPU
+ * does not enter the guest again. `serve` says whether it does. Those who observe the vCPU hear of the exit
+ * first. That is two instructions: what they need is compiled apart, so that `serve` keeps its registers.
  */
-#define DEFINE_EXIT(function, serve)                                                                         \
-    static __attribute__((noinline, cold)) bool serve##_observed(struct vcpu *vcpu)                          \
+#define DEFINE_EXIT(function, serve, leave)                                                                  \
+    static __attribute__((noinline, cold)) void serve##_observed(struct vcpu *vcpu)                          \
     {                                                                                                        \
         observe_exit(vcpu);                                                                                  \
-        return serve(vcpu);                                                                                  \
+        if (!serve(vcpu))                                                                                    \
+            leave(vcpu);                                                                                     \
     }                                                                                                        \
-    bool function(struct vcpu *vcpu)                                                                         \
+    void function(struct vcpu *vcpu)                                                                         \
     {                                                                                                        \
-        return unlikely(vcpu->observed) ? serve##_observed(vcpu) : serve(vcpu);                              \
+        if (unlikely(vcpu->observed))                                                                        \
+            serve##_observed(vcpu);                                                                          \
+        else if (unlikely(!serve(vcpu)))                                                                     \
+            leave(vcpu);                                                                                     \
     }
 
 /*
@@ -44,12 +51,11 @@ static inline void exit_count(struct vcpu *vcpu)
                       rdtsc_low() - vcpu->exited);
 }
 
-/* exit_end where there is work to be done before the entry, and where the vCPU leaves its run loop. */
+/* exit_end where there is work to be done before the entry, or instead of it. */
 bool exit_serve(struct vcpu *vcpu);
-bool exit_leave(struct vcpu *vcpu);
 
 /* Returns whether the vCPU enters the guest again. */
-static inline bool exit_end(struct vcpu *vcpu, bool goes_on)
+static inline bool exit_end(struct vcpu *vcpu)
 {
     /*
      * The machine's interrupts that came meanwhile: three instructions, where an entry that exits at once
@@ -57,23 +63,111 @@ static inline bool exit_end(struct vcpu *vcpu, bool goes_on)
      * either.
      */
     interrupts_poll();
-    if (unlikely(!goes_on))
-        return exit_leave(vcpu);
     if (unlikely(vcpu->requests))
         return exit_serve(vcpu);
     exit_count(vcpu);
     return true;
 }
 
-void exit_cpuid(struct vcpu *vcpu);
 void exit_hypercall(struct vcpu *vcpu);
-bool exit_rdmsr(struct vcpu *vcpu);
-bool exit_wrmsr(struct vcpu *vcpu);
 bool exit_xsetbv(struct vcpu *vcpu);
 
+/* What most exits are for is inlined into the vendors' handlers. */
+
+static inline void exit_cpuid(struct vcpu *vcpu)
+{
+    const struct cpuid_regs *regs =
+        cpuid_answer(vcpu->cpuid, (uint32_t)vcpu->gpr[REG_RAX], (uint32_t)vcpu->gpr[REG_RCX]);
+
+    vcpu->gpr[REG_RAX] = regs->eax;
+    vcpu->gpr[REG_RBX] = regs->ebx;
+    vcpu->gpr[REG_RCX] = regs->ecx;
+    vcpu->gpr[REG_RDX] = regs->edx;
+}
+
+static inline uint32_t exit_msr(const struct vcpu *vcpu)
+{
+    return (uint32_t)vcpu->gpr[REG_RCX];
+}
+
+static inline uint64_t exit_edx_eax(const struct vcpu *vcpu)
+{
+    return (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
+}
+
+static inline void exit_set_edx_eax(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->gpr[REG_RAX] = (uint32_t)value;
+    vcpu->gpr[REG_RDX] = value >> 32;
+}
+
+/* An MSR whose range is not at hand, or that refuses. */
+bool exit_rdmsr_afresh(struct vcpu *vcpu);
+bool exit_wrmsr_afresh(struct vcpu *vcpu);
+bool exit_msr_refused(struct vcpu *vcpu);
+
+static inline bool exit_rdmsr(struct vcpu *vcpu)
+{
+    const struct bus_range *range = bus_remembered(&vcpu->msr_bus, exit_msr(vcpu), 0);
+    uint64_t value;
+
+    if (unlikely(!range))
+        return exit_rdmsr_afresh(vcpu);
+    if (unlikely(!range->read(range->device, exit_msr(vcpu) - range->first, 8, &value)))
+        return exit_msr_refused(vcpu);
+    exit_set_edx_eax(vcpu, value);
+    return true;
+}
+
+static inline bool exit_wrmsr(struct vcpu *vcpu)
+{
+    const struct bus_range *range = bus_remembered(&vcpu->msr_bus, exit_msr(vcpu), 0);
+
+    if (unlikely(!range))
+        return exit_wrmsr_afresh(vcpu);
+    return likely(range->write(range->device, exit_msr(vcpu) - range->first, 8, exit_edx_eax(vcpu))) ||
+           exit_msr_refused(vcpu);
+}
+
+/* A port whose range is not at hand, and one whose device does not answer; IN reads what they return. */
+uint64_t exit_in_afresh(struct vcpu *vcpu, uint16_t port, unsigned size);
+uint64_t exit_in_missed(struct vcpu *vcpu, uint16_t port, unsigned size);
+void exit_out_afresh(struct vcpu *vcpu, uint16_t port, unsigned size);
+void exit_out_missed(struct vcpu *vcpu, uint16_t port);
+
 /* IN and OUT, not the string forms; `size` is 1, 2 or 4. */
-void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size);
-void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size);
+static inline void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    const struct bus_range *range = bus_remembered(&vcpu->vm->ports, port, size);
+    uint64_t value;
+
+    if (likely(range)) {
+        vcpu->stat_at = range->stat_at;
+        if (unlikely(!bus_device_read(range, port, size, &value)))
+            value = exit_in_missed(vcpu, port, size);
+    } else {
+        value = exit_in_afresh(vcpu, port, size);
+    }
+    if (likely(size == 1))
+        *(uint8_t *)&vcpu->gpr[REG_RAX] = (uint8_t)value;
+    else if (size == 2)
+        *(uint16_t *)&vcpu->gpr[REG_RAX] = (uint16_t)value;
+    else
+        vcpu->gpr[REG_RAX] = (uint32_t)value;
+}
+
+static inline void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    const struct bus_range *range = bus_remembered(&vcpu->vm->ports, port, size);
+
+    if (likely(range)) {
+        vcpu->stat_at = range->stat_at;
+        if (unlikely(!bus_device_write(range, port, size, vcpu->gpr[REG_RAX] & size_mask(size))))
+            exit_out_missed(vcpu, port);
+    } else {
+        exit_out_afresh(vcpu, port, size);
+    }
+}
 
 /*
  * After an IN or OUT that Keel did in the CPU's place, with RIP moved on: the trap of a breakpoint on the
@@ -100,12 +194,15 @@ void exit_memory(struct vcpu *vcpu, gpa_t gpa, gpa_t reported);
 struct task_switch;
 void exit_task_switch(struct vcpu *vcpu, struct task_switch *request);
 
-/* Whole handlers of exits: they return true, as the vCPU goes on (or leaves by its requests). */
-bool exit_undefined(struct vcpu *vcpu);    /* #UD */
-bool exit_protection(struct vcpu *vcpu);   /* #GP(0) */
-bool exit_window(struct vcpu *vcpu);       /* what waited may be injected now */
-bool exit_ignored(struct vcpu *vcpu);      /* the machine's interrupts are taken after every exit */
-bool exit_triple_fault(struct vcpu *vcpu); /* ends the VM */
+/* Whole handlers of exits. */
+void exit_undefined(struct vcpu *vcpu);    /* #UD */
+void exit_protection(struct vcpu *vcpu);   /* #GP(0) */
+void exit_window(struct vcpu *vcpu);       /* what waited may be injected now */
+void exit_ignored(struct vcpu *vcpu);      /* the machine's interrupts are taken after every exit */
+void exit_triple_fault(struct vcpu *vcpu); /* ends the VM */
+
+/* HLT, with RIP moved on: the vCPU leaves its run loop, if nothing wakes it at once. */
+void exit_halt(struct vcpu *vcpu);
 
 /* PAUSE, in a loop as far as the CPU can tell: the vCPU waits for another, which may be due on this core. */
 void exit_pause(struct vcpu *vcpu);

@@ -118,9 +118,8 @@ static void read_run(struct vcpu *vcpu, gpa_t gpa, uint8_t *to, unsigned length)
 {
     while (length > 0) {
         unsigned part = part_of(gpa, length);
-        uint64_t value;
+        uint64_t value = vm_memory_read(vcpu, gpa, part);
 
-        vm_memory_read(vcpu, gpa, part, &value);
         memcpy(to, &value, part);
         gpa += part, to += part, length -= part;
     }

@@ -237,6 +237,7 @@ struct vcpu {
     void *vendor;        /* the vendor's own state */
     uint64_t requests;
     struct vm *vm;
+    uint64_t rip;            /* VMX: what the VMCS has, from each exit to the next entry */
     uint8_t exit_at;         /* in bytes, into `last_exits` */
     uint8_t observed;        /* bits of hv/vm/observe.h: who is told of each exit */
     uint8_t observing;       /* and of this one */

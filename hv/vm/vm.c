@@ -13,26 +13,25 @@ static void *ram_at(struct vm *vm, gpa_t gpa, unsigned size)
 
 static bool is_local(const struct vcpu *vcpu, gpa_t gpa)
 {
-    return gpa - vcpu->local.first <= vcpu->local.last - vcpu->local.first && vcpu->local.last;
+    return gpa - vcpu->local.first < vcpu->local.starts[0];
 }
 
-void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value)
+uint64_t vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
 {
     struct vm *vm = vcpu->vm;
+    uint64_t value = 0;
     const void *ram;
 
     if (is_local(vcpu, gpa)) {
         vcpu->stat_at = vcpu->local.stat_at;
-        if (!bus_range_read(&vcpu->local, gpa, size, value))
-            *value = size_mask(size);
-        return;
+        if (!bus_range_read(&vcpu->local, gpa, size, &value))
+            value = size_mask(size);
+    } else if ((gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
+        bus_read_exit(&vm->mmio, gpa, size, &value, &vcpu->stat_at);
+    } else {
+        memcpy(&value, ram, size);
     }
-    if (likely(gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
-        bus_read_exit(&vm->mmio, gpa, size, value, &vcpu->stat_at);
-        return;
-    }
-    *value = 0;
-    memcpy(value, ram, size);
+    return value;
 }
 
 void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
@@ -43,11 +42,18 @@ void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value
     if (is_local(vcpu, gpa)) {
         vcpu->stat_at = vcpu->local.stat_at;
         bus_range_write(&vcpu->local, gpa, size, value);
-    } else if (likely(gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
+    } else if ((gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
         bus_write_exit(&vm->mmio, gpa, size, value, &vcpu->stat_at);
     } else {
         memcpy(ram, &value, size);
     }
+}
+
+uint64_t vm_memory_missed(struct vcpu *vcpu, gpa_t gpa, unsigned size)
+{
+    if (!is_local(vcpu, gpa))
+        bus_missed(&vcpu->vm->mmio, gpa);
+    return size_mask(size);
 }
 
 void vm_show_page(struct vm *vm)
@@ -161,6 +167,7 @@ void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
     vcpu->apic.mode = mode;
     vcpu->local.first = xapic ? base : 1;
     vcpu->local.last = xapic ? base + PAGE_MASK : 0;
+    bus_range_prepare(&vcpu->local);
     if (was_there)
         hide_or_show(vm, old);
     if (xapic)

@@ -92,5 +92,43 @@ bool vm_find_page(struct vm *vm, gpa_t gpa);
  * the memory bus, then RAM. What nobody answers reads as all ones. `size` is 1, 2, 4 or 8 and does not cross
  * a page.
  */
-void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value);
+uint64_t vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size);
 void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value);
+
+/* What nobody answered is counted, unless it was of the APIC's page. Returns what is read there. */
+uint64_t vm_memory_missed(struct vcpu *vcpu, gpa_t gpa, unsigned size);
+
+/* The range that all of an access is in: the vCPU's own, or one that the bus remembers; else NULL. */
+static inline const struct bus_range *vm_range_at(const struct vcpu *vcpu, gpa_t gpa, unsigned size)
+{
+    const struct bus_range *local = &vcpu->local;
+
+    if (gpa - local->first < local->starts[0])
+        return likely(gpa - local->first < local->starts[size]) ? local : NULL;
+    return bus_remembered(&vcpu->vm->mmio, gpa, size);
+}
+
+/* vm_memory_read and vm_memory_write in few instructions, where such a range is at hand. */
+static inline uint64_t vm_memory_read_quick(struct vcpu *vcpu, gpa_t gpa, unsigned size)
+{
+    const struct bus_range *range = vm_range_at(vcpu, gpa, size);
+    uint64_t value;
+
+    if (unlikely(!range))
+        return vm_memory_read(vcpu, gpa, size);
+    vcpu->stat_at = range->stat_at;
+    return likely(bus_device_read(range, gpa, size, &value)) ? value : vm_memory_missed(vcpu, gpa, size);
+}
+
+static inline void vm_memory_write_quick(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
+{
+    const struct bus_range *range = vm_range_at(vcpu, gpa, size);
+
+    if (unlikely(!range)) {
+        vm_memory_write(vcpu, gpa, size, value);
+        return;
+    }
+    vcpu->stat_at = range->stat_at;
+    if (unlikely(!bus_device_write(range, gpa, size, value)))
+        vm_memory_missed(vcpu, gpa, size);
+}

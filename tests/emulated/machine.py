@@ -73,17 +73,19 @@ class Machine:
     uart   QEMU: options that connect the chardev com1, COM1's unless they say otherwise
     cpu_panics  Bochs: fatal | report. What Bochs does when its processor panics: it ends, or says so and goes on
     debugger  Bochs: its debugger's input and output are process.stdin and process.stdout
+    breakpoint  Bochs: a linear address where its debugger stops
     serials  how many serial ports it has; `serial` is the first of `ports`
     ips    Bochs: how many instructions make a second of the machine's time. A high figure makes what waits long
     """
 
     def __init__(self, kind="bochs", cpus=1, model=None, megs=256, ips=50_000_000, limit=None, ignore_bad_msrs=False,
-                 debugger=False, options=(), accelerator="tcg", cpu_panics="fatal",
+                 debugger=False, breakpoint=None, options=(), accelerator="tcg", cpu_panics="fatal",
                  uart=("-serial", "chardev:com1"), serials=1):
         self.kind, self.cpus, self.megs, self.ips, self.limit = kind, cpus, megs, ips, limit
         self.model = model or {"bochs": "corei7_skylake_x", "qemu": "max"}[kind]
         self.ignore_bad_msrs = ignore_bad_msrs
         self.debugger, self.accelerator, self.cpu_panics = debugger, accelerator, cpu_panics
+        self.breakpoint = breakpoint
         self.uart, self.options, self.serials, self.ports = uart, list(options), serials, []
         self.log = ""
         self.seen = 0
@@ -140,7 +142,8 @@ class Machine:
             serials="\n".join(f"com{index}: enabled=1, mode=socket-client, dev=127.0.0.1:{number}"
                               for index, number in enumerate(numbers, 1)), ignore_bad_msrs=int(self.ignore_bad_msrs),
             cpu_panics=", ".join(f"cpu{number}={self.cpu_panics}" for number in range(self.cpus)), log=self.folder / "bochs.log"))
-        (self.folder / "commands").write_text("c\n" * (CONTINUES if self.cpu_panics == "report" else 1))
+        stop = f"lb {self.breakpoint:#x}\n" if self.breakpoint else ""
+        (self.folder / "commands").write_text(stop + "c\n" * (CONTINUES if self.cpu_panics == "report" else 1))
         bound = ["-benchmark", str(self.limit)] if self.limit else []
         return ["bochs", "-q", *bound, *self.options, "-f", "bochsrc", "-rc", "commands"]
 

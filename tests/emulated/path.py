@@ -44,11 +44,12 @@ def symbols():
 
 def rounds_vmx(ends):
     """For each row [(address, instruction)] of one round: from behind the jump back to that jump."""
-    with bench.booted("vmx", debugger=True) as machine:
+    with bench.booted("vmx", debugger=True, breakpoint=next(iter(ends.values()))) as machine:
         debugger = pagewalk.Debugger(machine)
-        debugger.stop()
+        debugger.answer()
         for number, (row, end) in enumerate(ends.items(), 1):
-            debugger.ask(f"lb {end:#x}")
+            if number > 1:
+                debugger.ask(f"lb {end:#x}")
             for _ in range(WARM):
                 debugger.ask("c")
             debugger.ask(f"d {number}")

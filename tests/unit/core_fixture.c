@@ -196,10 +196,21 @@ __attribute__((weak)) const struct cpuid_regs *cpuid_lookup(const struct vcpu *v
     return &core.cpuid;
 }
 
+/* No leaf is at hand in the vCPUs' tables: where it is looked up without a call. */
+static struct cpuid_leaves leaves;
+
+__attribute__((weak)) const struct cpuid_regs *cpuid_search(struct cpuid_table *table, uint32_t leaf,
+                                                            uint32_t subleaf)
+{
+    (void)table;
+    return cpuid_lookup(core.vcpu, leaf, subleaf);
+}
+
 static void begin_vcpu(unsigned id)
 {
     struct vcpu *vcpu = &core.vcpus[id];
 
+    vcpu->cpuid = (struct cpuid_table *)&leaves;
     vcpu->vm = &core.vm;
     vcpu->id = id;
     vcpu->interrupts = (struct interrupt_controller){.pending = pending,

@@ -169,16 +169,23 @@ const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, ui
     return &regs;
 }
 
-void vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *value)
+uint64_t vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
 {
     const void *ram = guest_ptr(&vcpu->vm->memory, gpa, size);
+    uint64_t value = 0;
 
     must((gpa & PAGE_MASK) + size <= PAGE_SIZE);
-    *value = 0;
     if (bus_find(&vcpu->vm->mmio, gpa) || !ram)
-        bus_read(&vcpu->vm->mmio, gpa, size, value);
+        bus_read(&vcpu->vm->mmio, gpa, size, &value);
     else
-        memcpy(value, ram, size);
+        memcpy(&value, ram, size);
+    return value;
+}
+
+uint64_t vm_memory_missed(struct vcpu *vcpu, gpa_t gpa, unsigned size)
+{
+    bus_missed(&vcpu->vm->mmio, gpa);
+    return size_mask(size);
 }
 
 void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)

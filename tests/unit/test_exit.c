@@ -32,7 +32,7 @@ static bool probe_write(struct device *device, uint64_t offset, unsigned size, u
 
 static const struct device_ops probe_ops = {.read = probe_read, .write = probe_write, .width = 8};
 static struct device device = {"probe", &probe_ops, NULL, NULL};
-static struct bus_range range = {0x60, 0x6f, &device};
+static struct bus_range range = {0x60, 0x6f, &device, .stat_at = 24};
 static struct msr_state msrs;
 
 static enum emulate_result emulated;
@@ -156,6 +156,70 @@ static void msrs_that_nobody_answers_raise_gp_and_change_nothing(void **state)
     probe.answers = false; /* the device's own refusal: a reserved bit */
     assert_false(exit_wrmsr(core.vcpu));
     core_expect_exception(EXC_GP);
+}
+
+/* The first access finds its range and remembers it. */
+static void the_second_access_to_a_place_is_as_the_first(void **state)
+{
+    struct bus *ports = &core.vm.ports, *msrs_of = &core.vcpu->msr_bus;
+
+    (void)state;
+    core.vcpu->gpr[REG_RCX] = 0x62;
+    for (unsigned turn = 0; turn < 3; turn++) {
+        assert_int_equal(bus_remembered(ports, 0x63, 2) != NULL, turn > 0);
+        assert_int_equal(bus_remembered(msrs_of, 0x62, 0) != NULL, turn > 0);
+        core.vcpu->stat_at = 5;
+        probe.answer = 0x11223344556677a0 + turn;
+        exit_in(core.vcpu, 0x63, 2);
+        assert_int_equal(core.vcpu->gpr[REG_RAX] & 0xffff, 0x77a0 + turn);
+        assert_int_equal(core.vcpu->stat_at, 24);
+        core.vcpu->stat_at = 5;
+        exit_out(core.vcpu, 0x64, 2);
+        assert_int_equal(probe.written, 0x77a0 + turn);
+        assert_int_equal(core.vcpu->stat_at, 24);
+        assert_true(exit_rdmsr(core.vcpu));
+        assert_int_equal(probe.offset, 2);
+        assert_int_equal(core.vcpu->gpr[REG_RAX], 0x556677a0 + turn);
+        assert_int_equal(core.vcpu->gpr[REG_RDX], 0x11223344);
+        assert_true(exit_wrmsr(core.vcpu));
+        assert_int_equal(probe.written, 0x11223344556677a0 + turn);
+    }
+    assert_int_equal(ports->misses.count + msrs_of->misses.count, 0);
+}
+
+static void who_is_remembered_may_yet_not_answer(void **state)
+{
+    (void)state;
+    core.vcpu->gpr[REG_RCX] = 0x60;
+    for (unsigned turn = 0; turn < 3; turn++) {
+        probe.answers = turn == 0;
+        exit_in(core.vcpu, 0x60, 4);
+        exit_out(core.vcpu, 0x60, 4);
+        assert_int_equal(exit_rdmsr(core.vcpu), turn == 0);
+        assert_int_equal(exit_wrmsr(core.vcpu), turn == 0);
+        core.vcpu->event.valid = false;
+    }
+    assert_int_equal(core.vm.ports.misses.count, 4);
+    assert_int_equal(core.vcpu->msr_bus.misses.count, 4);
+    exit_in(core.vcpu, 0x60, 1);
+    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xffffffff);
+    assert_false(exit_rdmsr(core.vcpu));
+    core_expect_exception(EXC_GP);
+    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xffffffff);
+}
+
+static void hlt_leaves_the_run_loop_if_nothing_wakes_it(void **state)
+{
+    (void)state;
+    exit_halt(core.vcpu);
+    assert_int_equal(core.vcpu->activity, VCPU_HALTED);
+    assert_false(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(core.vcpu->requests, 0); /* or it would be awake */
+    core.vcpu->activity = VCPU_RUNNABLE;
+    core.vcpu->nmis = 1;
+    exit_halt(core.vcpu);
+    assert_int_equal(core.vcpu->activity, VCPU_RUNNABLE);
+    assert_int_equal(core.vcpu->requests, 0);
 }
 
 static void hypercalls_answer_in_rax_and_unknown_ones_minus_1000(void **state)
@@ -402,18 +466,18 @@ static void a_task_switch_by_the_program_is_passed_on(void **state)
 static void whole_handlers_do_what_their_names_say(void **state)
 {
     (void)state;
-    assert_true(exit_ignored(core.vcpu));
+    exit_ignored(core.vcpu);
     assert_int_equal(core.vcpu->requests, 0);
-    assert_true(exit_window(core.vcpu));
+    exit_window(core.vcpu);
     assert_int_equal(core.vcpu->requests, REQUEST_EVENT);
     assert_false(core.vcpu->event.valid);
-    assert_true(exit_undefined(core.vcpu));
+    exit_undefined(core.vcpu);
     core_expect_exception(EXC_UD);
     core.vcpu->event.valid = false;
-    assert_true(exit_protection(core.vcpu));
+    exit_protection(core.vcpu);
     core_expect_exception(EXC_GP);
     vcpu_set(core.vcpu, REG_RIP, 0x7c00);
-    assert_true(exit_triple_fault(core.vcpu));
+    exit_triple_fault(core.vcpu);
     assert_string_equal(core.vm.reason, "triple fault at rip 0x7c00");
 }
 
@@ -428,6 +492,9 @@ int main(void)
         TEST(rdmsr_fills_eax_and_edx_and_clears_above),
         TEST(wrmsr_takes_edx_and_eax),
         TEST(msrs_that_nobody_answers_raise_gp_and_change_nothing),
+        TEST(the_second_access_to_a_place_is_as_the_first),
+        TEST(who_is_remembered_may_yet_not_answer),
+        TEST(hlt_leaves_the_run_loop_if_nothing_wakes_it),
         TEST(hypercalls_answer_in_rax_and_unknown_ones_minus_1000),
         TEST(cpuid_fills_four_registers_and_clears_their_upper_halves),
         TEST(xsetbv_reaches_the_cpu_only_if_legal),

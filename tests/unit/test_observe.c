@@ -85,33 +85,38 @@ static int setup(void **state)
     return result;
 }
 
-static bool handler_goes_on = true;
 static uint64_t handler_asks;
+static bool left;
+
+static void leave(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    left = true;
+}
 
 static bool serve(struct vcpu *vcpu)
 {
     add("h");
     exit_begin(vcpu, 0);
     vcpu_note(vcpu, handler_asks);
-    return exit_end(vcpu, handler_goes_on);
+    return exit_end(vcpu);
 }
 
-bool handle_exit(struct vcpu *vcpu);
-DEFINE_EXIT(handle_exit, serve)
+void handle_exit(struct vcpu *vcpu);
+DEFINE_EXIT(handle_exit, serve, leave)
 
-static bool run(bool (*handle)(struct vcpu *vcpu))
+/* Returns whether the guest would be entered again. */
+static bool run(void (*handle)(struct vcpu *vcpu))
 {
-    bool goes_on;
-
+    left = false;
     privileged_begin();
-    goes_on = handle(core.vcpu);
+    handle(core.vcpu);
     privileged_end();
-    return goes_on;
+    return !left;
 }
 
-static bool an_exit(bool goes_on, uint64_t asks)
+static bool an_exit(uint64_t asks)
 {
-    handler_goes_on = goes_on;
     handler_asks = asks;
     return run(handle_exit);
 }
@@ -119,8 +124,8 @@ static bool an_exit(bool goes_on, uint64_t asks)
 static void nobody_observes(void **state)
 {
     (void)state;
-    assert_true(an_exit(true, 0));
-    assert_false(an_exit(false, 0));
+    assert_true(an_exit(0));
+    assert_false(an_exit(REQUEST_YIELD));
     assert_string_equal(heard, "hh");
 }
 
@@ -128,7 +133,7 @@ static void an_exit_is_heard_of_before_and_after_it_is_served(void **state)
 {
     (void)state;
     observe_begin(core.vcpu, OBSERVE_TRACE);
-    assert_true(an_exit(true, 0));
+    assert_true(an_exit(0));
     assert_string_equal(heard, "(h)");
     assert_false(core.vcpu->requests);
     assert_int_equal(exit_stat_count(&stat), 1);
@@ -138,13 +143,12 @@ static void one_that_leaves_is_said_to_and_may_sleep(void **state)
 {
     (void)state;
     observe_begin(core.vcpu, OBSERVE_TRACE);
-    assert_false(an_exit(false, 0));
+    assert_false(an_exit(REQUEST_YIELD));
     assert_false(core.vcpu->requests); /* it would be awake for that */
-    assert_false(an_exit(true, REQUEST_YIELD));
-    assert_false(an_exit(true, REQUEST_STOP));
+    assert_false(an_exit(REQUEST_STOP));
     assert_int_equal(core.vcpu->requests, REQUEST_STOP);
-    assert_string_equal(heard, "(h|(h|(h|");
-    assert_int_equal(exit_stat_count(&stat), 3);
+    assert_string_equal(heard, "(h|(h|");
+    assert_int_equal(exit_stat_count(&stat), 2);
 }
 
 static void requests_are_served_before_the_end(void **state)
@@ -152,7 +156,7 @@ static void requests_are_served_before_the_end(void **state)
     (void)state;
     observe_begin(core.vcpu, OBSERVE_TRACE);
     vcpu_raise_gp(core.vcpu);
-    assert_true(an_exit(true, 0));
+    assert_true(an_exit(0));
     assert_string_equal(heard, "(ha)");
     assert_int_equal(latest, EXC_GP | EVENT_EXCEPTION << 8 | BIT(11) | BIT(31));
 }
@@ -161,12 +165,12 @@ static void each_observer_has_a_bit(void **state)
 {
     (void)state;
     observe_begin(core.vcpu, OBSERVE_RECORD);
-    assert_true(an_exit(true, 0));
+    assert_true(an_exit(0));
     observe_begin(core.vcpu, OBSERVE_TRACE);
     observe(core.vcpu, OBSERVED_WAKE, 0);
-    assert_true(an_exit(true, 0));
+    assert_true(an_exit(0));
     observe_end(core.vcpu, OBSERVE_RECORD);
-    assert_true(an_exit(true, 0));
+    assert_true(an_exit(0));
     assert_string_equal(heard, "[h]d([h)](h)");
 }
 
@@ -174,18 +178,18 @@ static bool serve_while_somebody_comes(struct vcpu *vcpu)
 {
     observe_begin(vcpu, OBSERVE_RECORD);
     observe_end(vcpu, OBSERVE_TRACE);
-    return exit_end(vcpu, true);
+    return exit_end(vcpu);
 }
 
-bool handle_turned(struct vcpu *vcpu);
-DEFINE_EXIT(handle_turned, serve_while_somebody_comes)
+void handle_turned(struct vcpu *vcpu);
+DEFINE_EXIT(handle_turned, serve_while_somebody_comes, leave)
 
 static void who_heard_the_begin_hears_the_end(void **state)
 {
     (void)state;
     observe_begin(core.vcpu, OBSERVE_TRACE);
     assert_true(run(handle_turned));
-    assert_true(an_exit(true, 0));
+    assert_true(an_exit(0));
     assert_string_equal(heard, "()[h]");
 }
 

@@ -10,7 +10,8 @@
 
 static struct vm vm;
 static struct vcpu vcpus[2];
-static struct device pic = {.name = "pic"}, ioapic = {.name = "ioapic"};
+static const struct device_ops silent;
+static struct device pic = {.name = "pic", .ops = &silent}, ioapic = {.name = "ioapic", .ops = &silent};
 static struct bus_range ports[] = {{0x20, 0x21, &pic}, {0xa0, 0xa1, &pic}},
                         pages[] = {{0x1000, 0x1fff, &ioapic}};
 static unsigned blocks, failing;

@@ -44,28 +44,26 @@ static int setup(void **state)
     ranges[1] = (struct bus_range){0xfed00000, 0xfed00fff, &bus_device};
     ranges[2] = (struct bus_range){GIB(4) + 0x2000, GIB(4) + 0x2fff, &bus_device};
     assert_true(bus_init(&core.vm.mmio, "memory", ranges, 3));
-    core.vcpu->local = (struct bus_range){1, 0, &local_device};
+    for (unsigned i = 0; i < ARRAY_LENGTH(core.vcpus); i++)
+        core.vcpus[i].local = (struct bus_range){1, 0, &local_device};
     return 0;
 }
 
 static uint64_t read(gpa_t gpa, unsigned size)
 {
-    uint64_t value = 0x5a5a5a5a5a5a5a5a;
-
-    vm_memory_read(core.vcpu, gpa, size, &value);
-    return value;
+    return vm_memory_read_quick(core.vcpu, gpa, size);
 }
 
 static void ram_is_read_and_written_little_endian(void **state)
 {
     (void)state;
-    vm_memory_write(core.vcpu, 0x1000, 8, 0x1122334455667788);
+    vm_memory_write_quick(core.vcpu, 0x1000, 8, 0x1122334455667788);
     assert_int_equal(core.ram[0x1000], 0x88);
     assert_int_equal(read(0x1000, 8), 0x1122334455667788);
     assert_int_equal(read(0x1002, 2), 0x5566);
-    vm_memory_write(core.vcpu, 0x1001, 1, 0xffffffffffffffaa);
+    vm_memory_write_quick(core.vcpu, 0x1001, 1, 0xffffffffffffffaa);
     assert_int_equal(read(0x1000, 4), 0x5566aa88);
-    vm_memory_write(core.vcpu, GIB(4) + 8, 4, 0xcafe);
+    vm_memory_write_quick(core.vcpu, GIB(4) + 8, 4, 0xcafe);
     assert_int_equal(core.high_ram[8], 0xfe);
     assert_int_equal(read(GIB(4) + 8, 4), 0xcafe);
     assert_int_equal(core.vm.mmio.misses.count, 0);
@@ -76,15 +74,15 @@ static void devices_come_before_ram(void **state)
     (void)state;
     core.ram[0x8004] = 0x77;
     assert_int_equal(read(0x8004, 1), 0x14);
-    vm_memory_write(core.vcpu, 0x8004, 1, 0x99);
+    vm_memory_write_quick(core.vcpu, 0x8004, 1, 0x99);
     assert_int_equal(core.ram[0x8004], 0x77);
     assert_int_equal(on_bus.value, 0x99);
     assert_int_equal(read(GIB(4) + 0x2008, 4), 0x18);
-    vm_memory_write(core.vcpu, GIB(4) + 0x2008, 4, 0x55);
+    vm_memory_write_quick(core.vcpu, GIB(4) + 0x2008, 4, 0x55);
     assert_int_equal(on_bus.value, 0x55);
     assert_int_equal(core.high_ram[0x2008], 0);
     assert_int_equal(read(0xfed00040, 4), 0x50);
-    vm_memory_write(core.vcpu, 0xfed00044, 4, 3);
+    vm_memory_write_quick(core.vcpu, 0xfed00044, 4, 3);
     assert_int_equal(on_bus.offset, 0x44);
 }
 
@@ -95,7 +93,7 @@ static void what_nobody_answers_reads_as_ones_and_swallows_writes(void **state)
     (void)state;
     for (unsigned i = 0; i < ARRAY_LENGTH(nobody); i++) {
         assert_int_equal(read(nobody[i], 1), 0xff);
-        vm_memory_write(core.vcpu, nobody[i], 1, 0);
+        vm_memory_write_quick(core.vcpu, nobody[i], 1, 0);
     }
     assert_int_equal(read(0xfec00000, 8), UINT64_MAX);
     assert_int_equal(core.vm.mmio.misses.count, 2 * ARRAY_LENGTH(nobody) + 1);
@@ -109,10 +107,11 @@ static void the_apics_page_comes_before_ram_and_bus(void **state)
     assert_int_equal(read(0x8010, 4), 0x20);
     assert_int_equal(local.reads, 1);
     assert_int_equal(on_bus.reads, 0);
-    vm_memory_write(core.vcpu, 0x8fff, 1, 0x42);
+    vm_memory_write_quick(core.vcpu, 0x8fff, 1, 0x42);
     assert_int_equal(local.offset, 0xfff);
     assert_int_equal(local.value, 0x42);
     core.vcpus[1].local = (struct bus_range){0xfed00000, 0xfed00fff, &local_device};
+    bus_range_prepare(&core.vcpus[1].local);
     assert_int_equal(read(0xfed00004, 4), 0x14); /* another vCPU's APIC hides nothing */
     assert_int_equal(on_bus.reads, 1);
     assert_int_equal(read(0x7ffc, 4), 0); /* RAM, one byte before */
@@ -124,9 +123,10 @@ static void an_apic_that_does_not_answer_reads_as_ones(void **state)
     (void)state;
     vcpu_place_apic(core.vcpu, APIC_XAPIC, 0xfee00000);
     core.vcpu->local.device = &deaf;
+    bus_range_prepare(&core.vcpu->local);
     assert_int_equal(read(0xfee00020, 4), 0xffffffff);
     assert_int_equal(read(0xfee00020, 2), 0xffff);
-    vm_memory_write(core.vcpu, 0xfee00020, 4, 0);
+    vm_memory_write_quick(core.vcpu, 0xfee00020, 4, 0);
     assert_int_equal(core.vm.mmio.misses.count, 0);
 }
 
@@ -310,6 +310,7 @@ static void a_hidden_page_is_back_at_its_next_access(void **state)
     vm_hide_page(&core.vm, 0xfee00000); /* no RAM */
     assert_int_equal(core.page_count, 6);
     core.vcpu->local = (struct bus_range){0x7000, 0x7fff, &local_device};
+    bus_range_prepare(&core.vcpu->local);
     vm_hide_page(&core.vm, 0x7000); /* hidden already, by an APIC */
     assert_int_equal(core.page_count, 6);
     assert_int_equal(core.vm.hidden, 0);

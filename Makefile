@@ -51,18 +51,18 @@ include boot/efi/efi.mk
 -include tests/tests.mk
 
 # Linked three times: the second time with the symbol table of the first, which lies behind everything that it describes,
-# the third time with the read-only data of the second as gzip makes them, behind all, instead of those data.
+# the third time with the code and read-only data of the second as gzip makes them, behind all, instead of both.
 LINK := $(CC) $(LDFLAGS)
 $(BUILD)/keel.elf: $(BUILD)/keel.first.elf boot/symbols.awk linker.ld
 	@echo '  LINK $@'
 	@nm -n $< | awk -f boot/symbols.awk > $(BUILD)/symbols.asm
 	@$(NASM) -f elf64 -o $(BUILD)/symbols.o $(BUILD)/symbols.asm
 	@$(LINK) -T linker.ld -o $@.debug $(OBJECTS) $(BUILD)/symbols.o
-	@$(OBJCOPY) -O binary -j .rodata $@.debug $(BUILD)/rodata
-	@gzip -9nc $(BUILD)/rodata > $(BUILD)/rodata.gz
-	@printf 'section .packed\nincbin "%s"\n' $(BUILD)/rodata.gz > $(BUILD)/packed.asm
+	@$(OBJCOPY) -O binary -j .text -j .rodata $@.debug $(BUILD)/plain
+	@gzip -9nc $(BUILD)/plain > $(BUILD)/plain.gz
+	@printf 'section .packed\nincbin "%s"\n' $(BUILD)/plain.gz > $(BUILD)/packed.asm
 	@$(NASM) -f elf64 -o $(BUILD)/packed.o $(BUILD)/packed.asm
-	@sed 's/\.rodata :/.rodata (NOLOAD) :/' linker.ld > $(BUILD)/packed.ld
+	@sed -E 's/\.(text|rodata) :/.\1 (NOLOAD) :/' linker.ld > $(BUILD)/packed.ld
 	@$(LINK) -Wl,--strip-all -T $(BUILD)/packed.ld -o $@ $(OBJECTS) $(BUILD)/symbols.o $(BUILD)/packed.o
 	@size=$$(stat -c %s $@); [ $$size -le $(IMAGE_MOST) ] || { echo "$@ has $$size bytes, $(IMAGE_MOST) are allowed"; rm $@; exit 1; }
 

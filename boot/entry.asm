@@ -4,7 +4,7 @@
 ; The image may lie at any border of 2 MiB below 4 GiB: firmware often uses what is at 2 MiB. EBP holds, until long mode is
 ; on, how far it lies above its link address.
 ; POST codes on port 0x80 say how far it got: 10 entered, 11 boot loader checked, 12 long mode there, 13 paging on,
-; 14 in 64-bit code, 15 constants expanded; C goes on from 20.
+; 14 in 64-bit code, 15 code and constants expanded; C goes on from 20.
 
 %define PHYS(symbol) ((symbol) + 0x80000000)    ; link address minus 0xffffffff80000000, modulo 2^64
 %define HERE(symbol) ebp + PHYS(symbol)         ; where it really lies
@@ -185,7 +185,7 @@ stop:
     jmp .halt
 
 bits 64
-extern keel_main, cpu_start_here, inflate, rodata_start, rodata_end, packed_start, packed_end
+extern keel_main, cpu_start_here, inflate, text_start, rodata_end, packed_start, packed_end
 entry64_low:
     mov rax, entry64
     jmp rax
@@ -204,7 +204,7 @@ entry64:
     mov rdi, packed_start
     mov rsi, packed_end
     sub rsi, rdi
-    mov rdx, rodata_start
+    mov rdx, text_start
     mov rcx, rodata_end
     sub rcx, rdx
     call inflate
@@ -299,7 +299,7 @@ stack_switch:
 text_loader:    db "Keel: not started by a multiboot2 boot loader (EAX is not 0x36d76289). In GRUB use the command multiboot2.", 13, 10, 0
 text_long_mode: db "Keel: this CPU has no 64-bit mode (CPUID 0x80000001:EDX[29]). An x86-64 CPU is needed; in an emulator choose another CPU model.", 13, 10, 0
 text_nx:        db "Keel: this CPU shows no execute-disable bit (CPUID 0x80000001:EDX[20]). Turn on NX / XD in the firmware's set-up.", 13, 10, 0
-text_damaged:   db "Keel: the constants in the image cannot be expanded. The file is damaged, or the boot loader left out some of it.", 13, 10, 0
+text_damaged:   db "Keel: the code in the image cannot be expanded. The file is damaged, or the boot loader left out some of it.", 13, 10, 0
 
 align 8
 global boot_gdt

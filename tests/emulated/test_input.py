@@ -139,12 +139,12 @@ def names_what_is_wrong_with_each_kernel_and_starts_the_rest():
 
 
 @test("input/a damaged image")
-def says_that_its_read_only_data_cannot_be_expanded():
+def says_that_it_cannot_be_expanded():
     image = bytearray(keel.KEEL.read_bytes())
     packed = image.rindex(b"\x1f\x8b\x08\0")  # gzip's first bytes
     image[packed + 2000] ^= 16
     with boot(good("first"), {}, kernel=bytes(image)) as machine:
-        machine.expect(r"^Keel: the constants in the image cannot be expanded\. The file is damaged", keel.PATIENCE)
+        machine.expect(r"^Keel: the code in the image cannot be expanded\. The file is damaged", keel.PATIENCE)
 
 
 @test("input/memory of VMs")

@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "devices/board.h"
+#include "hv/vm/board.h"
+#include "hv/vm/vm.h"
 
 struct debug_ports {
     struct device post;  /* 0x80-0x8F: POST code, and the DMA page registers around it: bytes that hold */

@@ -1,8 +1,8 @@
 /* The 16550A serial port: one of COM1 to COM4. */
 #pragma once
 
-#include "devices/board.h"
 #include "hv/host/timer.h"
+#include "hv/vm/board.h"
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 

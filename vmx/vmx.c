@@ -1,7 +1,6 @@
 /* VMX on and off, and what a VM has of it: the vendor's table of operations. */
 #include "vmx/vmx.h"
 
-#include "hv/host/frames.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"

@@ -1,7 +1,6 @@
 /* Packets about registers, memory and breakpoints. */
 #include "hv/debug/gdb_internal.h"
 
-#include "hv/lib/string.h"
 
 static bool load(struct gdb_server *server)
 {

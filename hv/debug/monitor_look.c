@@ -5,7 +5,6 @@
 #include "hv/debug/walk_print.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
-#include "hv/vm/decode.h"
 #include "hv/vm/guest_debug.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"

@@ -1,6 +1,5 @@
 #include "hv/host/apic.h"
 
-#include "hv/host/acpi.h"
 #include "hv/host/calibrate.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"

@@ -3,7 +3,6 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
-#include "hv/lib/string.h"
 
 struct cpu *cpus[CPUS_MOST];
 unsigned cpu_count;

@@ -3,7 +3,6 @@
 #include "hv/debug/panic.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
-#include "hv/host/log.h"
 #include "hv/host/x86.h"
 
 /* SDM, "64-Bit Mode Task Gates": a gate of the IDT. */

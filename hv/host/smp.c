@@ -6,7 +6,6 @@
 #include "hv/host/cpu.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 
 extern const char trampoline_start[], trampoline_displacement[], trampoline_end[];

@@ -1,6 +1,5 @@
 #include "hv/load/guest_map.h"
 
-#include "hv/lib/string.h"
 #include "hv/load/pc.h"
 
 /* Ranges that the map names whatever RAM the VM has, besides those of RAM. */

@@ -2,7 +2,6 @@
  * Linux's uncompressed vmlinux: an ELF64 file that starts where it was linked to lie, by the 64-bit entry of
  * the boot protocol. It carries no setup header, so it gets one that says what its decompressor would know.
  */
-#include "hv/lib/string.h"
 #include "hv/load/elf.h"
 #include "hv/load/linux_boot.h"
 

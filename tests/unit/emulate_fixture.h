@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "hv/vm/emulate.h"
-#include "hv/vm/io_permission.h"
 
 #define CODE    0x1000
 #define P_RW    3 /* present, writable */

@@ -12,7 +12,6 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
-#include "hv/vm/native.h"
 #include "hv/vm/nested.h"
 #include "hv/vm/task_switch.h"
 

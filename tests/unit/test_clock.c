@@ -68,10 +68,28 @@ static void begin(void)
 }
 
 /* Each turn of the player's takes a few microseconds of a sample's ten thousand. */
+static bool is_about(uint64_t hz)
+{
+    return hz >= TRUE_HZ / 100 * 97 && hz <= TRUE_HZ / 100 * 103;
+}
+
 static void assert_about(uint64_t hz)
 {
-    if (hz < TRUE_HZ / 100 * 97 || hz > TRUE_HZ / 100 * 103)
+    if (!is_about(hz))
         fail_msg("%lu Hz, not about %lu", hz, TRUE_HZ);
+}
+
+/* On a busy host two samples of three may be disturbed: one try of five counts. */
+static const char *calibrate(void)
+{
+    const char *by = NULL;
+
+    for (unsigned tries = 0; tries < 5; tries++) {
+        by = clock_calibrate();
+        if (is_about(clock_hz()))
+            break;
+    }
+    return by;
 }
 
 static void the_median_is_the_one_in_the_middle(void **state)
@@ -99,7 +117,7 @@ static void either_may_measure_the_other(void **state)
     (void)state;
     begin();
     machine.pm_timer = PM_PORT;
-    clock_calibrate();
+    calibrate();
     privileged_end();
     assert_about(clock_compare(&known));
     rate = clock_compare(&unknown);
@@ -111,7 +129,7 @@ static void the_pm_timer_goes_first(void **state)
     (void)state;
     begin();
     machine.pm_timer = PM_PORT;
-    assert_string_equal(clock_calibrate(), "the ACPI PM timer");
+    assert_string_equal(calibrate(), "the ACPI PM timer");
     privileged_end();
     assert_about(clock_hz());
 }
@@ -140,11 +158,11 @@ static void the_pit_serves_where_the_pm_timer_is_missing_or_stands_still(void **
 {
     (void)state;
     begin();
-    assert_string_equal(clock_calibrate(), "the PIT");
+    assert_string_equal(calibrate(), "the PIT");
     assert_about(clock_hz());
     machine.pm_timer = PM_PORT;
     pm_counts = false;
-    assert_string_equal(clock_calibrate(), "the PIT");
+    assert_string_equal(calibrate(), "the PIT");
     privileged_end();
     assert_about(clock_hz());
 }

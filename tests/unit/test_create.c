@@ -6,7 +6,6 @@
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
 #include "hv/load/acpi.h"
-#include "hv/load/guest_map.h"
 #include "hv/vm/create.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"

@@ -255,15 +255,21 @@ static void a_path_too_long_or_not_of_ascii_is_refused(void **state)
     assert_true(volume_read(&volume, "\\\xc3\xa4", &file) == EFI_INVALID_PARAMETER);
 }
 
+/* About to leave a firmware whose memory map changes so often meanwhile. */
+static void begin_departure(struct departure *departure, unsigned changes)
+{
+    add_range(EfiConventionalMemory, MIB(1), 256, 0);
+    changes_left = changes;
+    assert_int_equal(leave_prepare(departure, &services), EFI_SUCCESS);
+}
+
 static void leaving_tries_again_with_the_new_map_when_it_changed(void **state)
 {
     struct departure departure;
     struct efi_map map;
 
     (void)state;
-    add_range(EfiConventionalMemory, MIB(1), 256, 0);
-    changes_left = 3;
-    assert_int_equal(leave_prepare(&departure, &services), EFI_SUCCESS);
+    begin_departure(&departure, 3);
     assert_int_equal(leave(&departure, NULL, &services, &map), EFI_SUCCESS);
     assert_int_equal(exits, 4);
     assert_int_equal(map.size, 4 * STRIDE);
@@ -279,9 +285,7 @@ static void leaving_gives_up_on_a_map_that_never_rests(void **state)
     struct efi_map map;
 
     (void)state;
-    add_range(EfiConventionalMemory, MIB(1), 256, 0);
-    changes_left = 1000;
-    assert_int_equal(leave_prepare(&departure, &services), EFI_SUCCESS);
+    begin_departure(&departure, 1000);
     assert_true(leave(&departure, NULL, &services, &map) == EFI_INVALID_PARAMETER);
     assert_true(exits < 100);
     leave_cancel(&departure, &services);

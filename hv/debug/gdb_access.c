@@ -1,7 +1,6 @@
 /* Packets about registers, memory and breakpoints. */
 #include "hv/debug/gdb_internal.h"
 
-
 static bool load(struct gdb_server *server)
 {
     return server->ops->get(server->target, server->thread, &server->registers);

@@ -22,14 +22,15 @@
 #define TOP_CORES   64
 #define TOP_REASONS 3
 
-static void print_timer(struct writer *out, unsigned core, uint64_t deadline, uintptr_t expired)
+static void print_timer(struct writer *out, unsigned core, uint64_t deadline, uintptr_t expired,
+                        const char *owner)
 {
     int64_t left = (int64_t)(deadline - clock_now());
     uint64_t us = mul_div((uint64_t)(left < 0 ? -left : left), 1000000, clock_hz()), offset;
     const char *name = symbol_at(expired, &offset);
 
-    print_to(out, "core %3u  %s%6lu.%06lu s  %s\n", core, left < 0 ? "-" : " ", us / 1000000, us % 1000000,
-             name ? name : "?");
+    print_to(out, "core %3u  %s%6lu.%06lu s  %s%s%s\n", core, left < 0 ? "-" : " ", us / 1000000,
+             us % 1000000, name ? name : "?", owner ? " of " : "", owner ? owner : "");
 }
 
 void monitor_timers(struct monitor_call *call)
@@ -39,6 +40,7 @@ void monitor_timers(struct monitor_call *call)
         struct {
             uint64_t deadline;
             uintptr_t expired;
+            const char *owner;
         } found[TIMERS_MOST];
         unsigned count = 0, more = 0;
 
@@ -49,11 +51,12 @@ void monitor_timers(struct monitor_call *call)
                 continue;
             }
             found[count].deadline = timer->deadline;
+            found[count].owner = life_owner(timer);
             found[count++].expired = (uintptr_t)timer->expired;
         }
         spin_unlock(&queue->lock);
         for (unsigned j = 0; j < count; j++)
-            print_timer(call->out, i, found[j].deadline, found[j].expired);
+            print_timer(call->out, i, found[j].deadline, found[j].expired, found[j].owner);
         if (more)
             print_to(call->out, "core %3u  and %u more\n", i, more);
     }

@@ -486,6 +486,23 @@ void life_keep(uint64_t bytes)
     at_start.pool_used += bytes;
 }
 
+static bool lies_in(const void *at, const void *state, size_t size)
+{
+    return (uintptr_t)at - (uintptr_t)state < size;
+}
+
+const char *life_owner(const void *at)
+{
+    for (unsigned i = 0; i < life_count; i++) {
+        const struct life *life = &lives[i];
+
+        if (lies_in(at, life, sizeof(*life)) ||
+            (life->vm.board && lies_in(at, life->vm.board, life->board->size(life->vm.vcpu_count))))
+            return life->config->name;
+    }
+    return NULL;
+}
+
 unsigned life_find(const char *name)
 {
     for (unsigned i = 0; i < life_count; i++)

@@ -34,6 +34,9 @@ bool life_info(unsigned number, struct life_info *info);
 /* The number of the VM of that name, or 0. */
 unsigned life_find(const char *name);
 
+/* The name of the VM that has this in its own state or its devices', or NULL. */
+const char *life_owner(const void *at);
+
 /* Starts the VMs that the configuration wants to run now. */
 void life_launch(void);
 

@@ -83,7 +83,7 @@ def look(monitor):
     monitor.say("cpuid one", r"^00000001\.0 ecx: hides [0-9a-f]{8} of: ")
     monitor.say("devs one", r"^pic master, ports 0x20-0x21$", r"^pit, ports 0x40", r"^rtc, ports 0x70", r"ioapic, memory 0xfec00000",
                 r"^one\.0:$", r"local apic, memory 0xfee00000", r"^one\.1:$", r"accesses that nobody answered")
-    said = monitor.say("irq one", r"^pic master", r"^ioapic", r"^isr", r"^irr", r"^tmr")
+    said = monitor.say("irq one", r"^pic master", r"^ioapic", r"^pin +1 vector 0x61 fixed edge", r"^pin +9 vector 0x69 fixed level", r"^isr", r"^irr", r"^tmr")
     require("rtc" not in said, f"irq shows the clock:\n{said}")
     monitor.say("exits one", r"^reason +count +total", r"^I/O instruction +\d+", r"^  com1 3f8-3ff +[1-9]\d+ ", r"^all +[1-9]\d+ .*100\.0%")
     monitor.say("bars one", r"^ +from +count", r"^I/O instruction", r"^ +\d+ +\d+ #+")

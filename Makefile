@@ -23,7 +23,7 @@ HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/regi
             hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
             hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/msr hv/vm/vcpu hv/vm/vm hv/vm/walk \
             hv/host/interrupts hv/host/timer hv/lib/string
-NOT_HOT  := devices/apic_mode $(addprefix hv/vm/emulate_,string branch vector)
+NOT_HOT  := devices/apic_mode $(addprefix hv/vm/emulate_,string branch multiply vector)
 HOT_OBJECTS := $(filter-out $(NOT_HOT:%=$(BUILD)/keel/%.o),$(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS)))
 $(OBJECTS): OPTIMIZE := -Oz
 $(HOT_OBJECTS): OPTIMIZE := -O2

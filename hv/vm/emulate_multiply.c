@@ -9,6 +9,13 @@ static void set_multiply_flags(struct emulation *e, bool significant)
     vcpu_set(e->vcpu, REG_RFLAGS, significant ? flags | RFLAGS_CF | RFLAGS_OF : flags);
 }
 
+/* What of a product lies above `size` bytes: without a shift of 128 bits by a variable, for which clang wants
+ * a library. */
+static uint64_t upper(unsigned __int128 product, unsigned size)
+{
+    return size == 8 ? (uint64_t)(product >> 64) : (uint64_t)product >> 8 * size;
+}
+
 static void set_product(struct emulation *e, unsigned __int128 product)
 {
     unsigned size = e->in->operand_size;
@@ -17,7 +24,7 @@ static void set_product(struct emulation *e, unsigned __int128 product)
         register_set(e->vcpu, REG_RAX, 2, product);
     } else {
         register_set(e->vcpu, REG_RAX, size, product);
-        register_set(e->vcpu, REG_RDX, size, product >> (8 * size));
+        register_set(e->vcpu, REG_RDX, size, upper(product, size));
     }
 }
 
@@ -40,7 +47,7 @@ enum outcome execute_multiply(struct emulation *e)
         unsigned __int128 wide = (unsigned __int128)a * b;
 
         set_product(e, wide);
-        set_multiply_flags(e, wide >> (8 * size));
+        set_multiply_flags(e, upper(wide, size));
         return OUTCOME_NEXT;
     }
     product = (__int128)sign_extend(a, size) * sign_extend(b, size);
@@ -63,12 +70,15 @@ static uint64_t divide(uint64_t high, uint64_t low, uint64_t divisor, uint64_t *
 
 static unsigned __int128 dividend_of(struct emulation *e, unsigned size, bool is_signed)
 {
-    uint64_t low = register_get(e->vcpu, REG_RAX, size == 1 ? 2 : size), high;
+    unsigned whole = MIN(2 * size, 8); /* of it are in one word */
+    uint64_t low = register_get(e->vcpu, REG_RAX, size == 1 ? 2 : size), high = 0;
 
-    if (size == 1)
-        return is_signed ? (unsigned __int128)(int16_t)low : low;
-    high = register_get(e->vcpu, REG_RDX, size);
-    return (is_signed ? (unsigned __int128)sign_extend(high, size) : high) << 8 * size | low;
+    if (size > 1)
+        high = register_get(e->vcpu, REG_RDX, size);
+    if (size == 8)
+        return (unsigned __int128)high << 64 | low;
+    low |= high << 8 * size;
+    return is_signed ? (unsigned __int128)sign_extend(low, whole) : low;
 }
 
 /* DIV and IDIV: of signed numbers, the magnitudes are divided. */

@@ -3,6 +3,7 @@ bits 64
 %include "guests/lib.inc"
 
 APIC_BASE equ 0x1b
+COUNT     equ 1000000                 ; of the timer: long enough for a slow machine to look in between
 
 %macro put_apic 2
     mov   dword [r15 + %1], %2
@@ -130,6 +131,32 @@ begin:
     equal dword [within_waits], 1 << 18
     equal dword [within_priority], 0x70
 
+    ; The timer: from one-shot to periodic and back the count goes on; at 0 a one-shot count stays.
+    put_apic 0x3e0, 0xb
+    put_apic 0x320, 0x10040
+    put_apic 0x380, COUNT
+    call  half
+    put_apic 0x320, 0x30040
+    mov   eax, [r15 + 0x390]
+    test  eax, eax
+    check nz
+    cmp   eax, COUNT / 2
+    check be
+.wrapped:
+    cmp   dword [r15 + 0x390], COUNT / 2
+    jbe   .wrapped
+    call  half
+    put_apic 0x320, 0x10040
+    cmp   dword [r15 + 0x390], COUNT / 2
+    check be
+.zero:
+    cmp   dword [r15 + 0x390], 0
+    jne   .zero
+    put_apic 0x320, 0x30040
+    apic_is 0x390, 0
+    put_apic 0x320, 0x10000
+    put_apic 0x380, 0
+
     ; Errors: a vector below 16, sent; shown after a write to the register.
     put_apic 0x370, 0x48
     put_apic 0x280, 0
@@ -213,6 +240,13 @@ begin:
     bt    edx, 9
     check nc
     apic_is 0x30, 0xffffffff
+    mov   eax, 0xb                      ; CR8 is the processor's own
+    mov   cr8, rax
+    mov   rcx, cr8
+    equal ecx, 0xb
+    apic_is 0x80, 0xffffffff
+    xor   eax, eax
+    mov   cr8, rax
     mov   ecx, 0x802
     faults_with 13, 0, rdmsr
     mov   ecx, APIC_BASE
@@ -261,6 +295,12 @@ begin:
     equal eax, 0x10
 .bare:
     pass
+
+; Until the timer has counted to half.
+half:
+    cmp   dword [r15 + 0x390], COUNT / 2
+    ja    half
+    ret
 
 ; In the handler of 0x71: another one of its class is sent, and waits.
 within:

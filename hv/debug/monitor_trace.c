@@ -35,14 +35,13 @@ static void begin_dump(struct monitor_call *call, const char *count)
         print_to(call->out, "A dump is being printed\n");
         return;
     }
-    trace_dump_begin(&dump, call->console ? most : MIN(most, (uint64_t)LINES_FOR_GDB), call->out);
-    if (call->console) {
-        call->again = go_on;
-        call->ticks = clock_hz() / LOOKS_A_SECOND;
-    } else {
-        while (trace_dump_line(&dump))
-            ;
+    if (!call->console) {
+        trace_print(MIN(most, (uint64_t)LINES_FOR_GDB), call->out);
+        return;
     }
+    trace_dump_begin(&dump, most, call->out);
+    call->again = go_on;
+    call->ticks = clock_hz() / LOOKS_A_SECOND;
 }
 
 void monitor_trace(struct monitor_call *call)

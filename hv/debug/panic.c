@@ -5,6 +5,7 @@
 #include "hv/debug/screen.h"
 #include "hv/debug/state.h"
 #include "hv/debug/symbols.h"
+#include "hv/debug/trace.h"
 #include "hv/debug/watchdog.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
@@ -15,7 +16,8 @@
 #include "hv/vm/vm.h"
 
 #define BACKTRACE_MOST 24
-#define BRIEFLY        6 /* of another core's backtrace */
+#define BRIEFLY        6  /* of another core's backtrace */
+#define RECORDS_SHOWN  64 /* of the trace */
 #define CODE_BEFORE    16
 #define CODE_BYTES     32
 #define out            (&log_writer)
@@ -132,6 +134,8 @@ static _Noreturn void end(uint64_t rip, uint64_t rsp)
     if (cpu_count) {
         print_vcpu(this_cpu()->current);
         print_other_cores();
+        if (trace_reported)
+            trace_print(RECORDS_SHOWN, out);
     }
     log_line(
         "Keel has stopped every core. Please report the lines above; the machine must be reset by hand.");

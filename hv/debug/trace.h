@@ -77,6 +77,9 @@ bool trace_dump_line(struct trace_dump *dump);
 /* Before its last line: no more of it is wanted. */
 void trace_dump_end(struct trace_dump *dump);
 
+/* All of a dump of so many at once. */
+void trace_print(uint64_t most, struct writer *out);
+
 /* trace.c and trace_dump.c */
 extern struct trace_ring trace_rings[CPUS_MOST];
 extern bool trace_frozen;

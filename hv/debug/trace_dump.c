@@ -174,6 +174,15 @@ bool trace_dump_line(struct trace_dump *dump)
     return true;
 }
 
+void trace_print(uint64_t most, struct writer *out)
+{
+    static struct trace_dump dump;
+
+    trace_dump_begin(&dump, most, out);
+    while (trace_dump_line(&dump))
+        ;
+}
+
 /* The dump at a VM's end goes to the console as that has room, and the machine stays on for it. */
 static struct report {
     struct work work;

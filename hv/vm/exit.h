@@ -142,7 +142,8 @@ static inline void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
     uint64_t value;
 
     if (likely(range)) {
-        vcpu->stat_at = range->stat_at;
+        if (STATS_COUNTED)
+            vcpu->stat_at = range->stat_at;
         if (unlikely(!bus_device_read(range, port, size, &value)))
             value = exit_in_missed(vcpu, port, size);
     } else {
@@ -161,7 +162,8 @@ static inline void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
     const struct bus_range *range = bus_remembered(&vcpu->vm->ports, port, size);
 
     if (likely(range)) {
-        vcpu->stat_at = range->stat_at;
+        if (STATS_COUNTED)
+            vcpu->stat_at = range->stat_at;
         if (unlikely(!bus_device_write(range, port, size, vcpu->gpr[REG_RAX] & size_mask(size))))
             exit_out_missed(vcpu, port);
     } else {

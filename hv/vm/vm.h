@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ept/table.h"
+#include "hv/debug/stats.h"
 #include "hv/lib/base.h"
 #include "hv/lib/spinlock.h"
 #include "hv/vm/bus.h"
@@ -116,7 +117,8 @@ static inline uint64_t vm_memory_read_quick(struct vcpu *vcpu, gpa_t gpa, unsign
 
     if (unlikely(!range))
         return vm_memory_read(vcpu, gpa, size);
-    vcpu->stat_at = range->stat_at;
+    if (STATS_COUNTED)
+        vcpu->stat_at = range->stat_at;
     return likely(bus_device_read(range, gpa, size, &value)) ? value : vm_memory_missed(vcpu, gpa, size);
 }
 
@@ -128,7 +130,8 @@ static inline void vm_memory_write_quick(struct vcpu *vcpu, gpa_t gpa, unsigned 
         vm_memory_write(vcpu, gpa, size, value);
         return;
     }
-    vcpu->stat_at = range->stat_at;
+    if (STATS_COUNTED)
+        vcpu->stat_at = range->stat_at;
     if (unlikely(!bus_device_write(range, gpa, size, value)))
         vm_memory_missed(vcpu, gpa, size);
 }

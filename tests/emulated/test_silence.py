@@ -43,8 +43,8 @@ class MuteFirmware(Mute, Firmware):
     pass
 
 
-def boot(**machine):
-    return MuteBooted(STAYS + conf(GUEST), {GUEST: binary(GUEST)}, kind="qemu", megs=192, **machine)
+def boot(settings="", **machine):
+    return MuteBooted(STAYS + settings + conf(GUEST), {GUEST: binary(GUEST)}, kind="qemu", megs=192, **machine)
 
 
 def body(text):
@@ -170,7 +170,7 @@ def watchdog_reports():
 @test("silence/a panic names every core", platform=SVM)
 def panic_reports():
     """A processor is put where an instruction is undefined: behind stack_switch's call, which never returns."""
-    with boot(cpus=CORES) as machine:
+    with boot("trace = on\nreport = trace\n", cpus=CORES) as machine:
         machine.expect(re.escape(LAST), keel.PATIENCE)
         time.sleep(2)
         stub = machine.stub.attach()
@@ -179,5 +179,5 @@ def panic_reports():
         machine.expect(r"KEEL PANIC: invalid opcode \(vector 6, error 0x0\) in Keel at rip 0x\w+", keel.PATIENCE)
         for part in (r"rax  \w{16}", r"cr0  \w{16}", r"efer \w{16}", r"gdtr 0000 base \w{16}",
                      r"code:.* <0f> 0b", r"backtrace:\r?\n +0x\w+ stack_switch\+0x7\r?\n",
-                     r"cpu 0: backtrace:\r?\n +0x\w+ \w+\+0x\w+\r?\n", r"Keel has stopped every core"):
+                     r"cpu 0: backtrace:\r?\n +0x\w+ \w+\+0x\w+\r?\n", r"trace: [1-9]\d* records", r"ends how=", r"trace: end", r"Keel has stopped every core"):
             machine.expect(part, 20)

@@ -374,6 +374,11 @@ void trace_describe(struct writer *out)
     print_to(out, "described\n");
 }
 
+void trace_print(uint64_t most, struct writer *out)
+{
+    print_to(out, "the latest %lu\n", most);
+}
+
 void trace_dump_begin(struct trace_dump *dump, uint64_t most, struct writer *out)
 {
     dump->out = out;

@@ -196,6 +196,9 @@ static void gdb_runs_commands(void **state)
     assert_string_equal(text, "one does not stand still: interrupt it, or `monitor pause one`\n");
     paused = still = true;
     out.length = 0;
+    gdb_monitor("trace dump", &out.writer);
+    assert_string_equal(text, "the latest 300\n");
+    out.length = 0;
     gdb_monitor("mem one 0 1", &out.writer);
     assert_non_null(strstr(text, "0000000000000000  00 "));
     out.length = 0;

@@ -197,12 +197,8 @@ static void hlt(void)
 
 static const char *dump(uint64_t most)
 {
-    struct trace_dump lines;
-
     say_nothing();
-    trace_dump_begin(&lines, most, &out);
-    while (trace_dump_line(&lines))
-        ;
+    trace_print(most, &out);
     return text;
 }
 

@@ -247,6 +247,17 @@ begin:
     write 0x8b, 0
 .no_hypervisor:
 
+    ; What every processor of AMD's has, counters of events among it, is taken.
+    under_svm
+    jne   .not_amd
+    mov   ecx, 0xc0010007
+    xor   eax, eax
+    xor   edx, edx
+    works wrmsr
+    works rdmsr
+    equal eax, 0
+.not_amd:
+
     ; Registers that no processor has.
     mov   ecx, 0x12345678
     faults_with 13, 0, rdmsr

@@ -69,6 +69,18 @@ static unsigned module_count(const struct loader *loader)
     return loader->request->module_count + (loader->request->ramdisk != NULL);
 }
 
+/* Where modules may be from: behind the kernel, or, with one at the top of memory, before it. */
+static gpa_t module_place(const struct loader *loader, const struct module *file, gpa_t kernel_end)
+{
+    struct range_wish wish = {kernel_end, GIB(4), ALIGN_UP(file->size, PAGE_SIZE), PAGE_SIZE, PLACE_LOWEST};
+    gpa_t at;
+
+    if (loader_find(loader, &wish, &at))
+        return kernel_end;
+    wish.from = MAP_FIRMWARE_END;
+    return loader_find(loader, &wish, &at) ? wish.from : kernel_end;
+}
+
 /* Puts the module of that number behind the kernel, and describes it; its string is at *arguments. */
 static bool place_module(struct loader *loader, gpa_t kernel_end, unsigned number, struct mb1_module *module,
                          const char **arguments)
@@ -85,7 +97,7 @@ static bool place_module(struct loader *loader, gpa_t kernel_end, unsigned numbe
         file = given->file;
         *arguments = given->arguments;
     }
-    if (!loader_place(loader, file, PLACE_LOWEST, kernel_end, GIB(4), &at))
+    if (!loader_place(loader, file, PLACE_LOWEST, module_place(loader, file, kernel_end), GIB(4), &at))
         return false;
     *module = (struct mb1_module){.mod_start = (uint32_t)at, .mod_end = (uint32_t)(at + file->size)};
     return true;

@@ -207,6 +207,15 @@ static void a_relocatable_kernel_goes_where_it_may(void **state)
     assert_loaded_at(0x300000);
 }
 
+static void modules_of_a_kernel_at_the_top_lie_below_it(void **state)
+{
+    (void)state;
+    give_modules();
+    assert_loaded(load_relocatable(0, UINT32_MAX, 0x1000, 2));
+    assert_loaded_at(MIB(64) - 0x3000);
+    assert_int_equal(get(find_tag(3) + 8, 4), MIB(1));
+}
+
 static void its_sections_and_entry_tag_move_with_it(void **state)
 {
     gpa_t table;
@@ -283,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             sections_that_are_not_whole_or_have_no_room_keep_no_kernel_from_starting, begin_mb1, end),
         cmocka_unit_test_setup_teardown(a_relocatable_kernel_goes_where_it_may, begin_mb2, end),
+        cmocka_unit_test_setup_teardown(modules_of_a_kernel_at_the_top_lie_below_it, begin_mb2, end),
         cmocka_unit_test_setup_teardown(its_sections_and_entry_tag_move_with_it, begin_mb2, end),
         cmocka_unit_test_setup_teardown(a_relocatable_kernel_without_a_place_is_refused, begin_mb2, end),
         cmocka_unit_test_setup_teardown(a_header_with_addresses_can_be_relocatable_as_well, begin_mb2, end),

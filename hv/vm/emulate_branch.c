@@ -164,7 +164,8 @@ enum outcome execute_load_system(struct emulation *e)
         vcpu_set_segment(e->vcpu, SEG_LDTR, &value);
         return OUTCOME_NEXT;
     }
-    if (selector & SELECTOR_TI || !(selector & SELECTOR_INDEX))
+    if (selector & SELECTOR_TI || !(selector & SELECTOR_INDEX) ||
+        (long_mode && (selector | 7) + 8 > vcpu_get_segment(e->vcpu, SEG_GDTR).limit))
         return OUTCOME_FAULT;
     if ((long_mode &&
          !segment_descriptor(e->vcpu, (uint16_t)(selector + 8), &rules, &high, &where, &e->fault)) ||

@@ -187,8 +187,12 @@ static void system_selectors_come_from_a_device(void **state)
     guest.mmio[0] = 0x28;
     expect_fault(GUEST_MMIO, EXC_NP, 0x28);
     guest.mmio[0] = 0x30; /* its upper half is outside */
-    assert_int_equal(emulate(&guest.vcpu, GUEST_MMIO), EMULATE_FAULT);
-    assert_int_equal(guest.fault.vector, EXC_GP);
+    expect_fault(GUEST_MMIO, EXC_GP, 0x30);
+    fake_cpu.segments[SEG_GDTR].limit =
+        0xffff; /* the last descriptor has no upper half: not that of index 0 */
+    guest.mmio[0] = 0xf8, guest.mmio[1] = 0xff;
+    expect_fault(GUEST_MMIO, EXC_GP, 0xfff8);
+    guest.mmio[1] = 0;
     guest.mmio[0] = 0x18;
     GUEST_CODE(CODE, 0x0f, 0x00, 0x17); /* lldt [rdi] */
     expect_done(GUEST_MMIO);

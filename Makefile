@@ -20,7 +20,7 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
 # What runs between an exit and the next entry is compiled for speed, all else for size.
 HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/apic_% \
             devices/board devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
-            hv/vm/bus hv/vm/cpuid hv/vm/decode hv/vm/emulate% \
+            hv/vm/bus hv/vm/decode hv/vm/emulate% \
             hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/msr hv/vm/vcpu hv/vm/vm hv/vm/walk \
             hv/host/interrupts hv/host/timer hv/lib/string
 NOT_HOT  := devices/apic_mode $(addprefix hv/vm/emulate_,string branch multiply vector)

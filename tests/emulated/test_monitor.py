@@ -159,6 +159,7 @@ def trace(monitor):
     monitor.say("trace on two", r'^trace: "two" is no VM, no VM\.VCPU, and begins the name of no reason of an exit$', r"^trace: off$")
     monitor.say("trace on one.0", r"^trace: on; core 0: \d+ of 4096, 0 lost; core 1: \d+ of 4096, 0 lost$")
     monitor.say("pause one", r"paused")
+    monitor.say("trace clear", r"^trace: on; core 0: 0 of")
     monitor.say("resume one", r"goes on")
     monitor.say("pause one", r"paused")
     monitor.say("trace dump", r"^trace: \d+ records, 0 lost, \d+ ticks a second$", r"^@\d+\.\d{9} cpu\d one\.0 run$",

@@ -84,3 +84,34 @@ def is_as_the_page_shows(title):
         if monitor:
             machine.send("poweroff\r")
         machine.finish(keel.PATIENCE)
+
+
+REAL = """vcpu 0, real mode: triple fault at rip 0x1023
+rip  0000000000001023  rfl  0000000000010006  cr0  0000000060000010  cr2  0000000000000000
+es   0000 base 0000000000000000 limit 0000ffff flags 00093  cs   0700 base 0000000000007000 limit 0000ffff flags 00093
+code: 10 c7 46 02 34 12 2e 0f 01 1e 25 80 b0 78 e6 80 <0f> 0b 00 00
+backtrace by rbp:
+1023
+"""
+NARROW = REAL.replace("real", "protected").replace("flags 00093\n", "flags 0c09b\n")
+MEM = "0000000000100000  b8 01 00 00 00 c3                                ......\n"
+STEP = "one.0: 0x9516 -> 0x9513 (spin+0x0), next 48 ff 07 eb fb\n"
+
+
+@each("tools/disassemble", [
+    ("real mode", REAL, [], [r"\| +8014: mov +WORD PTR \[bp\+0x2\],0x1234", r"\| +8019: lidtw +cs:0x8025", r"\| -> 8023: ud2"]),
+    ("protected mode", NARROW, [], [r"\| +8021: out +0x80,al", r"\| -> 8023: ud2"]),
+    ("mem", MEM, [], [r"\| +100000: mov +eax,0x1$", r"\| +100005: ret"]),
+    ("mem of 16 bits", MEM, ["--bits", "16"], [r"\| +100000: mov +ax,0x1$", r"add +BYTE PTR \[bx\+si\],al"]),
+    ("step", STEP, [], [r"\| +9513: inc +QWORD PTR \[rdi\]$", r"\| +9516: jmp +0x9513"]),
+    ("names", STEP.replace("0x9513", "0x100000"), ["--symbols", keel.BUILD / "guests/c/overflows.elf"],
+     [r"\| +100000 \(start\+0x0\): inc ", r"jmp +0x100000 \(start\+0x0\)"]),
+])
+def log_is_read(text, arguments, patterns):
+    said = subprocess.run([keel.ROOT / "tools/disassemble.py", *arguments], input=text, stdout=subprocess.PIPE, text=True, check=True).stdout
+    require(all(line in said for line in text.splitlines()), f"what was read is not all there:\n{said}")
+    at = 0
+    for pattern in patterns:
+        found = re.compile(pattern, re.MULTILINE).search(said, at)
+        require(found, f"no {pattern!r} behind character {at} of:\n{said}")
+        at = found.end()

@@ -65,7 +65,7 @@ static void begins(struct vcpu *vcpu)
 
     ring->open = NULL;
     virt->details(vcpu, &details);
-    if (!trace_wants_reason(details.reason) || !(record = take(vcpu, TRACE_EXIT, now)))
+    if (!trace_wants_exit(details.reason, details.rip) || !(record = take(vcpu, TRACE_EXIT, now)))
         return;
     record->rip = details.rip;
     record->qualification = details.qualification;

@@ -49,8 +49,9 @@ extern unsigned trace_size;
 extern bool trace_reported; /* a dump at each VM's end */
 
 /*
- * Turns it on, anew if it is on. `filters` are words: a VM, or VM.VCPU, each more than none; and reasons with
- * commas between them, as trace_filter.c takes them. false: said why not. Between two vCPUs on the boot core.
+ * Turns it on, anew if it is on. `filters` are words: a VM, or VM.VCPU, each more than none; reasons with
+ * commas between them, and ip=FIRST-LAST, as trace_filter.c takes them. false: said why not. Between two
+ * vCPUs on the boot core.
  */
 bool trace_on(const char *filters, struct writer *out);
 void trace_off(void);
@@ -84,8 +85,8 @@ void trace_print(uint64_t most, struct writer *out);
 extern struct trace_ring trace_rings[CPUS_MOST];
 extern bool trace_frozen;
 
-/* trace_filter.c: which vCPUs and reasons are wanted. false: said what is wrong with the words. */
+/* trace_filter.c: which vCPUs and exits are wanted. false: said what is wrong with the words. */
 bool trace_filter_parse(const char *words, struct writer *out);
 bool trace_wants_vcpu(unsigned vm, unsigned vcpu);
-bool trace_wants_reason(uint32_t reason);
+bool trace_wants_exit(uint32_t reason, uint64_t rip);
 extern bool trace_wants_events;

@@ -13,7 +13,8 @@ static struct filter {
     bool events;
     unsigned count;
     uint32_t reasons[STAT_ROWS];
-} filter = {.all = true, .events = true};
+    uint64_t first_rip, last_rip;
+} filter = {.all = true, .events = true, .last_rip = UINT64_MAX};
 
 bool trace_wants_events = true;
 
@@ -22,8 +23,10 @@ bool trace_wants_vcpu(unsigned vm, unsigned vcpu)
     return filter.all || (vm < ARRAY_LENGTH(filter.vcpus) && filter.vcpus[vm] >> vcpu & 1);
 }
 
-bool trace_wants_reason(uint32_t reason)
+bool trace_wants_exit(uint32_t reason, uint64_t rip)
 {
+    if (rip < filter.first_rip || rip > filter.last_rip)
+        return false;
     for (unsigned i = 0; i < filter.count; i++)
         if (filter.reasons[i] == reason)
             return filter.only;
@@ -122,9 +125,19 @@ static bool take_reasons(struct filter *new, char *word)
     return true;
 }
 
+/* "ip=FIRST-LAST", hexadecimal. */
+static bool take_range(struct filter *new, const char *word)
+{
+    if (strncmp(word, "ip=", 3) != 0)
+        return false;
+    word = read_number(word + 3, 16, &new->first_rip);
+    word = word && *word == '-' ? read_number(word + 1, 16, &new->last_rip) : NULL;
+    return word && !*word;
+}
+
 bool trace_filter_parse(const char *words, struct writer *out)
 {
-    struct filter new = {.all = true, .events = true};
+    struct filter new = {.all = true, .events = true, .last_rip = UINT64_MAX};
     char word[80];
 
     for (;;) {
@@ -140,8 +153,10 @@ bool trace_filter_parse(const char *words, struct writer *out)
             break;
         if (take_vm(&new, word)) {
             new.all = false;
-        } else if (!take_reasons(&new, word)) {
-            print_to(out, "trace: \"%s\" is no VM, no VM.VCPU, and begins the name of no reason of an exit\n",
+        } else if (!take_range(&new, word) && !take_reasons(&new, word)) {
+            print_to(out,
+                     "trace: \"%s\" is no VM, VM.VCPU or ip=FIRST-LAST, and begins the name of no reason of "
+                     "an exit\n",
                      word);
             return false;
         }

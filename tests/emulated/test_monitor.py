@@ -156,7 +156,7 @@ def steer(monitor):
 def trace(monitor):
     """On, off, and what was there; test_trace.py looks at what it says of exits."""
     monitor.say("trace", r"^trace: off$")
-    monitor.say("trace on two", r'^trace: "two" is no VM, no VM\.VCPU, and begins the name of no reason of an exit$', r"^trace: off$")
+    monitor.say("trace on two", r'^trace: "two" is no VM, VM\.VCPU or ip=FIRST-LAST, and begins the name of no reason of an exit$', r"^trace: off$")
     monitor.say("trace on one.0", r"^trace: on; core 0: \d+ of 4096, 0 lost; core 1: \d+ of 4096, 0 lost$")
     monitor.say("pause one", r"paused")
     monitor.say("trace clear", r"^trace: on; core 0: 0 of")

@@ -407,7 +407,7 @@ static void filters_choose_vcpus(void **state)
 
 static bool wants(uint32_t reason)
 {
-    return trace_wants_reason(reason);
+    return trace_wants_exit(reason, 0x1000);
 }
 
 static void filters_choose_reasons(void **state)
@@ -427,6 +427,21 @@ static void filters_choose_reasons(void **state)
     assert_int_equal(count("@"), 0);
     on("");
     assert_true(wants(101) && wants(104) && trace_wants_events);
+}
+
+static void filters_choose_where(void **state)
+{
+    (void)state;
+    on("hlt ip=fff-0x1001");
+    assert_true(trace_wants_exit(104, 0xfff) && trace_wants_exit(104, 0x1001));
+    assert_true(!trace_wants_exit(104, 0xffe) && !trace_wants_exit(104, 0x1002) &&
+                !trace_wants_exit(101, 0x1000));
+    hlt();
+    assert_int_equal((dump(10), count("ip=1000 ")), 1);
+    on("ip=ffffffff80000000-ffffffffffffffff");
+    assert_true(trace_wants_exit(104, UINT64_MAX) && !trace_wants_exit(104, 0x1000));
+    on("");
+    assert_true(trace_wants_exit(104, 0) && trace_wants_exit(104, UINT64_MAX));
 }
 
 static void refused(const char *filters, const char *word)
@@ -449,6 +464,10 @@ static void words_that_are_nothing_are_said(void **state)
     refused(",", "\"");
     refused("hlt,", "\"");
     refused("one.-1", "\"one.-1\"");
+    refused("ip=1", "\"ip=1\"");
+    refused("ip=-2", "\"ip=-2\"");
+    refused("ip=1-", "\"ip=1-\"");
+    refused("ip=1-2x", "\"ip=1-2x\"");
 }
 
 static void a_quick_console_does_not_keep_the_core(void **state)
@@ -515,6 +534,7 @@ int main(void)
         TEST(off_is_off_and_keeps_what_there_is),
         TEST(filters_choose_vcpus),
         TEST(filters_choose_reasons),
+        TEST(filters_choose_where),
         TEST(words_that_are_nothing_are_said),
         TEST(a_quick_console_does_not_keep_the_core),
         TEST(a_report_waits_for_the_console_and_holds_the_machine),

@@ -69,6 +69,7 @@ sources_control := $(core) hv/vm/control.c
 sources_vm := $(core)
 sources_hygiene := hv/vm/hygiene_needs.c hv/lib/format.c
 sources_life := $(core) hv/vm/life.c hv/debug/stats.c
+sources_life_pause := $(sources_life)
 sources_create := $(core) hv/debug/stats.c hv/vm/create.c hv/load/guest_map.c tests/unit/privileged.c
 sources_exit := $(core) hv/debug/stats.c hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
 sources_observe := $(sources_exit)

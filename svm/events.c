@@ -90,6 +90,8 @@ void svm_inject(struct vcpu *vcpu, const struct event *event)
 /* Lets the guest run one instruction: the #DB behind it comes to Keel. */
 static void step(struct svm_vcpu *svm)
 {
+    if (iret_is_done(svm))
+        svm->nmi = NMI_OPEN; /* of an NMI long ago: this step is not over its IRET */
     svm->stepping = true;
     svm->guest_tf = svm->vmcb.rflags & RFLAGS_TF;
     svm->vmcb.rflags |= RFLAGS_TF;
@@ -128,6 +130,15 @@ void svm_keep_shadow(struct vcpu *vcpu)
         svm->shadow_rip = 0;
 }
 
+/* What waits is looked at anew before the step was entered: the TF that is set is not the guest's. */
+static void undo_step(struct svm_vcpu *svm)
+{
+    svm->stepping = false;
+    svm_intercept(&svm->vmcb, SVM_EXIT_DB, !svm_cpu.loses_dr6);
+    if (!svm->guest_tf)
+        svm->vmcb.rflags &= ~RFLAGS_TF;
+}
+
 /* Whether an interrupt would come in between STI and its next instruction, were it let. */
 static bool breaks_shadow(const union vmcb *vmcb)
 {
@@ -149,6 +160,8 @@ void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
     uint64_t control =
         interrupt && !held ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
 
+    if (unlikely(svm->stepping))
+        undo_step(svm);
     if (unlikely(nmi) && svm_has(SVM_VNMI)) {
         control |= VMCB_V_NMI;
         vcpu->nmis = 0;

@@ -122,6 +122,45 @@ static void a_step_of_keels_is_not_seen_by_the_guest(void **state)
     assert_true(machine.vmcb->rflags & RFLAGS_TF);
 }
 
+/* Something else came up between the choice of events and the entry. */
+static void a_step_that_is_asked_for_twice_is_keels_alone(void **state)
+{
+    (void)state;
+    begin(0);
+    machine.vmcb->interrupt_shadow = VMCB_SHADOW;
+    svm_set_windows(core.vcpu, false, true);
+    svm_set_windows(core.vcpu, false, true);
+    machine.vmcb->exit_code = SVM_EXIT_DB;
+    machine.vmcb->dr6 = 0xffff4ff0;
+    assert_true(svm_stop_stepping(core.vcpu));
+    assert_false(machine.vmcb->rflags & RFLAGS_TF);
+
+    svm_set_windows(core.vcpu, false, true);
+    svm_set_windows(core.vcpu, false, false); /* nothing waits any more */
+    assert_false(machine.svm->stepping);
+    assert_false(machine.vmcb->rflags & RFLAGS_TF);
+}
+
+/* Nobody has looked whether NMIs are blocked since an NMI's IRET. */
+static void a_step_long_after_an_iret_is_not_over_the_iret(void **state)
+{
+    (void)state;
+    begin(0);
+    machine.vmcb->rip = 0x1000;
+    svm_begin_iret(core.vcpu);
+    machine.vmcb->rip = 0x2000;
+    svm_cpu.forgets_shadow = true;
+    machine.vmcb->rflags |= RFLAGS_IF;
+    machine.vmcb->interrupt_shadow = VMCB_SHADOW;
+    svm_set_windows(core.vcpu, true, false);
+    assert_true(machine.svm->stepping);
+    machine.vmcb->rip = 0x2001;
+    machine.vmcb->exit_code = SVM_EXIT_DB;
+    machine.vmcb->dr6 = 0xffff4ff0;
+    assert_true(svm_stop_stepping(core.vcpu));
+    assert_false(machine.vmcb->rflags & RFLAGS_TF);
+}
+
 /* As QEMU 7.2: an interrupt of the machine behind STI, and the entry after it knows of no shadow. */
 static void where_the_shadow_is_forgotten_one_instruction_is_stepped_before_an_interrupt_comes(void **state)
 {
@@ -240,6 +279,8 @@ int main(void)
         TEST(an_interrupt_window_is_a_virtual_interrupt),
         TEST(an_nmi_blocks_the_next_until_its_iret_is_done),
         TEST(a_step_of_keels_is_not_seen_by_the_guest),
+        TEST(a_step_that_is_asked_for_twice_is_keels_alone),
+        TEST(a_step_long_after_an_iret_is_not_over_the_iret),
         TEST(where_the_shadow_is_forgotten_one_instruction_is_stepped_before_an_interrupt_comes),
         TEST(an_nmi_behind_what_is_injected_exits_at_once),
         TEST(virtual_nmis_are_left_to_the_cpu),

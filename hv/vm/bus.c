@@ -80,19 +80,13 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
     return at < bus->count && bus->ranges[at].first <= address ? &bus->ranges[at] : NULL;
 }
 
-/* Whether an address is in the gap below this range of the bus. */
-static bool is_below(const struct bus *bus, const struct bus_range *range, uint64_t address)
-{
-    return address < range->first && (range == bus->ranges || range[-1].last < address);
-}
-
 /* The range of an address, or NULL; what is remembered of it from now on. */
 static const struct bus_range *find_afresh(struct bus *bus, uint64_t address)
 {
     const struct bus_range **place = &bus->remembered[bus_place(address)];
     unsigned at;
 
-    if (is_below(bus, *place, address))
+    if (bus_is_gap(bus, address, 1))
         return NULL;
     at = at_or_above(bus, address);
     if (at == bus->count)

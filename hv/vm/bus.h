@@ -115,6 +115,16 @@ static inline const struct bus_range *bus_remembered(const struct bus *bus, uint
     return likely(address - range->first < range->starts[size]) ? range : NULL;
 }
 
+/* Whether nobody has any of it, as far as what is remembered can tell: all lies in the gap below the range.
+ */
+static inline bool bus_is_gap(const struct bus *bus, uint64_t address, unsigned size)
+{
+    const struct bus_range *above = bus->remembered[bus_place(address)];
+
+    return address < above->first && above->first - address >= size &&
+           (above == bus->ranges || above[-1].last < address);
+}
+
 /* An access that needs no parts, under the device's lock. Returns whether the device answered. */
 static inline __attribute__((always_inline)) bool
 bus_device_read(const struct bus_range *range, uint64_t address, unsigned size, uint64_t *value)

@@ -347,7 +347,7 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     if (unlikely(!entry->fast || (gpa & entry->not_fast)))
         return execute(vcpu, entry, state.rip, gpa);
     entry->fast(vcpu, &entry->in, gpa);
-    vcpu_advance(vcpu, entry->in.length);
+    virt->advance(vcpu, entry->in.length);
     return EMULATE_DONE;
 }
 

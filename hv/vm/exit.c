@@ -9,7 +9,7 @@
 #include "hv/vm/task_switch.h"
 #include "hv/vm/vm.h"
 
-static __attribute__((noinline, cold)) bool serve_observed(struct vcpu *vcpu)
+bool exit_end_observed(struct vcpu *vcpu)
 {
     bool goes_on = true;
 
@@ -21,21 +21,18 @@ static __attribute__((noinline, cold)) bool serve_observed(struct vcpu *vcpu)
     return goes_on;
 }
 
-bool exit_serve(struct vcpu *vcpu)
+bool exit_leave(struct vcpu *vcpu)
 {
-    bool goes_on;
-
-    if (unlikely(vcpu->requests & REQUEST_OBSERVE))
-        return serve_observed(vcpu);
-    goes_on = vcpu_serve_requests(vcpu);
     exit_count(vcpu);
-    return goes_on;
+    return false;
 }
 
 uint64_t exit_in_afresh(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
     uint64_t value;
 
+    if (likely(bus_is_gap(&vcpu->vm->ports, port, size)))
+        return exit_in_missed(vcpu, port, size);
     bus_read_exit(&vcpu->vm->ports, port, size, &value, &vcpu->stat_at);
     return value;
 }
@@ -50,7 +47,10 @@ void exit_out_afresh(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
     uint64_t value = vcpu->gpr[REG_RAX] & size_mask(size);
 
-    bus_write_exit(&vcpu->vm->ports, port, size, value, &vcpu->stat_at);
+    if (likely(bus_is_gap(&vcpu->vm->ports, port, size)))
+        exit_out_missed(vcpu, port);
+    else
+        bus_write_exit(&vcpu->vm->ports, port, size, value, &vcpu->stat_at);
 }
 
 void exit_out_missed(struct vcpu *vcpu, uint16_t port)

@@ -51,8 +51,9 @@ static inline void exit_count(struct vcpu *vcpu)
                       rdtsc_low() - vcpu->exited);
 }
 
-/* exit_end where there is work to be done before the entry, or instead of it. */
-bool exit_serve(struct vcpu *vcpu);
+/* exit_end of an exit that has observers, and of one with no entry behind it. */
+bool exit_end_observed(struct vcpu *vcpu);
+bool exit_leave(struct vcpu *vcpu);
 
 /* Returns whether the vCPU enters the guest again. */
 static inline bool exit_end(struct vcpu *vcpu)
@@ -63,8 +64,12 @@ static inline bool exit_end(struct vcpu *vcpu)
      * either.
      */
     interrupts_poll();
-    if (unlikely(vcpu->requests))
-        return exit_serve(vcpu);
+    if (unlikely(vcpu->requests)) {
+        if (unlikely(vcpu->requests & REQUEST_OBSERVE))
+            return exit_end_observed(vcpu);
+        if (unlikely(!vcpu_serve_requests(vcpu)))
+            return exit_leave(vcpu);
+    }
     exit_count(vcpu);
     return true;
 }

@@ -196,9 +196,15 @@ void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigne
 
 static struct exit_stat rows[128];
 
-bool exit_serve(struct vcpu *vcpu)
+bool exit_end_observed(struct vcpu *vcpu)
 {
     return vcpu_serve_requests(vcpu);
+}
+
+bool exit_leave(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return false;
 }
 
 void svm_leave(struct vcpu *vcpu)

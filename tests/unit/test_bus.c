@@ -181,6 +181,25 @@ static void colliding_addresses_do_not_lose_each_other(void **state)
     assert_int_equal(a_state.reads + b_state.reads + c_state.writes, 9);
 }
 
+static void a_gap_is_one_where_all_of_it_is(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    for (uint64_t address = 0; address < 0x100; address++) {
+        bool is_gap = address < 0x80 && (address < 0x20 || address > 0x2b);
+
+        assert_false(bus_is_gap(&bus, address, 1)); /* before anybody looked */
+        bus_read(&bus, address, 1, &value);
+        assert_int_equal(bus_is_gap(&bus, address, 1),
+                         is_gap); /* above all ranges it is searched each time */
+        assert_int_equal(bus_is_gap(&bus, address, 4), is_gap && address + 3 != 0x80 && address + 3 != 0x20 &&
+                                                           address + 2 != 0x80 && address + 2 != 0x20 &&
+                                                           address + 1 != 0x80 && address + 1 != 0x20);
+        assert_true(bus_init(&bus, "port", ranges, 3));
+    }
+}
+
 /* Twice: the second time the gaps are remembered too. */
 static void a_neighbour_of_what_is_remembered_is_still_nobody(void **state)
 {
@@ -372,6 +391,7 @@ int main(void)
         cmocka_unit_test_setup(nobody_reads_as_ones_and_is_counted, setup),
         cmocka_unit_test_setup(clashes_are_named, setup),
         cmocka_unit_test_setup(colliding_addresses_do_not_lose_each_other, setup),
+        cmocka_unit_test_setup(a_gap_is_one_where_all_of_it_is, setup),
         cmocka_unit_test_setup(an_access_is_remembered_where_it_needs_no_parts, setup),
         cmocka_unit_test_setup(a_neighbour_of_what_is_remembered_is_still_nobody, setup),
         cmocka_unit_test_setup(a_read_that_runs_over_the_end_of_addresses_is_nobodys, setup),

@@ -6,6 +6,7 @@
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
+#include "hv/vm/sched.h"
 #include "hv/vm/task_switch.h"
 #include "hv/vm/vm.h"
 
@@ -125,7 +126,8 @@ bool exit_xsetbv(struct vcpu *vcpu)
 
 void exit_pause(struct vcpu *vcpu)
 {
-    vcpu_note(vcpu, REQUEST_YIELD);
+    if (sched_others_wait())
+        vcpu_note(vcpu, REQUEST_YIELD);
 }
 
 bool exit_write_cr8(struct vcpu *vcpu, uint64_t value)

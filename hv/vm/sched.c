@@ -61,6 +61,11 @@ void sched_kick(unsigned core)
         host_apic_send(cpus[core]->apic_id, VECTOR_KICK);
 }
 
+bool sched_others_wait(void)
+{
+    return __atomic_load_n(&cores[this_cpu()->index].queue.count, __ATOMIC_RELAXED) > 1;
+}
+
 static void set_idle(unsigned core, bool idle)
 {
     if (bitmap_test(idle_cores, core) == idle)

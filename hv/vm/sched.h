@@ -34,6 +34,9 @@ void sched_add(struct vcpu *vcpu);
  */
 void sched_remove(struct vcpu *vcpu);
 
+/* Whether the calling core has more than one vCPU to run. */
+bool sched_others_wait(void);
+
 /* Wakes a core that idles, and takes one that runs a guest out of it. */
 void sched_kick(unsigned core);
 

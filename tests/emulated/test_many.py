@@ -10,6 +10,8 @@ from test_guests import binary, judge
 # How far a VM's time may be from what it is due. Bochs counts instructions. QEMU's time is that of a host that may be busy:
 # there it runs its processors in one thread, so that they stand still together when the host does.
 PLACES = {"bochs-vmx": (0.95, 1.05), "bochs-svm": (0.95, 1.05), "qemu-tcg-svm": (0.6, 1.6)}
+# QEMU: time counts instructions, 125 million a second; of use with one core alone.
+COUNTED = ["-icount", "shift=3,sleep=off"]
 ENDED = r"vm (\S+): ran (\d+) ms, was due (\d+) ms, in (\d+) ms; the cores have slept (\d+) ms"
 
 
@@ -105,6 +107,29 @@ def wakes_on_time(platform):
         machine.expect(r"vm wakes: exited with status 1\b", keel.PATIENCE)
         judge(machine, "wakes")
         require("vm spins: exited" not in machine.log, machine.report("the other VM ended too early"))
+
+
+@on_each("many", [("clocks of two beside a third",)], ("bochs-vmx", "bochs-svm", "qemu-tcg-svm"))
+def clocks_agree(platform):
+    """TSC, PM timer and the ticks of 8254, CMOS clock and local APIC in two VMs that have a third of a core each: none is lost."""
+    clocks = [keel.vm(name, memory="8M", kernel="clocks", format="flat", load="0x8000", entry="long") for name in ("one", "two")]
+    counted = {"options": COUNTED} if platform.kind == "qemu" else {}
+    files = {"spin": spin_for(4), "clocks": binary("clocks")}
+    with keel.Booted("".join(clocks) + spinning("spins"), files, megs=64, ips=20_000_000, **platform.machine() | counted) as machine:
+        for _ in clocks:
+            machine.expect(r"vm (one|two): exited with status 1\b", keel.PATIENCE)
+        judge(machine, "clocks")
+        require("vm spins: exited" not in machine.log, machine.report("the other VM ended too early"))
+
+
+@on_each("many", [("shares by weight on one core",)], ("qemu-tcg-svm",))
+def shares_are_exact_where_time_counts_instructions(platform):
+    """QEMU, too, where its time is its own: with one core. With two it has one stand still while the other runs."""
+    weights = {"a": 100, "b": 200, "c": 400, "d": 50}
+    sections = [spinning(name, weight=weight, vcpus=1 + index % 2) for index, (name, weight) in enumerate(weights.items())]
+    said, machine, _ = run(platform, sections, cpus=1, options=COUNTED)
+    for name, (ran, due, _, _) in said.items():
+        require(0.95 * due <= ran <= 1.05 * due, machine.report(f"{name} ran {ran} ms, {due} ms were due"))
 
 
 @test("many/caps and cores")

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hv/vm/emulate.h"
+#include "hv/vm/sched.h"
 
 struct core core;
 
@@ -106,6 +107,11 @@ __attribute__((weak)) void vcpu_request(struct vcpu *vcpu, uint64_t requests)
 {
     core.requested[vcpu->id] |= requests;
     vcpu_note(vcpu, requests);
+}
+
+__attribute__((weak)) bool sched_others_wait(void)
+{
+    return true;
 }
 
 __attribute__((weak)) void vcpu_cpuid_changed(struct vcpu *vcpu)

@@ -44,6 +44,7 @@ all: tools $(BUILD)/keel.elf  ## build build/keel.elf
 
 include tests/tools.mk
 include tests/unit/unit.mk
+include tests/replay/replay.mk
 include tests/fuzz/fuzz.mk
 include hv/load/load.mk
 include boot/efi/efi.mk

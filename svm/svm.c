@@ -160,6 +160,23 @@ static void limits(struct cpuid_limits *out)
     out->physical_bits = (uint8_t)MIN(svm_cpu.physical_bits, 48); /* what a 4-level walk reaches */
 }
 
+/* The VMCB's words, as far as it has fields, but for the addresses of pages of this machine's. */
+static unsigned words(uint16_t *numbers)
+{
+    unsigned count = 0;
+
+    for (unsigned at = 0; at <= offsetof(union vmcb, exception_to); at += 8)
+        if (at != offsetof(union vmcb, iopm) && at != offsetof(union vmcb, msrpm) &&
+            at != offsetof(union vmcb, nested_cr3) && (at < 0x100 || at >= offsetof(union vmcb, es)))
+            numbers[count++] = (uint16_t)at;
+    return count;
+}
+
+static uint64_t word(struct vcpu *vcpu, uint16_t number)
+{
+    return *(const uint64_t *)(vmcb_of(vcpu)->bytes + number);
+}
+
 static const char *exit_name(uint32_t code)
 {
     return svm_exit_name((uint64_t)(int32_t)code);
@@ -209,6 +226,9 @@ const struct virt_ops svm_ops = {
     .forbid = forbid,
     .limits = limits,
     .details = svm_details,
+    .words = words,
+    .word = word,
+    .constants = {{&svm_cpu, sizeof(svm_cpu)}},
     .exit_name = exit_name,
     .dump = dump,
     .explain = explain,

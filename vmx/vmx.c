@@ -213,6 +213,29 @@ static bool read_physical(void *context, uint64_t address, uint32_t *value)
 
 const struct vmcs_reader vmx_current = {read_current, read_physical, NULL};
 
+/* Of the control fields none that is a machine's address. */
+static __attribute__((cold)) unsigned words(uint16_t *numbers)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < vmcs_field_count; i++) {
+        const struct vmcs_field *field = &vmcs_fields[i];
+        bool address = field->group == VMCS_GROUP_CONTROL && field->width < VMCS_WIDTH_32 &&
+                       field->encoding != VMCS_TSC_OFFSET &&
+                       (field->encoding < VMCS_EOI_EXIT_BITMAP_0 || field->encoding > VMCS_EOI_EXIT_BITMAP_3);
+
+        if (field->group != VMCS_GROUP_HOST && !address && vmcs_field_exists(field, &vmx_cpu))
+            numbers[count++] = field->encoding;
+    }
+    return count;
+}
+
+static uint64_t word(struct vcpu *vcpu, uint16_t number)
+{
+    (void)vcpu;
+    return vmread(number);
+}
+
 static const char *exit_name(unsigned reason)
 {
     return vmx_exit_reason_name(reason);
@@ -336,6 +359,9 @@ const struct virt_ops vmx_ops = {
     .update_apic = vmx_update_apic,
     .forbid = forbid,
     .details = vmx_details,
+    .words = words,
+    .word = word,
+    .constants = {{&vmx_cpu, sizeof(vmx_cpu)}, {&vmx_words, sizeof(vmx_words)}},
     .exit_name = exit_name,
     .dump = dump,
     .explain = explain,

@@ -8,6 +8,7 @@
 #include "vmx/capabilities.h"
 #include "vmx/controls.h"
 #include "vmx/fields.h"
+#include "vmx/instructions.h"
 
 /* A vCPU's VMX state. */
 struct vmx_vcpu {
@@ -30,19 +31,6 @@ extern struct vmx_controls vmx_words; /* as every VMCS gets them */
 static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
 {
     return vcpu->vendor;
-}
-
-static inline uint64_t vmread(uint32_t field)
-{
-    uint64_t value;
-
-    __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"((uint64_t)field) : "cc");
-    return value;
-}
-
-static inline void vmwrite(uint32_t field, uint64_t value)
-{
-    __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"((uint64_t)field) : "cc");
 }
 
 #define BLOCKING_BY_STI_OR_MOV_SS 3

@@ -8,9 +8,18 @@
 
 static uint64_t hz = 1000000000, boot_ticks, boot_seconds;
 
+static uint64_t held; /* on the boot core; 0: nowhere */
+
 uint64_t clock_now(void)
 {
+    if (unlikely(held) && !this_cpu()->index)
+        return held;
     return rdtsc();
+}
+
+void clock_hold(uint64_t now)
+{
+    held = now;
 }
 
 uint64_t clock_hz(void)
@@ -20,7 +29,7 @@ uint64_t clock_hz(void)
 
 uint64_t clock_wall_seconds(void)
 {
-    return boot_seconds + (rdtsc() - boot_ticks) / hz;
+    return boot_seconds + (clock_now() - boot_ticks) / hz;
 }
 
 /* So many turns take longer than any wait, should the TSC stand still. */

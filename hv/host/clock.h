@@ -6,6 +6,9 @@
 /* TSC ticks now. All times in Keel are such ticks. */
 uint64_t clock_now(void);
 
+/* On the boot core it is `now` until clock_hold(0): what is recorded happens at one moment. */
+void clock_hold(uint64_t now);
+
 /* TSC ticks in a second. */
 uint64_t clock_hz(void);
 

@@ -1,5 +1,6 @@
 #include "hv/host/timer.h"
 
+#include "hv/debug/record.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
@@ -43,7 +44,7 @@ static bool is_running(const struct timer *timer)
     return false;
 }
 
-void timer_stop(struct timer *timer)
+__attribute__((cold)) void timer_stop(struct timer *timer)
 {
     do {
         timer_cancel(timer);
@@ -75,9 +76,11 @@ void timer_arm(struct timer *timer, uint64_t deadline)
 void timer_interrupt(void)
 {
     struct timer_queue *queue = &this_cpu()->timers;
-    uint64_t now =
-        clock_now(); /* read once: a timer that arms itself again for the near future waits its turn */
+    uint64_t now;
 
+    if (unlikely(record_active))
+        record_interrupt(true);
+    now = clock_now(); /* read once: a timer that arms itself again for the near future waits its turn */
     spin_lock(&queue->lock);
     while (queue->first && queue->first->deadline <= now) {
         struct timer *timer = queue->first;
@@ -87,7 +90,10 @@ void timer_interrupt(void)
         spin_unlock(&queue->lock);
         if (timer->lock)
             spin_lock(timer->lock);
-        timer->expired(timer);
+        if (unlikely(record_active))
+            record_timer(timer);
+        else
+            timer->expired(timer);
         if (timer->lock)
             spin_unlock(timer->lock);
         __atomic_store_n(&queue->running, NULL, __ATOMIC_RELEASE);
@@ -95,4 +101,6 @@ void timer_interrupt(void)
     }
     program(queue);
     spin_unlock(&queue->lock);
+    if (unlikely(record_active))
+        record_interrupt(false);
 }

@@ -21,6 +21,8 @@ enum config_report {
 enum config_serial { SERIAL_CONSOLE, SERIAL_NONE, SERIAL_COM2, SERIAL_COM3, SERIAL_COM4 };
 enum config_on_crash { ON_CRASH_HALT, ON_CRASH_RESTART };
 
+#define RECORD_TO_MEMORY 5 /* in place of a port */
+
 struct config_vm {
     char name[VM_NAME_MOST];
     bool start; /* false: something in its section is wrong, and has been said */
@@ -42,6 +44,10 @@ struct config_vm {
     enum config_serial serial;
     enum config_on_crash on_crash;
     bool testdev;
+    struct config_record {
+        unsigned port; /* 1 to 4: COM1 to COM4; 0: it is not recorded */
+        uint64_t size; /* the longest that it may become, in bytes */
+    } record;
     enum image_format format;
     gpa_t load; /* of a flat image */
     enum entry_mode entry;

@@ -11,11 +11,11 @@ static bool parse_number(const char *text, uint64_t *value)
     return rest && *rest == 0;
 }
 
-static bool parse_memory(void *field, const char *value)
+/* A number with K, M or G, which must be all of `text`. */
+static bool parse_size(const char *text, uint64_t *size)
 {
     static const char units[] = "KMG";
-    uint64_t number;
-    const char *rest = read_number(value, 10, &number), *unit;
+    const char *rest = read_number(text, 10, size), *unit;
     unsigned shift;
 
     if (!rest || rest[0] == 0 || rest[1] != 0)
@@ -24,10 +24,19 @@ static bool parse_memory(void *field, const char *value)
     if (!unit || !*unit)
         return false;
     shift = 10 * ((unsigned)(unit - units) + 1);
-    if (number > CONFIG_MEMORY_MOST >> shift || number << shift < CONFIG_MEMORY_LEAST ||
-        number << shift & PAGE_MASK)
+    if (*size > CONFIG_MEMORY_MOST >> shift)
         return false;
-    *(uint64_t *)field = number << shift;
+    *size <<= shift;
+    return true;
+}
+
+static bool parse_memory(void *field, const char *value)
+{
+    uint64_t size;
+
+    if (!parse_size(value, &size) || size < CONFIG_MEMORY_LEAST || size & PAGE_MASK)
+        return false;
+    *(uint64_t *)field = size;
     return true;
 }
 
@@ -230,6 +239,29 @@ static bool parse_console(void *field, const char *value)
     return true;
 }
 
+/* com1 to com4, or memory, with an optional `,size`; or none. */
+static bool parse_record(void *field, const char *value)
+{
+    struct config_record record = {.size = UINT64_MAX};
+    const char *rest = value + strlen("com1");
+
+    if (strncmp(value, "memory", strlen("memory")) == 0) {
+        record = (struct config_record){RECORD_TO_MEMORY, MIB(8)};
+        rest = value + strlen("memory");
+    } else if (strncmp(value, "com", 3) == 0 && value[3] >= '1' && value[3] <= '4') {
+        record.port = (unsigned)(value[3] - '0');
+    } else if (strcmp(value, "none") == 0) {
+        rest = "";
+    } else {
+        return false;
+    }
+    rest = skip_blanks(rest);
+    if (*rest && (*rest != ',' || !parse_size(skip_blanks(rest + 1), &record.size)))
+        return false;
+    *(struct config_record *)field = record;
+    return true;
+}
+
 /* ^] and the like: a letter, or one of [\]^_, with the control key; or none. */
 static bool parse_escape(void *field, const char *value)
 {
@@ -298,6 +330,8 @@ const struct config_key config_keys[] = {
      "halt or restart"},
     {VM(testdev), "testdev", parse_yes_no, "no", KEY_OPTIONAL,
      "yes or no"},
+    {VM(record), "record", parse_record, "none", KEY_OPTIONAL,
+     "com1 to com4, or memory, with an optional size (memory,8M), or none"},
     {VM(format), "format", parse_format, "auto", KEY_OPTIONAL,
      "auto or flat"},
     {VM(load), "load", parse_address, NULL, KEY_OPTIONAL,

@@ -1,5 +1,6 @@
 #include "hv/vm/create.h"
 
+#include "hv/debug/record.h"
 #include "hv/debug/stats.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
@@ -94,8 +95,13 @@ static bool create_vcpu(struct life *life, unsigned id)
     vcpu->vm = &life->vm;
     vcpu->id = id;
     life->vm.vcpus[id] = vcpu;
-    cpuid_init(vcpu, life->config->vcpus, &life->limits, native_cpuid);
-    return virt->vcpu_create(vcpu);
+    cpuid_init(vcpu, life->config->vcpus, &life->limits, record_cpuid);
+    if (!virt->vcpu_create(vcpu))
+        return false;
+    if (record_is(&life->vm))
+        vcpu->apic.post =
+            NULL; /* hardware would change the APIC between two exits, and nobody would know when */
+    return true;
 }
 
 /* The MSR bus needs the board's local APIC: made when both are there. */
@@ -212,8 +218,9 @@ static bool open_port(struct life *life)
 
 static bool create_board(struct life *life)
 {
-    const struct serial_backend console = {console_vm_put, &life->console}, none = {0};
     struct vm *vm = &life->vm;
+    const struct serial_backend console = {record_is(vm) ? record_put : console_vm_put, &life->console},
+                                none = {0};
     const struct serial_backend *backend = life->config->serial == SERIAL_NONE ? &none : &console;
     struct paging_audit audit = paging_audit(&vm->space);
 
@@ -237,8 +244,8 @@ static bool create_board(struct life *life)
     life->console.vm = vm;
     life->console.name = vm->name;
     life->console.number = vm->id;
-    life->console.input = life->board->serial_input;
-    life->console.ready = life->board->serial_ready;
+    life->console.input = record_is(vm) ? record_input : life->board->serial_input;
+    life->console.ready = record_is(vm) ? record_ready : life->board->serial_ready;
     if (backend == &console)
         console_attach(&life->console); /* now: numbers and places are in the order of the file */
     return true;
@@ -329,7 +336,9 @@ bool life_load(struct life *life)
     write_cr3(paging_root());
     if (!loaded)
         return refuse(life, "%s", reason);
+    record_start(vm, &entry);
     reset_vcpus(life, &entry);
+    record_started(vm);
     return true;
 }
 
@@ -344,6 +353,10 @@ static bool choose_cores(struct life *life)
         any = any && !named[i];
     for (unsigned i = 0; i < CONFIG_CPUS / 64; i++)
         vm->cores[i] = any ? UINT64_MAX : named[i];
+    if (record_is(vm)) {
+        memset(vm->cores, 0, sizeof(vm->cores));
+        vm->cores[0] = 1;
+    }
     if (!sched_may_run(vm))
         return refuse(life, "none of the cores that `cpus` names is there; the machine has 0 to %u",
                       cpu_count - 1);
@@ -355,6 +368,7 @@ void life_destroy(struct life *life)
 {
     struct vm *vm = &life->vm;
 
+    record_close(vm);
     console_detach(&life->console);
     sched_remove_vm(vm);
     if (life->devices) {
@@ -396,6 +410,7 @@ static bool make_parts(struct life *life)
 bool life_create(struct life *life)
 {
     struct vm *vm = &life->vm;
+    const char *refusal;
 
     memset(vm, 0, sizeof(*vm));
     memset(&life->console, 0, sizeof(life->console));
@@ -409,8 +424,13 @@ bool life_create(struct life *life)
     life->limits.tsc_hz = clock_hz();
     life->limits.tsc_deadline = true;
     life->limits.x2apic = true;
-    if (make_parts(life))
+    refusal = record_open(life);
+    if (refusal)
+        return refuse(life, "%s", refusal);
+    if (make_parts(life)) {
+        record_created(vm);
         return true;
+    }
     if (!life->refused)
         refuse(life, "Keel has no memory left for it: give the machine more");
     life_destroy(life);

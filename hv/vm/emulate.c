@@ -392,3 +392,15 @@ void decode_cache_flush(struct vcpu *vcpu)
     for (unsigned i = 0; i < CACHE_ENTRIES; i++)
         vcpu->decode_cache->entries[i].state.attributes = 0;
 }
+
+__attribute__((cold)) void decode_cache_visit(struct vcpu *vcpu)
+{
+    const struct guest_mem *memory = &vcpu->vm->memory;
+    const struct cached *entry = entry_for(vcpu->decode_cache, vcpu_get(vcpu, REG_RIP));
+
+    if (!(entry->state.attributes & ENTRY_VALID))
+        return;
+    guest_looked_at(memory, entry->code, CODE_WINDOW);
+    for (unsigned i = 0; i < entry->path.count; i++)
+        guest_looked_at(memory, entry->path.entries[i].where, sizeof(uint64_t));
+}

@@ -43,3 +43,6 @@ size_t decode_cache_size(void);
  * changes: the paging and protection bits of CR0 and CR4, EFER.LMA and EFER.NXE, and RESET.
  */
 void decode_cache_flush(struct vcpu *vcpu);
+
+/* Lets a recording see the guest memory that a remembered instruction at RIP will be compared with. */
+void decode_cache_visit(struct vcpu *vcpu);

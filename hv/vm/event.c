@@ -1,6 +1,7 @@
 /* Events on their way into a vCPU: exceptions, NMIs, interrupts, INIT and start-up. */
 #include "hv/vm/vcpu.h"
 
+#include "hv/debug/record.h"
 #include "hv/host/log.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/observe.h"
@@ -187,10 +188,8 @@ static void choose_event(struct vcpu *vcpu)
         virt->update_apic(vcpu);
 }
 
-bool vcpu_serve_requests(struct vcpu *vcpu)
+static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests)
 {
-    uint64_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_ACQ_REL);
-
     if (requests & (REQUEST_STOP | REQUEST_YIELD)) {
         vcpu_note(vcpu, requests & ~REQUEST_YIELD);
         return false;
@@ -214,4 +213,21 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
         return false;
     choose_event(vcpu);
     return true;
+}
+
+static __attribute__((noinline, cold)) bool serve_recorded(struct vcpu *vcpu, uint64_t requests)
+{
+    bool goes_on = serve(vcpu, record_requests(vcpu, requests));
+
+    record_served(vcpu, goes_on);
+    return goes_on;
+}
+
+bool vcpu_serve_requests(struct vcpu *vcpu)
+{
+    uint64_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_ACQ_REL);
+
+    if (unlikely(vcpu->observed & OBSERVE_RECORD))
+        return serve_recorded(vcpu, requests);
+    return serve(vcpu, requests);
 }

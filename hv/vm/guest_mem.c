@@ -1,5 +1,6 @@
 #include "hv/vm/guest_mem.h"
 
+#include "hv/debug/record.h"
 #include "hv/lib/string.h"
 
 static const struct guest_region *region_of(const struct guest_mem *memory, gpa_t gpa)
@@ -16,7 +17,20 @@ void *guest_ptr(const struct guest_mem *memory, gpa_t gpa, uint64_t length)
 
     if (!region || length == 0 || length > region->size - (gpa - region->first))
         return NULL;
+    if (unlikely(memory->recorded))
+        record_memory(memory, gpa, region->host + (gpa - region->first), length);
     return region->host + (gpa - region->first);
+}
+
+__attribute__((cold)) void guest_looked_at(const struct guest_mem *memory, const void *at, uint64_t length)
+{
+    for (unsigned i = 0; i < memory->count; i++) {
+        const struct guest_region *region = &memory->regions[i];
+        uint64_t offset = (uint64_t)((const uint8_t *)at - region->host);
+
+        if (offset < region->size)
+            record_memory(memory, region->first + offset, region->host + offset, length);
+    }
 }
 
 /* What to do with each piece of RAM that a run of guest-physical bytes lies in. */
@@ -40,7 +54,8 @@ static void work_on_piece(uint8_t *ram, uint64_t length, struct piece_work *work
 }
 
 /* Goes over [gpa, gpa + length) region by region; `work` NULL only asks whether all of it is RAM. */
-static bool each_piece(const struct guest_mem *memory, gpa_t gpa, uint64_t length, struct piece_work *work)
+static __attribute__((noinline, cold)) bool each_piece(const struct guest_mem *memory, gpa_t gpa,
+                                                       uint64_t length, struct piece_work *work)
 {
     if (gpa + length < gpa)
         return false;
@@ -59,21 +74,25 @@ static bool each_piece(const struct guest_mem *memory, gpa_t gpa, uint64_t lengt
     return true;
 }
 
-bool guest_read(const struct guest_mem *memory, gpa_t gpa, void *to, uint64_t length)
+__attribute__((cold)) bool guest_read(const struct guest_mem *memory, gpa_t gpa, void *to, uint64_t length)
 {
     struct piece_work work = {.to = to};
 
+    if (unlikely(memory->recorded))
+        guest_ptr(memory, gpa, length);
     return each_piece(memory, gpa, length, NULL) && each_piece(memory, gpa, length, &work);
 }
 
-bool guest_write(const struct guest_mem *memory, gpa_t gpa, const void *from, uint64_t length)
+__attribute__((cold)) bool guest_write(const struct guest_mem *memory, gpa_t gpa, const void *from,
+                                       uint64_t length)
 {
     struct piece_work work = {.from = from};
 
     return each_piece(memory, gpa, length, NULL) && each_piece(memory, gpa, length, &work);
 }
 
-bool guest_fill(const struct guest_mem *memory, gpa_t gpa, uint8_t byte, uint64_t length)
+__attribute__((cold)) bool guest_fill(const struct guest_mem *memory, gpa_t gpa, uint8_t byte,
+                                      uint64_t length)
 {
     struct piece_work work = {.fill = byte};
 

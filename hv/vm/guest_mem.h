@@ -14,11 +14,15 @@ struct guest_region {
 struct guest_mem {
     struct guest_region regions[3];
     unsigned count;
+    bool recorded; /* what Keel looks at is told to hv/debug/record.h */
 };
 
 /* Where Keel sees [gpa, gpa + length), or NULL if that is not wholly inside one region. length 0 is never
  * inside. */
 void *guest_ptr(const struct guest_mem *memory, gpa_t gpa, uint64_t length);
+
+/* For a recording: what a pointer of guest_ptr's leads to is looked at again. */
+void guest_looked_at(const struct guest_mem *memory, const void *at, uint64_t length);
 
 /* Copy across region borders; false, with nothing copied, if any byte is not RAM. */
 bool guest_read(const struct guest_mem *memory, gpa_t gpa, void *to, uint64_t length);

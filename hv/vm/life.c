@@ -1,6 +1,7 @@
 #include "hv/vm/life.h"
 
 #include "hv/debug/crash.h"
+#include "hv/debug/record.h"
 #include "hv/debug/stats.h"
 #include "hv/debug/trace.h"
 #include "hv/host/clock.h"
@@ -443,14 +444,14 @@ bool life_deliver(unsigned number, const struct apic_message *message)
 {
     struct life *life = life_of(number);
 
-    return life && life->state == LIFE_RUNNING && life->board->deliver(&life->vm, message);
+    return life && life->state == LIFE_RUNNING && record_deliver(&life->vm, message);
 }
 
 bool life_signal(unsigned number, enum board_signal what, unsigned code)
 {
     struct life *life = life_of(number);
 
-    return life && life->state == LIFE_RUNNING && life->board->signal(&life->vm, what, code);
+    return life && life->state == LIFE_RUNNING && record_signal(&life->vm, what, code);
 }
 
 bool life_info(unsigned number, struct life_info *info)
@@ -523,6 +524,8 @@ void life_init(const struct config *config, const struct board_ops *board)
         lives[i].board = board;
         lives[i].delay.expired = wait_over;
         lives[i].delay.lock = &lives[i].lock;
+        if (config->vms[i].record.port == RECORD_TO_MEMORY)
+            record_reserve(config->vms[i].record.size);
     }
     if (guest_space_create(&space)) /* the first one makes tables in Keel's own that stay */
         table_destroy(&space);

@@ -1,5 +1,6 @@
 #include "hv/vm/native.h"
 
+#include "hv/debug/record.h"
 #include "hv/host/cpu.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
@@ -22,7 +23,7 @@ uint32_t vcpu_pkru(struct vcpu *vcpu)
     write_cr4(cr4 | CR4_PKE);
     pkru = rdpkru();
     write_cr4(cr4);
-    return pkru;
+    return (uint32_t)record_value(pkru);
 }
 
 bool native_create(struct vcpu *vcpu)

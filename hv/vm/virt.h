@@ -127,6 +127,17 @@ struct virt_ops {
     /* Before anything is done about it: the general registers are as at the exit. */
     void (*details)(struct vcpu *vcpu, struct exit_details *details);
 
+    /*
+     * For a recording: the numbers of the words of the control structure that handlers read or write, and how
+     * many; a word by its number, of a vCPU that is loaded; and what was found out about the CPU.
+     */
+    unsigned (*words)(uint16_t *numbers);
+    uint64_t (*word)(struct vcpu *vcpu, uint16_t number);
+    struct {
+        void *at;
+        size_t size;
+    } constants[2];
+
     /* A reason of hv/debug/stats.h, or that vcpu_note_exit was given, in words. */
     const char *(*exit_name)(uint32_t reason);
 

@@ -18,6 +18,7 @@ import test_monitor  # noqa: F401
 import test_native  # noqa: F401
 import test_platforms  # noqa: F401
 import test_settings  # noqa: F401
+import test_record  # noqa: F401
 import test_silence  # noqa: F401
 import test_smp  # noqa: F401
 import test_stats  # noqa: F401

@@ -1,4 +1,4 @@
-# sources_NAME: what tests/unit/test_NAME.c is linked with, besides fake.c. libraries_NAME: host libraries it needs.
+# sources_NAME: what tests/unit/test_NAME.c is linked with, besides fake.c and fake_record.c. libraries_NAME: host libraries it needs.
 sources_bus := hv/vm/bus.c
 sources_format := hv/lib/format.c
 sources_inflate := hv/lib/inflate.c
@@ -110,3 +110,5 @@ sources_monitor := $(core) hv/debug/stats.c hv/debug/state.c hv/lib/number.c tes
                    $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look monitor_trace line_edit guest_symbols guest_place)
 sources_monitor_commands := $(sources_monitor)
 sources_trace := $(core) $(patsubst %,hv/debug/%.c,trace trace_filter trace_dump) hv/lib/number.c tests/unit/privileged.c
+sources_record := $(core) hv/debug/record.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c
+libraries_record := -no-pie

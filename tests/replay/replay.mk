@@ -1,0 +1,38 @@
+# The replay of recordings (docs/replay.md): Keel's own files, compiled for the host as the unit tests are, but with each
+# instruction of the CPU that a user program may not execute played by tests/replay.
+REPLAY_SOURCES := $(wildcard tests/replay/*.c devices/*.c hv/vm/emulate*.c vmx/checks_*.c) \
+                  $(addprefix hv/vm/,event.c exit.c vcpu.c vm.c bus.c guest_mem.c msr.c cpuid.c cpuid_policy.c control.c \
+                  decode.c decode_table.c linear.c walk.c segment.c task_switch.c io_permission.c guest_debug.c guest_step.c \
+                  native.c observe.c create.c) hv/debug/stats.c hv/lib/format.c hv/load/guest_map.c \
+                  $(addprefix vmx/,exits.c vmx.c vcpu.c registers.c cr.c apic.c controls.c capabilities.c fields.c \
+                  exit_reasons.c entry_checks.c details.c) \
+                  $(addprefix svm/,exits.c svm.c vcpu.c registers.c events.c checks.c vmcb.c exit_codes.c details.c)
+REPLAY_OBJECTS := $(REPLAY_SOURCES:%.c=$(BUILD)/replay/%.o)
+REPLAY_CFLAGS  := -Itests/replay/shadow $(filter-out --coverage,$(UNIT_CFLAGS)) -fno-pie -mgeneral-regs-only
+
+.PHONY: replay test-recordings recordings
+
+replay: $(BUILD)/replay/replay  ## run a recording again: make replay FILE=...
+	$(if $(FILE),$< $(FILE))
+
+test-unit: test-recordings
+
+test-recordings: $(BUILD)/replay/replay
+	@python3 tests/replay/recordings.py $< $(BUILD)/replay
+
+recordings: all  ## record tests/recordings anew, where another behaviour of Keel's is intended
+	@BUILD=$(BUILD) python3 tests/emulated/recording.py
+
+$(BUILD)/replay/replay: $(REPLAY_OBJECTS)
+	@$(HOST_CC) $(REPLAY_CFLAGS) -no-pie $^ -o $@
+
+$(BUILD)/replay/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  PLAY $<'
+	@$(HOST_CC) $(REPLAY_CFLAGS) $(PLAY_$(notdir $*)) -MMD -MP -c $< -o $@
+
+# It would load the guest's registers into this machine's CPU: machine.c has another.
+PLAY_native := -Dnative_load=machines_native_load -Dnative_put=machines_native_put
+$(filter $(BUILD)/replay/tests/%,$(REPLAY_OBJECTS)): REPLAY_CFLAGS := $(filter-out -mgeneral-regs-only,$(REPLAY_CFLAGS))
+
+-include $(REPLAY_OBJECTS:.o=.d)

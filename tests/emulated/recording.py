@@ -46,7 +46,7 @@ class Recorded(keel.Booted):
         return bytes(self.recording)
 
 
-PLACE = r"exits recorded.*, (\d+) bytes, at 0x(\w+)"
+PLACE = r"exits recorded.*, (\d+) bytes, at 0x(\w+)\r?\n"
 WINDOW = 0xFFFF800000000000  # PHYS_WINDOW of hv/host/paging.h
 
 

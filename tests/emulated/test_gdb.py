@@ -133,7 +133,7 @@ def shows_a_32_bit_processor(name):
 def costs_nothing_without_breakpoints():
     vm = keel.vm("bench", memory="64M", kernel="bench", format="flat", load="0x8000", entry="long", paused="yes")
     guest = {"bench": keel.BUILD / "guests/bench.bin"}
-    with keel.Booted("[keel]\ngdb = com2\n" + vm, guest, serials=2, megs=192, ips=100_000_000) as machine:
+    with keel.Booted("[keel]\ndisable = none\ngdb = com2\n" + vm, guest, serials=2, megs=192, ips=100_000_000) as machine:
         machine.expect(r"vm bench: started")
         gdb(machine, ["continue"])
         figures = bench.figures(machine)

@@ -146,8 +146,8 @@ void debug_give_up_step(struct vcpu *vcpu)
 {
     struct vcpu_debug *debug = &vcpu->debug;
 
-    if (!debug->step)
-        return;
+    if (!debug->step || debug->step == STEP_GIVEN_UP)
+        return; /* the flag of one given up before is still set: the vCPU has not run since */
     debug->step = debug->step == STEP_TRAP ? STEP_GIVEN_UP : STEP_NONE;
     debug->landing.used = false;
     vcpu_request(vcpu, REQUEST_DEBUG);

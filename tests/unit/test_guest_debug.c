@@ -229,6 +229,19 @@ static void a_step_that_is_given_up_leaves_nothing_behind(void **state)
     assert_int_equal(stops, 1);
 }
 
+static void a_step_given_up_twice_before_it_runs_leaves_no_flag(void **state)
+{
+    (void)state;
+    GUEST_CODE(CODE, 0x90);
+    debug_step(&guest.vcpu);
+    apply();
+    debug_give_up_step(&guest.vcpu); /* and the vCPU stays while others run */
+    debug_give_up_step(&guest.vcpu);
+    apply();
+    assert_false(trap_flag());
+    assert_int_equal(fake_cpu.debug, DEBUG_BREAKPOINTS);
+}
+
 static void pushf_does_not_show_the_flag(void **state)
 {
     (void)state;
@@ -410,6 +423,7 @@ int main(void)
         TEST(a_step_traps_behind_one_instruction_and_hides_its_flag),
         TEST(a_guest_that_steps_itself_gets_its_trap_too),
         TEST(a_step_that_is_given_up_leaves_nothing_behind),
+        TEST(a_step_given_up_twice_before_it_runs_leaves_no_flag),
         TEST(pushf_does_not_show_the_flag),
         TEST(popf_loads_the_guests_own_flag),
         TEST(a_step_into_an_interrupt_gate_lands_in_its_handler),

@@ -124,6 +124,7 @@ class Machine:
             for listener in listeners:
                 listener.settimeout(30)
                 self.ports.append(listener.accept()[0])
+                self.ports[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except TimeoutError:
             raise Failure(self.report("the emulator did not start")) from None
         finally:
@@ -152,7 +153,7 @@ class Machine:
         return ["qemu-system-x86_64", "-accel", self.accelerator, "-cpu", self.model, "-smp", str(self.cpus), "-m", str(self.megs),
                 "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
                 *[argument for index, number in enumerate(numbers, 1)
-                  for argument in ("-chardev", f"socket,id=com{index},host=127.0.0.1,port={number}",
+                  for argument in ("-chardev", f"socket,id=com{index},host=127.0.0.1,port={number},nodelay=on",
                                    *(self.uart if index == 1 else ("-serial", f"chardev:com{index}")))],
                 *disk, *self.options]
 

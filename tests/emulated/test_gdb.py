@@ -23,6 +23,7 @@ def bridge(port):
 
     def carry():
         with contextlib.suppress(OSError), listener.accept()[0] as gdb:
+            gdb.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while True:
                 for source in select.select([gdb, port], [], [])[0]:
                     data = source.recv(65536)

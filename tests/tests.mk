@@ -15,7 +15,7 @@ run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY
 iso: all efi  ## build/keel.iso: GRUB, Keel and Debian's Linux for a CD or a USB stick
 	@$(EMULATED)/iso.py $(BUILD)/keel.iso
 
-test-emulated: all efi guests  ## whole-system tests (TEST=part of a name, JOBS=2, PLATFORM=, VENDOR=)
+test-emulated: all efi guests $(BUILD)/replay/replay  ## whole-system tests (TEST=part of a name, JOBS=2, PLATFORM=, VENDOR=)
 	@$(EMULATED)/run.py -j $(JOBS) $(if $(TEST),"$(TEST)")
 
 soak: all guests  ## VMs that start, crash, pause and end by chance, for SECONDS=600 (SEED=, PLATFORM=, VENDOR=)

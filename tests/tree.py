@@ -21,9 +21,16 @@ def functions(*files):
     return {row.split()[2] for row in listing.stdout.splitlines() if re.fullmatch(r"\w+ T \w+", row)}
 
 
+def source(compiled):
+    """X.o is of X.c, X.asm.o of X.asm."""
+    return ROOT / (compiled.with_suffix("") if compiled.stem.endswith(".asm") else compiled.with_suffix(".c"))
+
+
 def calls(build):
     """What was compiled and the linker left out: nothing in the image calls it, or only its own file, inlined."""
-    uncalled = functions(*(build / "keel").rglob("*.o")) - functions(build / "keel.elf.debug")
+    folder = build / "keel"
+    objects = [found for found in folder.rglob("*.o") if source(found.relative_to(folder)).exists()]  # else of a file removed since
+    uncalled = functions(*objects) - functions(build / "keel.elf.debug")
     for name in uncalled - UNCALLED.keys():
         yield f"{name}: nothing in the image calls it; remove it or make it static"
     for name in UNCALLED.keys() - uncalled:

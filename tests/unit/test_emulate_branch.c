@@ -1,48 +1,5 @@
 /* Branches, frames and system segments with their stack or operand on a device. */
-#include "tests/unit/guest.h"
-
-#include <string.h>
-
-#include "hv/vm/emulate.h"
-
-#define CODE 0x1000
-
-static uint64_t *const regs = fake_cpu.regs;
-
-static uint64_t *gpr(void)
-{
-    return guest.vcpu.gpr;
-}
-
-static void expect_done(gpa_t gpa)
-{
-    guest.raised = false;
-    if (emulate(&guest.vcpu, gpa) != EMULATE_DONE)
-        fail_msg("not done: vector %u, error %x, address %lx", guest.fault.vector, guest.fault.error,
-                 guest.fault.address);
-    assert_false(guest.raised);
-}
-
-static void expect_fault(gpa_t gpa, unsigned vector, uint32_t error)
-{
-    uint64_t rip = regs[REG_RIP];
-
-    guest.raised = false;
-    assert_int_equal(emulate(&guest.vcpu, gpa), EMULATE_FAULT);
-    assert_true(guest.raised);
-    assert_int_equal(guest.fault.vector, vector);
-    assert_int_equal(guest.fault.error, error);
-    assert_int_equal(regs[REG_RIP], rip);
-}
-
-static void expect_access(unsigned index, bool write, uint64_t address, unsigned size, uint64_t value)
-{
-    assert_true(index < guest.access_count);
-    assert_int_equal(guest.accesses[index].write, write);
-    assert_int_equal(guest.accesses[index].address, address);
-    assert_int_equal(guest.accesses[index].size, size);
-    assert_int_equal(guest.accesses[index].value, value);
-}
+#include "tests/unit/emulate_fixture.h"
 
 static void calls_and_returns_have_their_stack_on_a_device(void **state)
 {

@@ -1,38 +1,5 @@
 /* Vector moves and division with a device. test_unicorn has the arithmetic. */
-#include "tests/unit/guest.h"
-
-#include <string.h>
-
-#include "hv/vm/emulate.h"
-
-#define CODE 0x1000
-
-static uint64_t *const regs = fake_cpu.regs;
-
-static uint64_t *gpr(void)
-{
-    return guest.vcpu.gpr;
-}
-
-static void expect_done(gpa_t gpa)
-{
-    guest.raised = false;
-    if (emulate(&guest.vcpu, gpa) != EMULATE_DONE)
-        fail_msg("not done: vector %u, error %x", guest.fault.vector, guest.fault.error);
-    assert_false(guest.raised);
-}
-
-static void expect_fault(gpa_t gpa, unsigned vector, uint32_t error)
-{
-    uint64_t rip = regs[REG_RIP];
-
-    guest.raised = false;
-    assert_int_equal(emulate(&guest.vcpu, gpa), EMULATE_FAULT);
-    assert_true(guest.raised);
-    assert_int_equal(guest.fault.vector, vector);
-    assert_int_equal(guest.fault.error, error);
-    assert_int_equal(regs[REG_RIP], rip);
-}
+#include "tests/unit/emulate_fixture.h"
 
 /* The bytes of XMM register `index` in FXSAVE's image, and of MMX register `index` once TOP is 0. */
 static uint8_t *xmm(unsigned index)

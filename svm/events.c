@@ -98,19 +98,24 @@ static void step(struct svm_vcpu *svm)
     svm_intercept(&svm->vmcb, SVM_EXIT_DB, true);
 }
 
+/* The TF that Keel has set goes, unless it is the guest's: it had it, or `loaded` it from the stack by IRET.
+ */
+static void end_step(struct svm_vcpu *svm, bool loaded)
+{
+    svm->stepping = false;
+    svm_intercept(&svm->vmcb, SVM_EXIT_DB, !svm_cpu.loses_dr6);
+    if (!svm->guest_tf && !loaded)
+        svm->vmcb.rflags &= ~RFLAGS_TF;
+}
+
 bool svm_stop_stepping(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
     union vmcb *vmcb = &svm->vmcb;
 
-    svm->stepping = false;
-    svm_intercept(vmcb, SVM_EXIT_DB, !svm_cpu.loses_dr6);
+    end_step(svm, iret_is_done(svm));
     vcpu_note(vcpu, REQUEST_EVENT);
-    if (svm->guest_tf)
-        return false;
-    if (!iret_is_done(svm)) /* IRET has taken the flag from the stack: it is the guest's */
-        vmcb->rflags &= ~RFLAGS_TF;
-    if (vmcb->exit_code != SVM_EXIT_DB)
+    if (svm->guest_tf || vmcb->exit_code != SVM_EXIT_DB)
         return false;
     svm->shadow_rip = 0;
     vmcb->dr6 &= ~DR6_STEP;
@@ -128,15 +133,6 @@ void svm_keep_shadow(struct vcpu *vcpu)
         svm->vmcb.interrupt_shadow |= VMCB_SHADOW;
     else
         svm->shadow_rip = 0;
-}
-
-/* What waits is looked at anew before the step was entered: the TF that is set is not the guest's. */
-static void undo_step(struct svm_vcpu *svm)
-{
-    svm->stepping = false;
-    svm_intercept(&svm->vmcb, SVM_EXIT_DB, !svm_cpu.loses_dr6);
-    if (!svm->guest_tf)
-        svm->vmcb.rflags &= ~RFLAGS_TF;
 }
 
 /* Whether an interrupt would come in between STI and its next instruction, were it let. */
@@ -160,8 +156,8 @@ void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
     uint64_t control =
         interrupt && !held ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
 
-    if (unlikely(svm->stepping))
-        undo_step(svm);
+    if (unlikely(svm->stepping)) /* what waits is looked at anew before the step was entered */
+        end_step(svm, false);
     if (unlikely(nmi) && svm_has(SVM_VNMI)) {
         control |= VMCB_V_NMI;
         vcpu->nmis = 0;

@@ -1,5 +1,6 @@
 /* An exit taken apart for those who observe: nothing here is on the way of one that nobody does. */
 #include "hv/load/pc.h"
+#include "hv/vm/exit.h"
 #include "vmx/exit_reasons.h"
 #include "vmx/vmx.h"
 
@@ -22,12 +23,6 @@ static uint64_t operand(const struct vcpu *vcpu, const struct exit_details *deta
     switch (details->about) {
     case ABOUT_PORT:
         return IO_PORT(details->qualification);
-    case ABOUT_MSR:
-        return (uint32_t)vcpu->gpr[REG_RCX];
-    case ABOUT_LEAF:
-        return (uint32_t)vcpu->gpr[REG_RAX];
-    case ABOUT_CALL:
-        return vcpu->gpr[REG_RAX];
     case ABOUT_VECTOR:
         return details->reason == VMX_REASON_VIRTUALIZED_EOI
                    ? details->qualification & 0xff
@@ -37,7 +32,7 @@ static uint64_t operand(const struct vcpu *vcpu, const struct exit_details *deta
                    ? PC_LOCAL_APIC + (details->qualification & PAGE_MASK)
                    : vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
     default:
-        return 0;
+        return exit_register_operand(vcpu, details->about);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "hv/host/cpu.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/vm/exit.h"
 #include "hv/vm/life.h"
 #include "hv/vm/observe.h"
 
@@ -38,18 +39,13 @@ static void publish(struct trace_record *record, uint64_t number)
     __atomic_store_n(&record->number, number, __ATOMIC_RELEASE);
 }
 
-static uint64_t edx_eax(const struct vcpu *vcpu)
-{
-    return (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
-}
-
 /* What the registers hold of it before it is served, or, `after`, then. */
 static void note_value(struct trace_record *record, const struct vcpu *vcpu, bool after)
 {
     if (record->about == ABOUT_PORT && !record->string && record->reads == after)
         record->value = vcpu->gpr[REG_RAX] & size_mask(record->size);
     else if (record->about == ABOUT_MSR && record->reads == after)
-        record->value = edx_eax(vcpu);
+        record->value = exit_edx_eax(vcpu);
     else if (record->about == ABOUT_LEAF && !after)
         record->value = (uint32_t)vcpu->gpr[REG_RCX];
     else if (record->about == ABOUT_CALL && after)

@@ -10,6 +10,7 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/vcpu.h"
+#include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
 /*
@@ -104,6 +105,21 @@ static inline void exit_set_edx_eax(struct vcpu *vcpu, uint64_t value)
 {
     vcpu->gpr[REG_RAX] = (uint32_t)value;
     vcpu->gpr[REG_RDX] = value >> 32;
+}
+
+/* For virt->details: the operand of an exit that has it in registers; 0 of any other. */
+static inline uint64_t exit_register_operand(const struct vcpu *vcpu, enum exit_about about)
+{
+    switch (about) {
+    case ABOUT_MSR:
+        return exit_msr(vcpu);
+    case ABOUT_LEAF:
+        return (uint32_t)vcpu->gpr[REG_RAX];
+    case ABOUT_CALL:
+        return vcpu->gpr[REG_RAX];
+    default:
+        return 0;
+    }
 }
 
 /* An MSR whose range is not at hand, or that refuses. */

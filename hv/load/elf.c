@@ -160,15 +160,47 @@ bool elf_read(struct loader *loader, const struct module *file, struct elf_image
     return true;
 }
 
+/* Takes the memory of the segments: those that overlap as one piece. */
+static bool claim_segments(struct loader *loader, const struct elf_image *image)
+{
+    struct {
+        gpa_t first, end;
+    } pieces[ELF_SEGMENTS_MOST], piece;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < image->count; i++) {
+        piece.first = image->segments[i].address;
+        piece.end = piece.first + image->segments[i].size;
+        if (piece.end < piece.first)
+            piece.end = UINT64_MAX; /* which is no RAM, as claiming it will say */
+        for (unsigned at = 0; at < count;) {
+            if (piece.first >= pieces[at].end || piece.end <= pieces[at].first) {
+                at++;
+                continue;
+            }
+            piece.first = MIN(piece.first, pieces[at].first);
+            piece.end = MAX(piece.end, pieces[at].end);
+            pieces[at] = pieces[--count];
+        }
+        pieces[count++] = piece;
+    }
+    /* The last one lies highest as a rule: a VM that is too small hears at once how much it needs. */
+    while (count-- > 0)
+        if (!loader_claim(loader, "a segment of the kernel", pieces[count].first,
+                          pieces[count].end - pieces[count].first))
+            return false;
+    return true;
+}
+
 bool elf_load(struct loader *loader, const struct module *file, const struct elf_image *image)
 {
-    /* The last one lies highest as a rule: a VM that is too small hears at once how much it needs. */
-    for (unsigned i = image->count; i-- > 0;) {
+    if (!claim_segments(loader, image))
+        return false;
+    /* In the file's order, as GRUB does it: where two overlap, the later one stays. */
+    for (unsigned i = 0; i < image->count; i++) {
         const struct elf_segment *segment = &image->segments[i];
-        uint8_t *to = loader_claim(loader, "a segment of the kernel", segment->address, segment->size);
+        uint8_t *to = guest_ptr(loader->memory, segment->address, segment->size);
 
-        if (!to)
-            return false;
         memcpy(to, file->bytes + segment->offset, segment->file_size);
         memset(to + segment->file_size, 0, segment->size - segment->file_size);
     }

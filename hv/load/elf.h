@@ -38,7 +38,7 @@ bool elf_recognise(const struct module *file);
  */
 bool elf_read(struct loader *loader, const struct module *file, struct elf_image *image);
 
-/* Claims the memory of every segment and copies it there, the rest of each zeroed. */
+/* Claims the memory of every segment and copies it there, the rest of each zeroed. Segments may overlap. */
 bool elf_load(struct loader *loader, const struct module *file, const struct elf_image *image);
 
 /* The physical address of the entry point, which may be given as a virtual one. */

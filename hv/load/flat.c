@@ -5,8 +5,6 @@
 #include "hv/lib/string.h"
 #include "hv/load/loader.h"
 
-#define REAL_STACK_SEGMENT 0x9000
-
 static void start_real(struct loader *loader, gpa_t entry)
 {
     *loader->entry = (struct entry_state){
@@ -14,8 +12,8 @@ static void start_real(struct loader *loader, gpa_t entry)
         .rip = entry & 0xffff,
         .cs = (entry & ~UINT64_C(0xffff)) >> 4,
         .ds = (entry & ~UINT64_C(0xffff)) >> 4,
-        .ss = REAL_STACK_SEGMENT,
-        .rsp = LOW_STACK_TOP - REAL_STACK_SEGMENT * 16,
+        .ss = (uint16_t)(loader->low >> 4),
+        .rsp = LOW_SIZE,
     };
 }
 
@@ -46,7 +44,9 @@ static bool load_flat(struct loader *loader)
     if (!to)
         return false;
     memcpy(to, kernel->bytes, kernel->size);
-    guest_write(loader->memory, LOW_CMDLINE, request->cmdline, cmdline);
+    if (!loader_place_low(loader))
+        return false;
+    guest_write(loader->memory, loader->low + LOW_CMDLINE, request->cmdline, cmdline);
     if (request->flat_mode == ENTRY_REAL) {
         start_real(loader, entry);
         return true;
@@ -58,7 +58,7 @@ static bool load_flat(struct loader *loader)
         loader_start_protected(loader, (uint32_t)entry);
     else
         loader_start_long(loader, entry);
-    loader->entry->rsi = LOW_CMDLINE;
+    loader->entry->rsi = loader->low + LOW_CMDLINE;
     loader->entry->rdi = request->acpi_rsdp;
     return true;
 }

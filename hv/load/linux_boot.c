@@ -37,18 +37,18 @@ static bool place_cmdline(struct loader *loader, uint32_t most)
     if (length > most)
         return loader_refuse(loader, "its command line has %lu bytes; this kernel takes at most %u", length,
                              most);
-    return guest_write(loader->memory, LOW_CMDLINE, loader->request->cmdline, length + 1);
+    return guest_write(loader->memory, loader->low + LOW_CMDLINE, loader->request->cmdline, length + 1);
 }
 
 bool linux_boot(struct loader *loader, const struct linux_kernel *kernel)
 {
     const struct load_request *request = loader->request;
-    uint8_t *zero_page = guest_ptr(loader->memory, LOW_BOOT_INFO, PAGE_SIZE);
     struct setup_header setup = {0};
-    gpa_t ramdisk = 0;
+    gpa_t ramdisk = 0, boot_info;
+    uint8_t *zero_page;
 
     memcpy(&setup, kernel->header, MIN(kernel->header_length, sizeof(setup)));
-    if (!place_cmdline(loader, setup.cmdline_size))
+    if (!loader_place_low(loader) || !place_cmdline(loader, setup.cmdline_size))
         return false;
     if (request->ramdisk) {
         if (!loader_place(loader, request->ramdisk, PLACE_HIGHEST, MAP_FIRMWARE_END,
@@ -58,10 +58,12 @@ bool linux_boot(struct loader *loader, const struct linux_kernel *kernel)
         setup.ramdisk_size = (uint32_t)request->ramdisk->size;
     }
     setup.type_of_loader = LOADER_UNDEFINED;
-    setup.cmd_line_ptr = LOW_CMDLINE;
+    setup.cmd_line_ptr = (uint32_t)loader->low + LOW_CMDLINE;
     setup.setup_data = 0;
     setup.code32_start = (uint32_t)kernel->load;
 
+    boot_info = loader->low + LOW_BOOT_INFO;
+    zero_page = guest_ptr(loader->memory, boot_info, PAGE_SIZE);
     memset(zero_page, 0, PAGE_SIZE);
     memcpy(zero_page + SETUP_HEADER, kernel->header, kernel->header_length);
     memcpy(zero_page + SETUP_HEADER, &setup, MIN(kernel->header_length, sizeof(setup)));
@@ -73,6 +75,6 @@ bool linux_boot(struct loader *loader, const struct linux_kernel *kernel)
         loader_start_long(loader, kernel->entry);
     else
         loader_start_protected(loader, (uint32_t)kernel->entry);
-    loader->entry->rsi = LOW_BOOT_INFO;
+    loader->entry->rsi = boot_info;
     return true;
 }

@@ -53,8 +53,6 @@ bool load_guest(const struct guest_mem *memory, const struct load_request *reque
     guest_map_build(memory, &loader.map);
     if (!guest_map_write_bios_data(memory))
         return loader_refuse(&loader, "the VM has no RAM below 640 KiB; give it memory = 1M or more");
-    if (!loader_claim_low(&loader))
-        return false;
     if (request->format == FORMAT_FLAT)
         return load_as(&loader, &flat_format);
     for (unsigned i = 0; i < ARRAY_LENGTH(formats); i++)

@@ -4,6 +4,8 @@
 #include "hv/lib/string.h"
 #include "hv/load/pc.h"
 
+#define LOW_LEAST 0x1000 /* what real mode keeps for itself lies below */
+
 bool loader_refuse(struct loader *loader, const char *format, ...)
 {
     struct text_buffer buffer;
@@ -64,11 +66,6 @@ void *loader_claim(struct loader *loader, const char *what, gpa_t first, uint64_
     return guest_ptr(loader->memory, first, size);
 }
 
-bool loader_claim_low(struct loader *loader)
-{
-    return loader_claim(loader, "what Keel starts it with", LOW_FIRST, LOW_END - LOW_FIRST) != NULL;
-}
-
 /* Each step of these two passes over one claim, so that they end. */
 static bool find_highest(const struct loader *loader, const struct range_wish *wish, gpa_t from, gpa_t end,
                          gpa_t *at)
@@ -116,6 +113,21 @@ bool loader_is_free(const struct loader *loader, gpa_t first, uint64_t size)
     return guest_map_is_ram(&loader->map, first, size) && !claimed(loader, first, first + size - 1);
 }
 
+bool loader_place_low(struct loader *loader)
+{
+    gpa_t low = LOW_USUAL;
+
+    while (low >= LOW_LEAST && !loader_is_free(loader, low, LOW_SIZE))
+        low -= PAGE_SIZE;
+    if (low < LOW_LEAST)
+        return loader_refuse(loader,
+                             "what Keel starts it with needs %u KiB in one piece below 0x%x, and the kernel "
+                             "leaves none there; link it to load elsewhere",
+                             LOW_SIZE >> 10, MAP_EBDA);
+    loader->low = low;
+    return loader_claim(loader, "what Keel starts it with", low, LOW_SIZE) != NULL;
+}
+
 bool loader_place(struct loader *loader, const struct module *file, enum placement placement, gpa_t from,
                   gpa_t end, gpa_t *at)
 {
@@ -148,12 +160,12 @@ static void start_flat(struct loader *loader, uint64_t code)
     const uint64_t gdt[] = {[BOOT_CS / 8] = code, [BOOT_DS / 8] = DESCRIPTOR_DATA};
     struct entry_state *entry = loader->entry;
 
-    guest_write(loader->memory, LOW_GDT, gdt, sizeof(gdt));
-    entry->gdt = LOW_GDT;
+    entry->gdt = loader->low + LOW_GDT;
+    guest_write(loader->memory, entry->gdt, gdt, sizeof(gdt));
     entry->gdt_limit = sizeof(gdt) - 1;
     entry->cs = BOOT_CS;
     entry->ds = entry->ss = BOOT_DS;
-    entry->rsp = LOW_STACK_TOP;
+    entry->rsp = loader->low + LOW_SIZE;
 }
 
 void loader_start_protected(struct loader *loader, uint32_t eip)
@@ -172,13 +184,13 @@ void loader_start_protected(struct loader *loader, uint32_t eip)
 #define ENTRIES            (PAGE_SIZE / sizeof(uint64_t))
 #define IDENTITY_GIGABYTES 4
 
-static void write_identity_map(const struct guest_mem *memory)
+static void write_identity_map(const struct guest_mem *memory, gpa_t pml4)
 {
-    const uint64_t pdpt = LOW_PAGE_TABLES + PAGE_SIZE, directories = pdpt + PAGE_SIZE;
+    const uint64_t pdpt = pml4 + PAGE_SIZE, directories = pdpt + PAGE_SIZE;
     uint64_t entry = pdpt | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
 
-    guest_fill(memory, LOW_PAGE_TABLES, 0, 2 * PAGE_SIZE);
-    guest_write(memory, LOW_PAGE_TABLES, &entry, sizeof(entry));
+    guest_fill(memory, pml4, 0, 2 * PAGE_SIZE);
+    guest_write(memory, pml4, &entry, sizeof(entry));
     for (unsigned i = 0; i < IDENTITY_GIGABYTES; i++) {
         entry = (directories + i * PAGE_SIZE) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
         guest_write(memory, pdpt + i * sizeof(entry), &entry, sizeof(entry));
@@ -192,8 +204,8 @@ static void write_identity_map(const struct guest_mem *memory)
 void loader_start_long(struct loader *loader, uint64_t rip)
 {
     start_flat(loader, DESCRIPTOR_CODE64);
-    write_identity_map(loader->memory);
     loader->entry->mode = ENTRY_LONG;
     loader->entry->rip = rip;
-    loader->entry->cr3 = LOW_PAGE_TABLES;
+    loader->entry->cr3 = loader->low + LOW_PAGE_TABLES;
+    write_identity_map(loader->memory, loader->entry->cr3);
 }

@@ -8,17 +8,17 @@
 #include "hv/load/load.h"
 
 /*
- * Data that a guest is started with, in the last 63 KiB of base memory: all is the guest's own RAM again once
- * it has read what it wants. The GDT has Linux's selectors (Linux, "The Linux/x86 Boot Protocol").
+ * Data that a guest is started with: one piece of LOW_SIZE bytes from loader->low on, of which these are
+ * offsets. All is the guest's own RAM again once it has read what it wants. The GDT has Linux's selectors
+ * (Linux, "The Linux/x86 Boot Protocol").
  */
-#define LOW_FIRST         0x90000
-#define LOW_GDT           0x90000
-#define LOW_PAGE_TABLES   0x91000 /* PML4, PDPT, four page directories */
-#define LOW_BOOT_INFO     0x97000 /* Linux's zero page, or the multiboot information */
-#define LOW_CMDLINE       0x98000 /* room up to LOW_BOOT_INFO_END */
-#define LOW_BOOT_INFO_END 0x9f000
-#define LOW_STACK_TOP     MAP_EBDA
-#define LOW_END           MAP_EBDA
+#define LOW_GDT           0x0
+#define LOW_PAGE_TABLES   0x1000 /* PML4, PDPT, four page directories */
+#define LOW_BOOT_INFO     0x7000 /* Linux's zero page, or the multiboot information */
+#define LOW_CMDLINE       0x8000 /* room up to LOW_BOOT_INFO_END */
+#define LOW_BOOT_INFO_END 0xf000
+#define LOW_SIZE          (MAP_EBDA - LOW_USUAL) /* the stack grows down from its end */
+#define LOW_USUAL         0x90000                /* where it is unless the kernel lies there */
 
 #define BOOT_CS           0x10
 #define BOOT_DS           0x18
@@ -33,6 +33,7 @@ struct loader {
     const struct load_request *request;
     struct entry_state *entry;
     struct guest_map map;
+    gpa_t low; /* set by loader_place_low */
     struct claim claims[64];
     unsigned claim_count;
     char *reason;
@@ -60,8 +61,12 @@ bool loader_refuse(struct loader *loader, const char *format, ...) PRINTF_LIKE(2
  */
 void *loader_claim(struct loader *loader, const char *what, gpa_t first, uint64_t size);
 
-/* Takes LOW_FIRST to LOW_END. Every loader does, so that nothing is loaded over it. */
-bool loader_claim_low(struct loader *loader);
+/*
+ * Takes LOW_SIZE bytes for loader->low: at the end of base memory, or where what is loaded already leaves
+ * room. Every loader does, once its kernel lies where it must, and before anything whose place it chooses.
+ * Returns false with the reason said if there is no room.
+ */
+bool loader_place_low(struct loader *loader);
 
 /*
  * Finds `size` bytes on a boundary of `align`, a power of 2: the highest ones of [from, end) that are RAM
@@ -87,7 +92,7 @@ bool loader_place(struct loader *loader, const struct module *file, enum placeme
 
 /*
  * The states that the loaders start the boot vCPU in: 32-bit flat segments without paging; or 64-bit mode
- * with the low 4 GiB mapped to themselves. Both write a GDT, and need what loader_claim_low takes. Registers
+ * with the low 4 GiB mapped to themselves. Both write a GDT, and need loader->low. Registers
  * not named in `struct entry_state` are 0, and so are those that the caller leaves.
  */
 void loader_start_protected(struct loader *loader, uint32_t eip);

@@ -140,7 +140,8 @@ static bool load_elf(struct loader *loader, const struct mb2_wishes *wishes, str
 
 static bool load(struct loader *loader, const struct mb2_wishes *wishes, struct loaded_kernel *kernel)
 {
-    return (wishes->has_addresses ? load_by_addresses : load_elf)(loader, wishes, kernel);
+    return (wishes->has_addresses ? load_by_addresses : load_elf)(loader, wishes, kernel) &&
+           loader_place_low(loader);
 }
 
 static bool start(struct loader *loader, gpa_t entry, uint32_t magic)
@@ -152,7 +153,7 @@ static bool start(struct loader *loader, gpa_t entry, uint32_t magic)
         return loader_refuse(loader, "its entry point 0x%lx is not in the VM's RAM; relink it", entry);
     loader_start_protected(loader, (uint32_t)entry);
     loader->entry->rax = magic;
-    loader->entry->rbx = LOW_BOOT_INFO;
+    loader->entry->rbx = loader->low + LOW_BOOT_INFO;
     return true;
 }
 
@@ -172,12 +173,12 @@ static bool load_mb1(struct loader *loader)
 
     memset(&header, 0, sizeof(header));
     memcpy(&header, at, offsetof(struct mb1_header, header_addr));
-    unknown = header.flags & MB1_HEADER_REQUIRED & ~(MB1_HEADER_PAGE_ALIGN | MB1_HEADER_MEMORY);
+    unknown =
+        header.flags & MB1_HEADER_REQUIRED & ~(MB1_HEADER_PAGE_ALIGN | MB1_HEADER_MEMORY | MB1_HEADER_VIDEO);
     if (unknown)
         return loader_refuse(
             loader,
-            "its multiboot header demands features 0x%x (0x4 is a video mode); Keel's VMs have "
-            "none of them: build it without",
+            "its multiboot header demands features 0x%x; Keel's VMs have none of them: build it without",
             unknown);
     if (header.flags & MB1_HEADER_ADDRESSES) {
         if (!module_at(file, (uint64_t)(at - file->bytes), sizeof(header)))
@@ -290,7 +291,7 @@ static const struct {
     [MB2_HEADER_ADDRESS] = {"address", take_address},
     [MB2_HEADER_ENTRY] = {"entry address", take_entry},
     [MB2_HEADER_CONSOLE] = {"console", take_console},
-    [MB2_HEADER_FRAMEBUFFER] = {"framebuffer", NULL},
+    [MB2_HEADER_FRAMEBUFFER] = {"framebuffer", ignore},       /* a preference */
     [MB2_HEADER_MODULE_ALIGN] = {"module alignment", ignore}, /* modules always lie on pages */
     [MB2_HEADER_EFI_SERVICES] = {"EFI boot services", NULL},
     [MB2_HEADER_ENTRY_EFI32] = {"EFI i386 entry", ignore}, /* for EFI only, as is the next one */

@@ -14,11 +14,11 @@ struct loaded_kernel {
 };
 
 /*
- * Put the ramdisk and then the modules behind the kernel, and write the boot information to LOW_BOOT_INFO:
- * command line, loader's name, memory size and map, modules, section headers; for multiboot2 also a copy of
- * the RSDP, and for a relocatable kernel its base. As GRUB does, a module's string is its arguments without
- * its name. Return false with the reason said if something does not fit; sections for which there is no
- * memory have the address 0.
+ * Put the ramdisk and then the modules behind the kernel, and write the boot information to LOW_BOOT_INFO of
+ * loader->low: command line, loader's name, memory size and map, modules, section headers; for multiboot2
+ * also a copy of the RSDP, and for a relocatable kernel its base. As GRUB does, a module's string is its
+ * arguments without its name. Return false with the reason said if something does not fit; sections for which
+ * there is no memory have the address 0.
  */
 bool multiboot1_write_info(struct loader *loader, const struct loaded_kernel *kernel);
 bool multiboot2_write_info(struct loader *loader, const struct loaded_kernel *kernel);

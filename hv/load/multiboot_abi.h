@@ -12,7 +12,7 @@
 #define MB1_LOADED_MAGIC      0x2badb002
 #define MB1_HEADER_PAGE_ALIGN BIT(0)
 #define MB1_HEADER_MEMORY     BIT(1)
-#define MB1_HEADER_VIDEO      BIT(2)
+#define MB1_HEADER_VIDEO      BIT(2) /* a mode that it prefers, as in multiboot2 */
 #define MB1_HEADER_REQUIRED   0xffff /* flags that a loader must know */
 #define MB1_HEADER_ADDRESSES  BIT(16)
 

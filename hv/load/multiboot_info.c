@@ -8,7 +8,7 @@
 /* The boot information while it grows: pieces one after the other, each on a boundary. */
 struct blob {
     uint8_t *bytes;
-    uint32_t used;
+    uint32_t at, used; /* where the guest has it, and how much of it there is */
     bool full;
 };
 
@@ -16,7 +16,8 @@ struct blob {
 
 static void blob_init(struct blob *blob, const struct loader *loader)
 {
-    *blob = (struct blob){.bytes = guest_ptr(loader->memory, LOW_BOOT_INFO, BLOB_SIZE)};
+    *blob = (struct blob){.at = (uint32_t)loader->low + LOW_BOOT_INFO};
+    blob->bytes = guest_ptr(loader->memory, blob->at, BLOB_SIZE);
     memset(blob->bytes, 0, BLOB_SIZE);
 }
 
@@ -31,7 +32,7 @@ static uint32_t blob_add(struct blob *blob, const void *from, size_t length)
     }
     memcpy(blob->bytes + at, from, length);
     blob->used = at + (uint32_t)length;
-    return LOW_BOOT_INFO + at;
+    return blob->at + at;
 }
 
 static void blob_align(struct blob *blob, uint32_t to)
@@ -124,7 +125,7 @@ static uint32_t add_sections(struct blob *blob, struct loader *loader, const str
         to = loader_claim(loader, "the kernel's sections", place, wish.size);
     blob_add(blob, sections->bytes, size);
     elf_sections_place(file, sections, blob->bytes + at, to, place, kernel->slide);
-    return LOW_BOOT_INFO + at;
+    return blob->at + at;
 }
 
 /* In KiB: base memory, and what lies above 1 MiB in one piece. */
@@ -140,7 +141,7 @@ static uint32_t mem_upper(const struct loader *loader)
 
 static void mb1_add_mmap(struct blob *blob, const struct guest_map *map, struct mb1_info *info)
 {
-    info->mmap_addr = LOW_BOOT_INFO + blob->used;
+    info->mmap_addr = blob->at + blob->used;
     for (unsigned i = 0; i < map->count; i++) {
         const struct map_range *range = &map->ranges[i];
         struct mb1_mmap_entry entry = {sizeof(entry) - sizeof(entry.size), range->first, range->size,
@@ -157,7 +158,7 @@ static bool mb1_add_modules(struct blob *blob, struct loader *loader, gpa_t kern
     uint32_t list = blob->used;
 
     info->mods_count = module_count(loader);
-    info->mods_addr = info->mods_count ? LOW_BOOT_INFO + list : 0;
+    info->mods_addr = info->mods_count ? blob->at + list : 0;
     blob->used += info->mods_count * (uint32_t)sizeof(struct mb1_module);
     for (unsigned i = 0; i < info->mods_count; i++) {
         struct mb1_module module;

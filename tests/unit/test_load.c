@@ -362,14 +362,11 @@ static void a_virtual_entry_point_is_translated(void **state)
     assert_refused(load_elf(), "its entry point 0x5000000 is in none of the segments");
 }
 
-static void segments_must_be_ram_and_apart(void **state)
+static void segments_must_be_ram(void **state)
 {
-    struct elf_piece pieces[2] = {vmlinux[0], {0xc00, 0, 0x1000fff, 0x10, 0x10}};
+    struct elf_piece pieces[2] = {vmlinux[0], {0xc00, 0, 0x1001000, 0x10, 0x10}};
 
     (void)state;
-    make_elf64(0x1000000, pieces, 2);
-    assert_refused(load_elf(), "is taken by a segment of the kernel");
-    pieces[1].address = 0x1001000;
     make_elf64(0x1000000, pieces, 2);
     assert_loaded(load_elf());
     pieces[1].address = 0x4000000 - 0xf;
@@ -378,15 +375,73 @@ static void segments_must_be_ram_and_apart(void **state)
     pieces[1].address = 0x9fbff;
     make_elf64(0x1000000, pieces, 2);
     assert_refused(load_elf(), "which is not RAM in a VM");
-    pieces[1].address = 0x90000;
-    make_elf64(0x1000000, pieces, 2);
-    assert_refused(load_elf(), "is taken by what Keel starts it with");
     pieces[1].address = UINT64_MAX - 5;
     make_elf64(0x1000000, pieces, 2);
     assert_refused(load_elf(), "which is not RAM in a VM");
     pieces[1] = (struct elf_piece){0xc00, 0, 0x1100000, 0, UINT64_MAX};
     make_elf64(0x1000000, pieces, 2);
     assert_refused(load_elf(), "which is not RAM in a VM");
+}
+
+/* As GRUB does it: in the file's order, what an earlier one left beneath is written over, zeros too. */
+static void of_overlapping_segments_the_later_one_stays(void **state)
+{
+    const struct elf_piece pieces[] = {
+        {0x400, 0, 0x1000000, 0x300, 0x300},
+        {0x800, 0, 0x1000800, 0x100, 0x100},
+        {0xc00, 0, 0x1000200, 0x40, 0x700}, /* reaches into both, and its zeros over the second's start */
+        {0xe00, 0, 0x1000210, 0x08, 0x08},
+    };
+    static const uint8_t zeros[0x700 - 0x40];
+
+    (void)state;
+    make_elf64(0x1000000, pieces, 4);
+    memset(ram + 0x1000000, 0xcc, 0x1000);
+    assert_loaded(load_elf());
+    assert_memory_equal(ram + 0x1000000, elf + 0x400, 0x200);
+    assert_memory_equal(ram + 0x1000200, elf + 0xc00, 0x10);
+    assert_memory_equal(ram + 0x1000210, elf + 0xe00, 8);
+    assert_memory_equal(ram + 0x1000218, elf + 0xc18, 0x28);
+    assert_memory_equal(ram + 0x1000240, zeros, sizeof(zeros));
+    assert_int_equal(get(0x1000900, 8), 0xcccccccccccccccc);
+}
+
+static bool within(gpa_t at, gpa_t first, uint64_t size)
+{
+    return at >= first && at - first < size;
+}
+
+/* What Keel starts it with then lies below it, and nothing of it within it. */
+static void kernels_at_the_end_of_base_memory_load(void **state)
+{
+    static const gpa_t places[] = {0x90000, 0x97000, 0x9e000, 0x9fbf0, 0x80000, 0x12345};
+
+    (void)state;
+    request.cmdline = "a command line";
+    for (unsigned i = 0; i < ARRAY_LENGTH(places); i++) {
+        struct elf_piece piece = {0x400, 0, places[i], 0x10, MIN(0x9fc00 - places[i], UINT64_C(0x50000))};
+        gpa_t low;
+
+        make_elf64(places[i], &piece, 1);
+        assert_loaded(load_elf());
+        assert_int_equal(entry.rip, places[i]);
+        assert_memory_equal(ram + places[i], elf + 0x400, 0x10);
+        low = MIN(MIN(entry.gdt, entry.cr3), entry.rsi);
+        assert_true(low >= 0x1000 && entry.rsp <= 0x9fc00 && entry.rsp > low);
+        assert_false(within(low, places[i], piece.size) || within(places[i], low, entry.rsp - low));
+        assert_string_equal((char *)ram + get(ZERO_PAGE + 0x228, 4), "a command line");
+        for (unsigned byte = 0x10; byte < piece.size; byte++)
+            assert_int_equal(ram[places[i] + byte], 0);
+    }
+}
+
+static void a_kernel_that_fills_base_memory_is_refused(void **state)
+{
+    const struct elf_piece piece = {0x400, 0, 0x10000, 0x10, 0x9fc00 - 0x10000};
+
+    (void)state;
+    make_elf64(0x10000, &piece, 1);
+    assert_refused(load_elf(), "what Keel starts it with needs 63 KiB in one piece below 0x9fc00");
 }
 
 static void damaged_elf_files_are_refused(void **state)
@@ -510,8 +565,12 @@ static void flat_images_must_fit(void **state)
     (void)state;
     make_elf64(0, NULL, 0);
     assert_refused(load_flat(MIB(64) - 0xfff, ENTRY_LONG, 0x1000), "give it memory = 65M");
-    assert_refused(load_flat(0x8f001, ENTRY_PROTECTED, 0x1000), "is taken by what Keel starts it with");
+    assert_loaded(load_flat(0x8f001, ENTRY_PROTECTED, 0x1000));
+    assert_true(entry.rsp <= 0x8f001);
     assert_loaded(load_flat(0x8f000, ENTRY_PROTECTED, 0x1000));
+    assert_int_equal(entry.rsp, 0x9fc00);
+    assert_loaded(load_flat(0x90000, ENTRY_REAL, 0x1000));
+    assert_true(entry.ss * 16u + entry.rsp <= 0x90000);
     assert_refused(load_flat(0x200000, ENTRY_LONG, 0), "the file is empty");
     request.flat_entry = 0x201000;
     request.flat_load = 0x200000;
@@ -554,7 +613,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_vmlinux_starts_where_it_was_linked, begin, end),
         cmocka_unit_test_setup_teardown(its_ramdisk_keeps_clear_of_its_bss, begin, end),
         cmocka_unit_test_setup_teardown(a_virtual_entry_point_is_translated, begin, end),
-        cmocka_unit_test_setup_teardown(segments_must_be_ram_and_apart, begin, end),
+        cmocka_unit_test_setup_teardown(segments_must_be_ram, begin, end),
+        cmocka_unit_test_setup_teardown(of_overlapping_segments_the_later_one_stays, begin, end),
+        cmocka_unit_test_setup_teardown(kernels_at_the_end_of_base_memory_load, begin, end),
+        cmocka_unit_test_setup_teardown(a_kernel_that_fills_base_memory_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(damaged_elf_files_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(a_32_bit_elf_file_needs_a_multiboot_header, begin, end),
         cmocka_unit_test_setup_teardown(more_segments_than_keel_keeps_track_of_are_refused, begin, end),

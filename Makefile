@@ -46,6 +46,7 @@ include tests/tools.mk
 include tests/unit/unit.mk
 include tests/replay/replay.mk
 include tests/fuzz/fuzz.mk
+include tests/tsan/tsan.mk
 include hv/load/load.mk
 include boot/efi/efi.mk
 -include guests/guests.mk

@@ -48,12 +48,12 @@ void apic_timer_tsc_changed(struct local_apic *apic);
 
 static inline bool apic_enabled(const struct local_apic *apic)
 {
-    return apic->base & APIC_BASE_EN;
+    return __atomic_load_n(&apic->base, __ATOMIC_RELAXED) & APIC_BASE_EN;
 }
 
 static inline bool apic_is_x2apic(const struct local_apic *apic)
 {
-    return apic->base & APIC_BASE_EXTD;
+    return __atomic_load_n(&apic->base, __ATOMIC_RELAXED) & APIC_BASE_EXTD;
 }
 
 static inline uint32_t apic_shown_id(const struct local_apic *apic)
@@ -61,10 +61,19 @@ static inline uint32_t apic_shown_id(const struct local_apic *apic)
     return apic_is_x2apic(apic) ? apic->vcpu->id : apic->vcpu->id << 24;
 }
 
-/* A register that another core may be reading or writing. */
+/*
+ * Only the vCPU's own core writes its registers; other cores read some of them at any time, to route a
+ * message or to find the lowest priority. What they see is an old value or a new one, never a part of one,
+ * and none that no one has written. Nothing else is ordered by it.
+ */
 static inline uint32_t apic_load(const struct local_apic *apic, enum apic_reg reg)
 {
     return __atomic_load_n(&apic->reg[reg].low, __ATOMIC_RELAXED);
+}
+
+static inline void apic_store(struct local_apic *apic, enum apic_reg reg, uint32_t value)
+{
+    __atomic_store_n(&apic->reg[reg].low, value, __ATOMIC_RELAXED);
 }
 
 static inline uint32_t apic_inputs(const struct local_apic *apic)
@@ -111,10 +120,14 @@ static inline bool apic_arrived(const struct local_apic *apic, unsigned vector)
 
 static inline void apic_add(struct local_apic *apic, enum apic_reg first, unsigned vector)
 {
-    apic->reg[first + vector / 32].low |= UINT32_C(1) << vector % 32;
+    enum apic_reg reg = first + vector / 32;
+
+    apic_store(apic, reg, apic_load(apic, reg) | UINT32_C(1) << vector % 32);
 }
 
 static inline void apic_remove(struct local_apic *apic, enum apic_reg first, unsigned vector)
 {
-    apic->reg[first + vector / 32].low &= ~(UINT32_C(1) << vector % 32);
+    enum apic_reg reg = first + vector / 32;
+
+    apic_store(apic, reg, apic_load(apic, reg) & ~(UINT32_C(1) << vector % 32));
 }

@@ -25,23 +25,28 @@ static void set_ids(struct local_apic *apic)
 {
     uint32_t id = apic->vcpu->id;
 
-    apic->reg[APIC_ID].low = apic_shown_id(apic);
-    apic->reg[APIC_LDR].low = apic_is_x2apic(apic) ? id >> 4 << 16 | UINT32_C(1) << (id & 15) : 0;
-    apic->reg[APIC_DFR].low = UINT32_MAX;
-    apic->reg[APIC_ICR].high = apic->reg[APIC_ICR2].low = 0;
+    apic_store(apic, APIC_ID, apic_shown_id(apic));
+    apic_store(apic, APIC_LDR, apic_is_x2apic(apic) ? id >> 4 << 16 | UINT32_C(1) << (id & 15) : 0);
+    apic_store(apic, APIC_DFR, UINT32_MAX);
+    apic_store(apic, APIC_ICR2, 0);
+    apic->reg[APIC_ICR].high = 0;
 }
 
-/* SDM, "Local APIC State After Power-Up or Reset". The pins are as their drivers have them. */
+/* SDM, "Local APIC State After Power-Up or Reset". */
+static uint32_t reset_value(enum apic_reg reg)
+{
+    if (reg >= APIC_LVT_TIMER && reg <= APIC_LVT_ERROR)
+        return LVT_MASKED;
+    return reg == APIC_VERSION ? VERSION : reg == APIC_SVR ? 0xff : 0;
+}
+
+/* The pins are as their drivers have them. Each register goes from its old value straight to its new one. */
 static void reset_registers(struct local_apic *apic)
 {
     apic_timer_reset(apic);
     apic_merge(apic);
     for (unsigned i = 0; i < APIC_REGS; i++)
-        __atomic_store_n(&apic->reg[i].low, 0, __ATOMIC_RELAXED);
-    apic->reg[APIC_VERSION].low = VERSION;
-    apic->reg[APIC_SVR].low = 0xff;
-    for (unsigned i = APIC_LVT_TIMER; i <= APIC_LVT_ERROR; i++)
-        apic->reg[i].low = LVT_MASKED;
+        apic_store(apic, i, reset_value(i));
     set_ids(apic);
     __atomic_store_n(&apic->errors, 0, __ATOMIC_RELAXED);
     apic_input_clear(apic, INPUT_EXTINT | INPUT_LINT0_REMOTE);
@@ -56,7 +61,9 @@ static void place(struct local_apic *apic)
 void local_apic_reset(struct local_apic *apic, bool init)
 {
     if (!init)
-        apic->base = APIC_BASE_DEFAULT | APIC_BASE_EN | (apic->config.bootstrap ? APIC_BASE_BSP : 0);
+        __atomic_store_n(&apic->base,
+                         APIC_BASE_DEFAULT | APIC_BASE_EN | (apic->config.bootstrap ? APIC_BASE_BSP : 0),
+                         __ATOMIC_SEQ_CST);
     reset_registers(apic);
     if (!init)
         place(apic);
@@ -64,11 +71,11 @@ void local_apic_reset(struct local_apic *apic, bool init)
 
 void local_apic_firmware_setup(struct local_apic *apic)
 {
-    apic->reg[APIC_SVR].low = SVR_ENABLED | 0xff;
+    apic_store(apic, APIC_SVR, SVR_ENABLED | 0xff);
     if (!apic->config.bootstrap)
         return;
-    apic->reg[APIC_LVT_LINT0].low = APIC_EXTINT << 8;
-    apic->reg[APIC_LVT_LINT1].low = APIC_NMI << 8;
+    apic_store(apic, APIC_LVT_LINT0, APIC_EXTINT << 8);
+    apic_store(apic, APIC_LVT_LINT1, APIC_NMI << 8);
     apic_lint0_changed(apic);
 }
 

@@ -20,12 +20,12 @@ struct apic_register {
 
 static void write_plain(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg].low = value;
+    apic_store(apic, reg, value);
 }
 
 static void write_tpr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg].low = value;
+    apic_store(apic, reg, value);
     apic_reconsider(apic);
 }
 
@@ -37,29 +37,29 @@ static void write_eoi(struct local_apic *apic, enum apic_reg reg, uint64_t value
 
 static void write_dfr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg].low = value | 0x0fffffff;
+    apic_store(apic, reg, value | 0x0fffffff);
 }
 
 /* While software-disabled every entry is masked: SDM, "Local APIC State After It Has Been Software Disabled".
  */
 static void write_svr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg].low = value;
+    apic_store(apic, reg, value);
     if (!(value & SVR_ENABLED))
         for (unsigned lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt++)
-            apic->reg[lvt].low |= LVT_MASKED;
+            apic_store(apic, lvt, apic_load(apic, lvt) | LVT_MASKED);
 }
 
 static void write_esr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
     (void)value;
-    apic->reg[reg].low = __atomic_exchange_n(&apic->errors, 0, __ATOMIC_SEQ_CST);
+    apic_store(apic, reg, __atomic_exchange_n(&apic->errors, 0, __ATOMIC_SEQ_CST));
 }
 
 /* In xAPIC mode the upper half has a register of its own. */
 static void write_icr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
-    apic->reg[reg].low = value;
+    apic_store(apic, reg, value);
     if (apic_is_x2apic(apic))
         apic->reg[APIC_ICR].high = value >> 32;
     apic_send(apic);
@@ -73,7 +73,7 @@ static void write_lvt(struct local_apic *apic, enum apic_reg reg, uint64_t value
         apic_timer_set_lvt(apic, value);
         return;
     }
-    apic->reg[reg].low = value;
+    apic_store(apic, reg, value);
     if (reg == APIC_LVT_LINT0)
         apic_lint0_changed(apic);
 }
@@ -233,11 +233,11 @@ void apic_written(struct local_apic *apic, enum apic_reg reg)
     const struct apic_register *entry = &registers[reg];
     uint32_t value = apic->reg[reg].low;
 
-    apic->reg[APIC_ID].low = apic_shown_id(apic);
+    apic_store(apic, APIC_ID, apic_shown_id(apic));
     if (!(entry->access & (apic_is_x2apic(apic) ? X2_WRITE : X_WRITE)))
         return;
     if (!entry->writable)
-        apic->reg[reg].low = 0;
+        apic_store(apic, reg, 0);
     entry->write(apic, reg, value & entry->writable);
 }
 

@@ -62,9 +62,15 @@ bool apic_accept(struct local_apic *apic, unsigned vector, bool level)
 /* LVT LINT0 as software reads it. */
 static void show_remote_irr(struct local_apic *apic)
 {
-    uint32_t *lvt = &apic->reg[APIC_LVT_LINT0].low;
+    uint32_t lvt = apic_load(apic, APIC_LVT_LINT0) & ~LVT_REMOTE_IRR;
 
-    *lvt = (*lvt & ~LVT_REMOTE_IRR) | (apic_inputs(apic) & INPUT_LINT0_REMOTE ? LVT_REMOTE_IRR : 0);
+    apic_store(apic, APIC_LVT_LINT0, lvt | (apic_inputs(apic) & INPUT_LINT0_REMOTE ? LVT_REMOTE_IRR : 0));
+}
+
+/* Vectors that others have put into this word, which is empty afterwards. */
+static inline uint32_t arrived(uint32_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED) ? __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST) : 0;
 }
 
 /* SDM, "Interrupt Acceptance for Fixed Interrupts": TMR shows how each vector came last. */
@@ -73,12 +79,13 @@ static __attribute__((noinline)) void merge(struct local_apic *apic)
     __atomic_store_n(&apic->levels_arrived, 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_and(&apic->posted.control, ~POSTED_OUTSTANDING, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < 8; i++) {
-        uint32_t edges = __atomic_exchange_n((uint32_t *)apic->posted.requests + i, 0, __ATOMIC_SEQ_CST);
-        uint32_t levels = __atomic_exchange_n((uint32_t *)apic->levels + i, 0, __ATOMIC_SEQ_CST);
-        uint32_t *tmr = &apic->reg[APIC_TMR + i].low;
+        uint32_t edges = arrived((uint32_t *)apic->posted.requests + i);
+        uint32_t levels = arrived((uint32_t *)apic->levels + i);
 
-        apic->reg[APIC_IRR + i].low |= edges | levels;
-        *tmr = (*tmr & ~edges) | levels;
+        if (!(edges | levels))
+            continue;
+        apic_store(apic, APIC_IRR + i, apic_load(apic, APIC_IRR + i) | edges | levels);
+        apic_store(apic, APIC_TMR + i, (apic_load(apic, APIC_TMR + i) & ~edges) | levels);
     }
     show_remote_irr(apic);
 }
@@ -255,7 +262,7 @@ static void set_tpr(void *state, unsigned priority)
 {
     struct local_apic *apic = state;
 
-    apic->reg[APIC_TPR].low = (priority & 0xf) << 4;
+    apic_store(apic, APIC_TPR, (priority & 0xf) << 4);
     apic_reconsider(apic);
 }
 

@@ -48,6 +48,20 @@ def unit_tests():
     return passed, max(failed, broken, not passed)
 
 
+def runs(target, word, *settings):
+    """A check that runs several programs, each of which says a line that begins with the word when all is well."""
+
+    def check():
+        _, output = make("-k", "-j", JOBS, target, f"BUILD={BUILD}", *settings)
+        passed = len(re.findall(rf"^{word} \S+: ", output, re.MULTILINE))
+        failed = len(re.findall(r"^make.*\*\*\*", output, re.MULTILINE))
+        if failed or not passed:
+            print(tail(output))
+        return passed, max(failed, not passed)
+
+    return check
+
+
 def reproducible():
     """Two builds in two folders are the same bytes."""
     images = []
@@ -94,6 +108,8 @@ STEPS = [
     ("callers", step("check-calls", f"BUILD={BUILD}")),
     ("names in docs and comments", step("check-names")),
     ("unit tests", unit_tests),
+    ("threads", runs("test-tsan", "threads")),
+    ("fuzzers, 60 s each", runs("test-fuzz", "fuzz", "FUZZ_SECONDS=60")),
     ("whole-system tests", emulated),
 ]
 

@@ -4,7 +4,7 @@ set -eu
 
 packages="gcc clang clang-format binutils nasm make acpica-tools bochs bochsbios vgabios qemu-system-x86 \
 grub-common grub-pc-bin grub-efi-amd64-bin gnu-efi ovmf sbsigntool xorriso mtools gzip lz4 zstd busybox-static python3 \
-lcov bsdextrautils libcmocka-dev libzydis-dev libunicorn-dev"
+lcov bsdextrautils libcmocka-dev libzydis-dev libunicorn-dev libclang-rt-14-dev"
 commands="gcc clang clang-format ld nasm make iasl bochs qemu-system-x86_64 grub-mkimage xorriso gzip lz4 zstd busybox \
 python3"
 

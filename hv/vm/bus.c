@@ -91,7 +91,7 @@ static const struct bus_range *find_afresh(struct bus *bus, uint64_t address)
     at = at_or_above(bus, address);
     if (at == bus->count)
         return NULL;
-    *place = &bus->ranges[at];
+    __atomic_store_n(place, &bus->ranges[at], __ATOMIC_RELAXED);
     return bus->ranges[at].first <= address ? &bus->ranges[at] : NULL;
 }
 
@@ -99,7 +99,7 @@ bool bus_missed(struct bus *bus, uint64_t address)
 {
     uint64_t n = __atomic_fetch_add(&bus->misses.count, 1, __ATOMIC_RELAXED);
 
-    bus->misses.latest[n % ARRAY_LENGTH(bus->misses.latest)] = address;
+    __atomic_store_n(&bus->misses.latest[n % ARRAY_LENGTH(bus->misses.latest)], address, __ATOMIC_RELAXED);
     return false;
 }
 

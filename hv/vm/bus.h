@@ -110,7 +110,7 @@ static inline unsigned bus_place(uint64_t address)
  */
 static inline const struct bus_range *bus_remembered(const struct bus *bus, uint64_t address, unsigned size)
 {
-    const struct bus_range *range = bus->remembered[bus_place(address)];
+    const struct bus_range *range = __atomic_load_n(&bus->remembered[bus_place(address)], __ATOMIC_RELAXED);
 
     return likely(address - range->first < range->starts[size]) ? range : NULL;
 }
@@ -119,7 +119,7 @@ static inline const struct bus_range *bus_remembered(const struct bus *bus, uint
  */
 static inline bool bus_is_gap(const struct bus *bus, uint64_t address, unsigned size)
 {
-    const struct bus_range *above = bus->remembered[bus_place(address)];
+    const struct bus_range *above = __atomic_load_n(&bus->remembered[bus_place(address)], __ATOMIC_RELAXED);
 
     return address < above->first && above->first - address >= size &&
            (above == bus->ranges || above[-1].last < address);

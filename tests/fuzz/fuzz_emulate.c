@@ -7,24 +7,6 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/guest.h"
 
-#include <string.h>
-
-/* The input is taken from its front; what is missing is 0. */
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
-
-static uint64_t take(struct input *input, unsigned size)
-{
-    uint64_t value = 0;
-    size_t got = input->left < size ? input->left : size;
-
-    memcpy(&value, input->at, got);
-    input->at += got, input->left -= got;
-    return value;
-}
-
 /* Addresses that lead somewhere more often than not. */
 static uint64_t take_address(struct input *input)
 {

@@ -4,3 +4,4 @@ fuzz_sources_load := $(sources_load)
 fuzz_sources_multiboot2 := $(sources_multiboot2)
 fuzz_sources_decode := $(sources_decode)
 fuzz_sources_emulate := $(emulator) hv/vm/task_switch.c
+fuzz_sources_board := tests/fuzz/pc.c $(sources_board)

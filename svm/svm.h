@@ -94,7 +94,7 @@ extern const char svm_debug_trap[];
 void svm_probe(void);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
-bool svm_make_maps(void); /* of MSRs and ports, for all vCPUs; false: no memory */
+bool svm_make_maps(void); /* of MSRs and ports, for all vCPUs, once, at preflight; false: no memory, said */
 bool svm_vcpu_create(struct vcpu *vcpu);
 void svm_vcpu_destroy(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu);

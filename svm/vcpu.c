@@ -1,4 +1,5 @@
 /* A vCPU's VMCB: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
@@ -40,12 +41,12 @@ static void allow_msr(uint32_t msr)
 
 bool svm_make_maps(void)
 {
-    if (msrpm)
-        return true;
     msrpm = host_allocate(MSRPM_SIZE);
     iopm = host_allocate(IOPM_SIZE);
-    if (!msrpm || !iopm)
+    if (!msrpm || !iopm) {
+        log_line("SVM: no memory for the maps of MSRs and ports: give the machine more");
         return false;
+    }
     memset(msrpm, 0xff, MSRPM_SIZE);
     memset(iopm, 0xff, IOPM_SIZE);
     for (const uint32_t *msr = msr_native; *msr; msr++)
@@ -66,12 +67,13 @@ static uint32_t next_asid(void)
 bool svm_vcpu_create(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = host_allocate(sizeof(*svm)); /* page-aligned, so the VMCB is too */
-    union vmcb *vmcb = &svm->vmcb;
+    union vmcb *vmcb;
 
     vcpu->vendor = svm;
     svm_native.xsaves = cpu_has(0xd, 1, 0, 3);
-    if (!svm || !svm_make_maps() || !native_create(vcpu))
+    if (!svm || !native_create(vcpu))
         return false;
+    vmcb = &svm->vmcb;
     svm->physical = virt_to_phys(vmcb);
     svm->core = -1;
     svm_set_intercepts(vmcb);

@@ -1,7 +1,7 @@
 /* A vCPU's VMCS: made, put into the state after RESET, made current on a core, and taken off it. */
-#include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/interrupts.h"
+#include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
@@ -53,11 +53,11 @@ bool vmx_make_msr_bitmaps(void)
 {
     struct x2apic_open open = vmx_x2apic_open(&vmx_words);
 
-    if (msr_bitmaps[0])
-        return true;
     msr_bitmaps[0] = host_allocate(2 * PAGE_SIZE);
-    if (!msr_bitmaps[0])
+    if (!msr_bitmaps[0]) {
+        log_line("VMX: no memory for the MSR bitmaps: give the machine more");
         return false;
+    }
     memset(msr_bitmaps[0], 0xff, PAGE_SIZE);
     for (const uint32_t *msr = msr_native; *msr; msr++) {
         if (*msr == MSR_TSC_AUX && !(vmx_words.secondary & VMX_SECONDARY_ENABLE_RDTSCP))
@@ -154,39 +154,24 @@ static void write_core_fields(struct cpu *cpu)
     vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
 }
 
-/*
- * SDM, "Posted-Interrupt Processing": of use while another core runs this vCPU. Should it leave the guest at
- * this moment the request counts, and the interrupt ends the core's idling as any other.
- */
-static void post(struct vcpu *vcpu)
-{
-    struct cpu *core = cpus[vcpu->core];
-
-    if (core == this_cpu() || __atomic_load_n(&core->current, __ATOMIC_SEQ_CST) != vcpu) {
-        vcpu_request(vcpu, REQUEST_EVENT);
-        return;
-    }
-    vcpu_note(vcpu, REQUEST_EVENT);
-    host_apic_send(core->apic_id, VECTOR_POSTED);
-}
-
 bool vmx_vcpu_create(struct vcpu *vcpu)
 {
     static uint16_t next_vpid;
     struct vmx_vcpu *vmx = host_allocate(sizeof(*vmx));
-    uint32_t *region = host_allocate(PAGE_SIZE);
+    uint32_t *region;
 
     vcpu->vendor = vmx;
-    if (!vmx || !region || !vmx_make_msr_bitmaps())
+    if (!vmx || !native_create(vcpu))
+        return false;
+    region = host_allocate(PAGE_SIZE);
+    if (!region)
         return false;
     vmx_native.xsaves = vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES;
-    if (!native_create(vcpu))
-        return false;
     *region = vmx_revision(&vmx_cpu);
     vmx->vmcs = virt_to_phys(region);
     vmx->core = -1;
     vcpu->apic.shadows = vmx_words.primary & VMX_PRIMARY_USE_TPR_SHADOW;
-    vcpu->apic.post = vmx_words.pin & VMX_PIN_PROCESS_POSTED_INTERRUPTS ? post : NULL;
+    vcpu->apic.post = vmx_words.pin & VMX_PIN_PROCESS_POSTED_INTERRUPTS ? vcpu_post : NULL;
     vcpu->apic.delivers = vmx_words.secondary & VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY;
     vmx->vpid = (uint16_t)(__atomic_fetch_add(&next_vpid, 1, __ATOMIC_RELAXED) % UINT16_MAX + 1);
     vmclear(vmx);

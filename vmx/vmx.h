@@ -89,7 +89,7 @@ void vmx_flush(struct vcpu *vcpu);
 void vmx_limits(struct cpuid_limits *limits);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
-bool vmx_make_msr_bitmaps(void); /* one for all vCPUs; false: no memory */
+bool vmx_make_msr_bitmaps(void); /* for all vCPUs, once, at preflight; false: no memory, said */
 bool vmx_vcpu_create(struct vcpu *vcpu);
 void vmx_vcpu_destroy(struct vcpu *vcpu);
 void vmx_vcpu_reset(struct vcpu *vcpu);

@@ -24,7 +24,7 @@
 
 static uint32_t panicking; /* index of the first core that panics, plus 1 */
 
-static const char *const exception_names[32] = {
+static const char *const exception_names[] = {
     "divide error",
     "debug exception",
     "NMI",
@@ -47,7 +47,18 @@ static const char *const exception_names[32] = {
     "SIMD error",
     "virtualization exception",
     "control protection",
+    "reserved 22",
+    "reserved 23",
+    "reserved 24",
+    "reserved 25",
+    "reserved 26",
+    "reserved 27",
+    "hypervisor injection", /* this and the next two: APM, "Vectors" */
+    "VMM communication",
+    "security exception",
+    "reserved 31",
 };
+_Static_assert(ARRAY_LENGTH(exception_names) == 32, "every exception has a name");
 
 /*
  * The function at RIP, and return addresses on the stack: words that point into Keel's code just behind a

@@ -16,7 +16,23 @@ struct PACKED gate {
     uint32_t reserved;
 };
 
-#define INTERRUPT_GATE 0x8e
+#define INTERRUPT_GATE      0x8e
+
+/* No vector is given out twice, and none is an exception's: sets are added up, and each number counts once.
+ */
+#define IN_SET(number, set) ((number) / 64 == (set) ? BIT((number) % 64) : 0)
+#define X0(name, number)    IN_SET(number, 0) +
+#define X1(name, number)    IN_SET(number, 1) +
+#define X2(name, number)    IN_SET(number, 2) +
+#define X3(name, number)    IN_SET(number, 3) +
+#define BITS_IN(sum)        __builtin_popcountll(sum)
+#define X(name, number)     +1
+_Static_assert(BITS_IN(HOST_VECTORS(X0) UINT64_C(0)) + BITS_IN(HOST_VECTORS(X1) UINT64_C(0)) +
+                       BITS_IN(HOST_VECTORS(X2) UINT64_C(0)) + BITS_IN(HOST_VECTORS(X3) UINT64_C(0)) ==
+                   HOST_VECTORS(X),
+               "two of Keel's vectors have one number");
+#undef X
+_Static_assert(!((HOST_VECTORS(X0) UINT64_C(0)) & UINT32_MAX), "exceptions have the vectors below 32");
 
 /* These may come on a stack that is broken, or between any two instructions: each has a stack of its own
  * (TSS, IST). */

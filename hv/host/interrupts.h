@@ -3,15 +3,26 @@
 
 #include "hv/lib/base.h"
 
-/* Vectors that Keel gives out. */
-#define VECTOR_SERIAL   0x30
-#define VECTOR_GDB      0x31
-#define VECTOR_TIMER    0xf0
-#define VECTOR_KICK     0xf1 /* leave the guest, or wake from HLT: nothing else to do */
-#define VECTOR_WORK     0xf3 /* there is work for this core: hv/vm/work.h */
-#define VECTOR_STOP     0xf2 /* stop this core for good */
-#define VECTOR_POSTED   0xf3 /* a guest's own: hardware takes it while the guest runs, else as VECTOR_KICK */
-#define VECTOR_SPURIOUS 0xff
+/*
+ * Every vector that Keel gives out: X(name, number).
+ *   KICK    leave the guest, or wake from HLT: nothing else to do
+ *   WORK    there is work for this core: hv/vm/work.h
+ *   POSTED  a guest's own: hardware takes it while the guest runs, else as KICK
+ */
+#define HOST_VECTORS(X)                                                                                      \
+    X(SERIAL, 0x30)                                                                                          \
+    X(GDB, 0x31)                                                                                             \
+    X(TIMER, 0xf0)                                                                                           \
+    X(KICK, 0xf1)                                                                                            \
+    X(WORK, 0xf2)                                                                                            \
+    X(POSTED, 0xf3)                                                                                          \
+    X(SPURIOUS, 0xff)
+
+enum host_vector {
+#define X(name, number) VECTOR_##name = (number),
+    HOST_VECTORS(X)
+#undef X
+};
 
 /* What the stubs of interrupts.asm leave on the stack. */
 struct trap_frame {

@@ -87,6 +87,19 @@ void vcpu_raise_ud(struct vcpu *vcpu)
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_UD});
 }
 
+/* One step decides whether it is the first or the second, and says so: the vCPU may take the first meanwhile.
+ */
+void vcpu_request_nmi(struct vcpu *vcpu)
+{
+    uint64_t before = __atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED), after;
+
+    do
+        after = before | REQUEST_NMI | (before & REQUEST_NMI ? REQUEST_NMI_TOO : 0);
+    while (!__atomic_compare_exchange_n(&vcpu->requests, &before, after, true, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED));
+    vcpu_attend(vcpu, REQUEST_NMI);
+}
+
 bool vcpu_wakes(struct vcpu *vcpu)
 {
     return vcpu->nmis || vcpu->event.valid ||

@@ -55,10 +55,15 @@ static struct vcpu *vcpu_at(struct runner *runner)
     return runner ? container_of(runner, struct vcpu, runner) : NULL;
 }
 
-void sched_kick(unsigned core)
+static void send(unsigned core, enum host_vector vector)
 {
     if (core != this_cpu()->index)
-        host_apic_send(cpus[core]->apic_id, VECTOR_KICK);
+        host_apic_send(cpus[core]->apic_id, vector);
+}
+
+void sched_kick(unsigned core)
+{
+    send(core, VECTOR_KICK);
 }
 
 bool sched_others_wait(void)
@@ -160,23 +165,43 @@ static __attribute__((noinline)) void wake(struct vcpu *vcpu)
     spin_unlock(&home->lock);
 }
 
-void vcpu_request(struct vcpu *vcpu, uint64_t requests)
+/* Requests have been noted with a full barrier: whoever stops or starts running it sees them, or is seen
+ * here. `vector` is what a core that runs it is told by. */
+static inline void attend(struct vcpu *vcpu, uint64_t requests, enum host_vector vector)
 {
-    struct cpu *on;
+    struct cpu *on = __atomic_load_n(&vcpu->running_on, __ATOMIC_ACQUIRE);
 
-    /* A full barrier: whoever stops or starts running it sees the request, or is seen here. */
-    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_SEQ_CST);
-    on = __atomic_load_n(&vcpu->running_on, __ATOMIC_ACQUIRE);
     if (likely(on == this_cpu()))
         return;
     if (requests & REQUEST_STOP) /* it does not wait until its VM's cap allows that */
         vcpu->runner.urgent = true;
     if (on)
-        sched_kick(on->index);
+        send(on->index, vector);
     else if (__atomic_load_n(&vcpu->run_state, __ATOMIC_ACQUIRE) == RUN_ASLEEP)
         wake(vcpu);
     else if (requests & REQUEST_STOP)
         sched_kick(vcpu->core);
+}
+
+void vcpu_attend(struct vcpu *vcpu, uint64_t requests)
+{
+    attend(vcpu, requests, VECTOR_KICK);
+}
+
+void vcpu_request(struct vcpu *vcpu, uint64_t requests)
+{
+    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_SEQ_CST);
+    attend(vcpu, requests, VECTOR_KICK);
+}
+
+/*
+ * SDM, "Posted-Interrupt Processing". One that runs takes the interrupt at once, or, not in its guest yet or
+ * no more, finds the request before its next entry, or when it leaves its core.
+ */
+void vcpu_post(struct vcpu *vcpu)
+{
+    __atomic_fetch_or(&vcpu->requests, REQUEST_EVENT, __ATOMIC_SEQ_CST);
+    attend(vcpu, REQUEST_EVENT, VECTOR_POSTED);
 }
 
 void sched_init(void)

@@ -316,13 +316,17 @@ static inline void vcpu_note(struct vcpu *vcpu, uint64_t requests)
  * elsewhere. */
 void vcpu_request(struct vcpu *vcpu, uint64_t requests);
 
-/* An NMI has arrived. Of two that arrive before either is looked at, none is lost. */
-static inline void vcpu_request_nmi(struct vcpu *vcpu)
-{
-    bool second = __atomic_fetch_or(&vcpu->requests, REQUEST_NMI, __ATOMIC_SEQ_CST) & REQUEST_NMI;
+/* As vcpu_request, for requests that are in vcpu->requests already, by a sequentially consistent access. */
+void vcpu_attend(struct vcpu *vcpu, uint64_t requests);
 
-    vcpu_request(vcpu, second ? REQUEST_NMI | REQUEST_NMI_TOO : REQUEST_NMI);
-}
+/* An NMI has arrived. Of two that arrive before either is looked at, none is lost; no one arrives twice. */
+void vcpu_request_nmi(struct vcpu *vcpu);
+
+/*
+ * An interrupt is in vcpu->apic.posted, whose hardware takes it from there: as vcpu_request for
+ * REQUEST_EVENT, but a guest that runs on another core is not taken out of its run.
+ */
+void vcpu_post(struct vcpu *vcpu);
 
 /*
  * Does the work that vcpu->requests asks for: INIT, SIPI, and the choice of what to inject. Returns whether

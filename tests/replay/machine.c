@@ -379,6 +379,16 @@ void vcpu_request(struct vcpu *vcpu, uint64_t requests)
     vcpu_note(vcpu, requests);
 }
 
+void vcpu_attend(struct vcpu *vcpu, uint64_t requests)
+{
+    (void)vcpu, (void)requests;
+}
+
+void vcpu_post(struct vcpu *vcpu)
+{
+    vcpu_request(vcpu, REQUEST_EVENT);
+}
+
 bool sched_may_run(const struct vm *vm)
 {
     (void)vm;

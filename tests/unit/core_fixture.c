@@ -109,6 +109,11 @@ __attribute__((weak)) void vcpu_request(struct vcpu *vcpu, uint64_t requests)
     vcpu_note(vcpu, requests);
 }
 
+__attribute__((weak)) void vcpu_attend(struct vcpu *vcpu, uint64_t requests)
+{
+    core.requested[vcpu->id] |= requests;
+}
+
 __attribute__((weak)) bool sched_others_wait(void)
 {
     return true;

@@ -7,9 +7,19 @@
 #include <sys/ucontext.h>
 #include <unistd.h>
 
+#include "hv/lib/base.h"
+
 struct privileged privileged;
 
-static struct sigaction before;
+/* VMX's instructions are undefined outside VMX operation. */
+static const int signals[] = {SIGSEGV, SIGILL};
+static struct sigaction before[ARRAY_LENGTH(signals)];
+
+static void stop_playing(void)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(signals); i++)
+        sigaction(signals[i], &before[i], NULL);
+}
 
 /* Places of the registers in gregs[], by the numbers that instructions use. */
 static const uint8_t place[16] = {13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7};
@@ -64,6 +74,23 @@ static unsigned operand_length(const uint8_t *modrm)
     return sib + (mode == 1 ? 1 : mode == 2 || (mode == 0 && (sib ? modrm[1] & 7 : base) == 5) ? 4 : 0);
 }
 
+/* VMREAD and VMWRITE between registers, and VMCLEAR and VMPTRLD, whose operand is in memory; 0: another. */
+static unsigned vmx_instruction(greg_t *gregs, const uint8_t *at, unsigned rex)
+{
+    greg_t *rm = &gregs[place[(at[2] & 7) | (rex & 1) << 3]],
+           *reg = &gregs[place[(at[2] >> 3 & 7) | (rex & 4) << 1]];
+
+    if (at[1] == 0x78)
+        *rm = (greg_t)privileged.vmcs[*reg & 0x7fff];
+    else if (at[1] == 0x79)
+        privileged.vmcs[*reg & 0x7fff] = (uint64_t)*rm;
+    else if (at[1] == 0xc7 && (at[2] >> 3 & 7) == 6)
+        return 3 + operand_length(at + 2);
+    else
+        return 0;
+    return 3;
+}
+
 /* RDMSR, WRMSR, XSETBV, LIDT, and MOV to and from control and debug registers; 0: another instruction. */
 static unsigned two_byte(greg_t *gregs, const uint8_t *at, unsigned rex)
 {
@@ -86,7 +113,7 @@ static unsigned two_byte(greg_t *gregs, const uint8_t *at, unsigned rex)
     } else if (at[1] == 0x22 || at[1] == 0x23) {
         *control = (uint64_t)*general;
     } else {
-        return 0;
+        return vmx_instruction(gregs, at, rex);
     }
     return 3;
 }
@@ -108,7 +135,7 @@ static void play(int number, siginfo_t *information, void *context)
     else if (!halts)
         length = 0;
     if (!length) {
-        sigaction(SIGSEGV, &before, NULL); /* a true error: it faults once more, and is reported */
+        stop_playing(); /* a true error: it faults once more, and is reported */
         return;
     }
     gregs[PLACE_RIP] += prefixes + length;
@@ -121,12 +148,13 @@ void privileged_begin(void)
     struct sigaction action = {.sa_sigaction = play, .sa_flags = SA_SIGINFO | SA_NODEFER};
 
     memset(&privileged, 0, sizeof(privileged));
-    sigaction(SIGSEGV, &action, &before);
+    for (unsigned i = 0; i < ARRAY_LENGTH(signals); i++)
+        sigaction(signals[i], &action, &before[i]);
 }
 
 void privileged_end(void)
 {
-    sigaction(SIGSEGV, &before, NULL);
+    stop_playing();
 }
 
 void privileged_set_core(struct cpu *cpu)

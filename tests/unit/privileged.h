@@ -19,6 +19,7 @@ struct privileged {
     uint64_t msr_value;
     uint64_t xcr0;
     unsigned xsetbvs, idts; /* of these instructions */
+    uint64_t vmcs[0x8000];  /* the fields of whatever VMCS is current, by encoding */
     bool interrupts;        /* IF, as CLI and STI leave it */
 };
 

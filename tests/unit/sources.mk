@@ -64,6 +64,7 @@ sources_task_switch := $(emulator) hv/vm/task_switch.c
 sources_cpuid := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/lib/format.c
 core := tests/unit/core_fixture.c hv/vm/observe.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
 sources_event := $(core) hv/vm/event.c
+libraries_event := -lpthread
 sources_msr := $(core) hv/vm/msr.c
 sources_control := $(core) hv/vm/control.c
 sources_vm := $(core)
@@ -103,6 +104,8 @@ sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/mu
 svm := hv/debug/stats.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c \
        $(patsubst %,svm/%.c,svm vcpu registers events exits details checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
+sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/vm/native.c vmx/vcpu.c vmx/registers.c vmx/apic.c
+libraries_vmx_vcpu := -no-pie
 sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c hv/lib/number.c
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/debug/line_edit.c hv/lib/format.c

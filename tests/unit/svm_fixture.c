@@ -23,8 +23,11 @@ uint64_t image_base;
 
 void *host_allocate(uint64_t size)
 {
-    void *memory = aligned_alloc(PAGE_SIZE, ALIGN_UP(size, PAGE_SIZE));
+    void *memory;
 
+    if (machine.memory_for && --machine.memory_for == 0)
+        return NULL;
+    memory = aligned_alloc(PAGE_SIZE, ALIGN_UP(size, PAGE_SIZE));
     machine.allocations++;
     return memset(memory, 0, ALIGN_UP(size, PAGE_SIZE));
 }
@@ -252,10 +255,13 @@ void crash_begin(struct vm *vm)
     (void)vm;
 }
 
+static bool maps_made;
+
 /* The vCPU made anew on the CPU of this test. */
 static void make(uint32_t features)
 {
-    svm_make_maps(); /* made once, for all */
+    if (!maps_made)
+        maps_made = svm_make_maps(); /* once, for all */
     memset(&machine, 0, sizeof(machine));
     core.vcpu->msrs = &msrs;
     core.vcpu->cpuid = (struct cpuid_table *)&leaves;

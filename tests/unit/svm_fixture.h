@@ -16,6 +16,7 @@ struct svm_machine {
     unsigned kicks;       /* interrupts that the core sent itself */
     unsigned length;      /* what emulate_length answers; 0: and #PF */
     unsigned allocations; /* not given back yet */
+    unsigned memory_for;  /* the number of the request, from 1 on, that finds no memory; 0: none */
     unsigned entries;     /* calls of svm_enter */
     char report[4096];    /* of a crash */
     char asked[80];       /* the latest call of hv/vm/exit.h or hv/vm/emulate.h, as text */

@@ -31,6 +31,11 @@ void vcpu_request(struct vcpu *vcpu, uint64_t work)
     requests[vcpu->id] |= work;
 }
 
+void vcpu_request_nmi(struct vcpu *vcpu)
+{
+    vcpu_request(vcpu, REQUEST_NMI);
+}
+
 void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
 {
     apic_at[vcpu->id] = mode == APIC_XAPIC ? base : 0;

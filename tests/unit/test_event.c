@@ -1,5 +1,6 @@
 #include "tests/unit/core_fixture.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* SDM, "Interrupt 8 - Double Fault Exception", its table of classes. */
@@ -206,6 +207,83 @@ static void of_two_nmis_that_arrive_together_none_is_lost(void **state)
     vcpu_serve_requests(core.vcpu);
     assert_int_equal(core.injections, 1);
     assert_int_equal(core.vcpu->nmis, 1);
+}
+
+/* The worst moment: the vCPU's core has served what was asked for before the sender is done. */
+static bool serves_at_once;
+
+void vcpu_attend(struct vcpu *vcpu, uint64_t requests)
+{
+    (void)requests;
+    if (serves_at_once)
+        vcpu_serve_requests(vcpu);
+}
+
+void vcpu_request(struct vcpu *vcpu, uint64_t requests)
+{
+    core.requested[vcpu->id] |= requests;
+    if (serves_at_once)
+        vcpu_serve_requests(vcpu);
+    vcpu_note(vcpu, requests);
+}
+
+static void one_nmi_arrives_once_however_soon_it_is_taken(void **state)
+{
+    (void)state;
+    serves_at_once = true;
+    for (unsigned sent = 1; sent <= 3; sent++) {
+        vcpu_request_nmi(core.vcpu);
+        vcpu_serve_requests(core.vcpu);
+        assert_int_equal(core.injections, sent);
+        assert_int_equal(core.vcpu->nmis, 0);
+    }
+    serves_at_once = false;
+}
+
+#define SENDERS 3
+#define SENT    20000 /* by each */
+
+static unsigned arrived; /* to be sent, counted before each */
+
+static void *send_nmis(void *vcpu)
+{
+    for (unsigned i = 0; i < SENT; i++) {
+        __atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST);
+        vcpu_request_nmi(vcpu);
+    }
+    return NULL;
+}
+
+/* Those that come while one waits behind another are merged, others are not, and none is made up. */
+static void nmis_of_many_senders_are_merged_and_never_made_up(void **state)
+{
+    pthread_t senders[SENDERS];
+    bool sending = true;
+
+    (void)state;
+    for (unsigned i = 0; i < SENDERS; i++)
+        assert_int_equal(pthread_create(&senders[i], NULL, send_nmis, core.vcpu), 0);
+    while (sending) {
+        sending = __atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < SENDERS * SENT;
+        vcpu_serve_requests(core.vcpu);
+        assert_true(core.injections <= __atomic_load_n(&arrived, __ATOMIC_SEQ_CST));
+        fake_cpu.block_nmi = !fake_cpu.block_nmi;
+    }
+    for (unsigned i = 0; i < SENDERS; i++)
+        pthread_join(senders[i], NULL);
+    fake_cpu.block_nmi = false;
+    for (unsigned before = core.injections + 1; before != core.injections;) {
+        before = core.injections;
+        vcpu_note(core.vcpu, REQUEST_EVENT);
+        vcpu_serve_requests(core.vcpu);
+    }
+    assert_in_range(core.injections, 2, SENDERS * SENT);
+    assert_int_equal(core.vcpu->nmis, 0);
+    vcpu_request_nmi(core.vcpu); /* alone again: once */
+    arrived = core.injections;
+    vcpu_serve_requests(core.vcpu);
+    vcpu_serve_requests(core.vcpu);
+    assert_int_equal(core.injections, arrived + 1);
 }
 
 static void an_interrupt_that_may_not_enter_asks_for_a_window(void **state)
@@ -431,6 +509,8 @@ int main(void)
         TEST(a_blocked_nmi_waits_for_its_window_while_interrupts_go),
         TEST(one_nmi_is_latched_while_another_is_served),
         TEST(of_two_nmis_that_arrive_together_none_is_lost),
+        TEST(one_nmi_arrives_once_however_soon_it_is_taken),
+        TEST(nmis_of_many_senders_are_merged_and_never_made_up),
         TEST(an_interrupt_that_may_not_enter_asks_for_a_window),
         TEST(an_interrupt_that_vanishes_before_its_acknowledge_is_none),
         TEST(what_is_on_its_way_goes_first_and_once),

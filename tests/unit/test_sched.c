@@ -22,11 +22,12 @@ void hygiene_switch(unsigned *before, unsigned id)
 
 static unsigned kicks;
 static uint32_t kicked;
+static uint8_t kicked_by;
 
 void host_apic_send(uint32_t apic_id, uint8_t vector)
 {
-    assert_int_equal(vector, VECTOR_KICK);
     kicked = apic_id;
+    kicked_by = vector;
     kicks++;
 }
 
@@ -280,6 +281,48 @@ static void requests_kick_only_another_core_that_runs_the_vcpu(void **state)
     assert_int_equal(kicks, 1);
 }
 
+/* Posted interrupts, from core 1: what is sent to core 0, and whether the vCPU is to run there then. */
+static void expect_post(unsigned vcpu, uint8_t vector, enum run_state then)
+{
+    unsigned before = kicks;
+
+    vcpu_post(&core.vcpus[vcpu]);
+    assert_int_equal(core.vcpus[vcpu].requests & REQUEST_EVENT, REQUEST_EVENT);
+    assert_int_equal(kicks - before, vector != 0);
+    if (vector)
+        assert_int_equal(kicked_by, vector);
+    assert_int_equal(core.vcpus[vcpu].run_state, then);
+}
+
+static void a_posted_interrupt_wakes_who_sleeps_and_disturbs_nobody_who_runs(void **state)
+{
+    (void)state;
+    sched_add(&core.vcpus[0]);
+    live(0);                       /* in its guest */
+    expect_post(0, 0, RUN_QUEUED); /* from its own core: before its next entry */
+    go_to(1);
+    expect_post(0, VECTOR_POSTED, RUN_QUEUED);
+    go_to(0);
+    activity = halt;
+    core.vcpus[0].requests = 0;
+    live(5); /* asleep, and its state still on its core */
+    assert_int_equal(core.vcpus[0].run_state, RUN_ASLEEP);
+    assert_ptr_equal(machine_cpus[0].current, &core.vcpus[0]);
+    go_to(1);
+    expect_post(0, VECTOR_KICK, RUN_QUEUED);
+    expect_post(0, 0, RUN_QUEUED); /* awake, and soon to run */
+    go_to(0);
+    assert_string_equal(live(5), "R0z");
+    activity = NULL;
+    sched_add(&core.vcpus[1]);
+    assert_string_equal(live(0), "P0L1R1");
+    go_to(1);
+    expect_post(1, VECTOR_POSTED, RUN_QUEUED);
+    core.vcpus[1].requests = 0;
+    expect_post(0, VECTOR_KICK, RUN_QUEUED); /* asleep, and another's state on its core: its turn */
+    assert_int_equal(core.vcpus[1].requests, REQUEST_YIELD);
+}
+
 static void who_wakes_takes_the_core_from_one_that_has_had_more(void **state)
 {
     (void)state;
@@ -390,6 +433,7 @@ int main(void)
         TEST(a_vcpu_that_is_to_stop_leaves_the_core_loaded),
         TEST(what_is_to_be_done_when_a_vcpu_stopped_takes_its_turns_and_no_others),
         TEST(requests_kick_only_another_core_that_runs_the_vcpu),
+        TEST(a_posted_interrupt_wakes_who_sleeps_and_disturbs_nobody_who_runs),
         TEST(who_wakes_takes_the_core_from_one_that_has_had_more),
         TEST(who_wakes_goes_to_a_core_that_idles_if_it_may),
         TEST(who_may_not_use_a_core_waits_for_its_own),

@@ -77,6 +77,7 @@ static struct model_core {
     uint8_t stack[STACK];
     unsigned still_until;
     bool interrupt; /* one is pending */
+    bool posted;    /* VECTOR_POSTED is: the CPU's in a guest, as `interrupt` elsewhere */
     bool asleep;
     uint64_t timer; /* the slice's deadline, or UINT64_MAX */
     struct timer *armed;
@@ -206,9 +207,11 @@ bool work_run(void)
 
 void host_apic_send(uint32_t apic_id, uint8_t vector)
 {
-    assert_int_equal(vector, VECTOR_KICK);
     change_places();
-    model_cores[apic_id].interrupt = true;
+    if (vector == VECTOR_POSTED)
+        model_cores[apic_id].posted = true;
+    else
+        model_cores[apic_id].interrupt = true;
 }
 
 void timer_arm(struct timer *timer, uint64_t deadline)
@@ -224,11 +227,21 @@ void timer_cancel(struct timer *timer)
     model_cores[here].armed = NULL;
 }
 
-/* Letters to a vCPU: from another one, or from a device whose interrupt has come to this core. */
+/* Letters to a vCPU: from another one, or from a device whose interrupt has come to this core. Hardware knows
+ * of some. */
 static void send_letter(struct model_vcpu *to)
 {
     to->letters++;
-    vcpu_request(&to->vcpu, REQUEST_EVENT);
+    if (chance(2))
+        vcpu_post(&to->vcpu);
+    else
+        vcpu_request(&to->vcpu, REQUEST_EVENT);
+}
+
+static void read_letters(struct model_vcpu *model)
+{
+    model->read += model->letters;
+    model->letters = 0;
 }
 
 static void pause_or_resume(struct model_vcpu *model)
@@ -261,7 +274,7 @@ static void take_interrupts(void)
     struct model_core *core = &model_cores[here];
     struct timer *timer = core->armed;
 
-    core->interrupt = false;
+    core->interrupt = core->posted = false;
     if (timer && timer->deadline <= fake_now) {
         core->armed = NULL;
         timer->queue = NULL;
@@ -291,7 +304,7 @@ static void wait_for_interrupt(void)
     struct model_core *core = &model_cores[here];
 
     core->asleep = true;
-    while (!is_interrupted())
+    while (!core->posted && !is_interrupted())
         change_places();
     core->asleep = false;
     take_interrupts();
@@ -330,9 +343,22 @@ static bool serve(struct model_vcpu *model)
         vcpu->activity = VCPU_RUNNABLE;
     if (vcpu->activity != VCPU_RUNNABLE)
         return false;
-    model->read += model->letters;
-    model->letters = 0;
+    read_letters(model);
     return true;
+}
+
+/* SDM, "Posted-Interrupt Processing": in a guest, whichever vCPU's it is, the interrupt does not exit. */
+static void run_guest(struct model_vcpu *model)
+{
+    struct model_core *core = &model_cores[here];
+
+    for (unsigned spins = chance(chance(20) ? 30 : STEPS); spins && !is_interrupted(); spins--) {
+        if (core->posted) {
+            core->posted = false;
+            read_letters(model);
+        }
+        change_places();
+    }
 }
 
 /* What a guest exits for: it writes a letter, spins in PAUSE, halts, or something else. */
@@ -366,8 +392,7 @@ static void run(struct vcpu *vcpu)
     for (;;) {
         if (vcpu->requests && !serve(model))
             break;
-        for (unsigned spins = chance(chance(20) ? 30 : STEPS); spins && !is_interrupted(); spins--)
-            change_places();
+        run_guest(model);
         if (!act(model))
             break;
         take_interrupts();
@@ -420,7 +445,7 @@ static void begin_machine(void)
         struct model_core *core = &model_cores[i];
 
         ASAN_UNPOISON_MEMORY_REGION(core->stack, STACK);
-        core->interrupt = core->asleep = false;
+        core->interrupt = core->posted = core->asleep = false;
         core->armed = NULL;
         core->still_until = 0;
         core->loaded = NULL;

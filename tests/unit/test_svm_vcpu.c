@@ -4,6 +4,8 @@
 
 #include "hv/host/x86.h"
 
+#include <string.h>
+
 static void begin(uint32_t features)
 {
     svm_begin(features);
@@ -288,6 +290,27 @@ static void a_request_to_stop_is_served_before_the_guest_is_entered(void **state
     assert_int_equal(machine.entries, 1);
 }
 
+static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state)
+{
+    unsigned before = machine.allocations, tries = 0;
+    void *vendor = core.vcpu->vendor;
+    struct native_state native = core.vcpu->native;
+    bool made;
+
+    (void)state;
+    do {
+        memset(&core.vcpu->native, 0, sizeof(core.vcpu->native));
+        machine.memory_for = ++tries;
+        made = svm_vcpu_create(core.vcpu);
+        machine.memory_for = 0;
+        svm_vcpu_destroy(core.vcpu); /* as life_destroy does, whatever was made */
+        assert_int_equal(machine.allocations, before);
+    } while (!made);
+    assert_int_equal(tries, 3); /* the VMCB, what XSAVE needs, and nothing failed */
+    core.vcpu->vendor = vendor;
+    core.vcpu->native = native;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, svm_setup, svm_teardown)
 
 int main(void)
@@ -306,6 +329,7 @@ int main(void)
         TEST(rip_has_32_bits_outside_64_bit_code),
         TEST(another_core_reads_all_of_the_vmcb_and_keeps_no_translation),
         TEST(vcpus_that_share_an_asid_begin_with_a_flush),
+        TEST(a_vcpu_that_memory_is_missing_for_leaves_nothing_behind),
         TEST(a_request_to_stop_is_served_before_the_guest_is_entered),
     };
     return cmocka_run_group_tests_name("svm_vcpu", tests, NULL, NULL);

@@ -38,6 +38,11 @@ void vcpu_request(struct vcpu *vcpu, uint64_t work)
     vcpu_note(vcpu, work);
 }
 
+void vcpu_request_nmi(struct vcpu *vcpu)
+{
+    vcpu_request(vcpu, REQUEST_NMI);
+}
+
 void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
 {
     (void)vcpu, (void)mode, (void)base;

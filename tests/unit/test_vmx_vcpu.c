@@ -1,0 +1,123 @@
+/* A vCPU of VMX: what it is made of. */
+#include "tests/unit/core_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/host/paging.h"
+#include "tests/unit/privileged.h"
+#include "vmx/vmx.h"
+
+struct cpu *cpus[CPUS_MOST];
+unsigned cpu_count = 1;
+uint64_t image_base;
+struct vmx_capabilities vmx_cpu;
+struct vmx_controls vmx_words;
+const char vmx_exit[1];
+const uint32_t msr_native[] = {0xc0000081, 0};
+
+/* Memory, and the number of the request that finds none: 0, each finds some. */
+static unsigned allocations, memory_for;
+
+void *host_allocate(uint64_t size)
+{
+    if (memory_for && --memory_for == 0)
+        return NULL;
+    allocations++;
+    return calloc(1, size);
+}
+
+void host_free(void *memory, uint64_t size)
+{
+    (void)size;
+    allocations--;
+    free(memory);
+}
+
+/* What the core's fixture has not, and the making of a vCPU does not call. */
+hpa_t paging_root(void)
+{
+    return 0;
+}
+
+bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
+{
+    (void)leaf, (void)subleaf, (void)reg, (void)bit;
+    return false;
+}
+
+uint64_t vmx_eptp(const struct vm *vm)
+{
+    (void)vm;
+    return 0;
+}
+
+void vmx_flush(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
+void vmx_enter(struct vcpu *vcpu, bool launched)
+{
+    (void)vcpu, (void)launched;
+}
+
+uint64_t vmx_cr0_owned(void)
+{
+    return 0;
+}
+
+uint64_t vmx_cr4_owned(void)
+{
+    return 0;
+}
+
+uint64_t vmx_cr0_real(uint64_t guest)
+{
+    return guest;
+}
+
+uint64_t vmx_cr4_real(uint64_t guest)
+{
+    return guest;
+}
+
+bool vcpu_serve_requests(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return true;
+}
+
+void vcpu_post(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
+static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state)
+{
+    unsigned tries = 0, made;
+
+    (void)state;
+    privileged_begin();
+    do {
+        memory_for = ++tries;
+        made = vmx_vcpu_create(core.vcpu);
+        memory_for = 0;
+        vmx_vcpu_destroy(core.vcpu); /* as life_destroy does, whatever was made */
+        assert_int_equal(allocations, 0);
+        assert_null(core.vcpu->vendor);
+        assert_null(core.vcpu->native.xsave);
+    } while (!made);
+    privileged_end();
+    assert_int_equal(tries, 4); /* its state, what XSAVE needs, the VMCS, and nothing failed */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, core_setup, core_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_vcpu_that_memory_is_missing_for_leaves_nothing_behind),
+    };
+    return cmocka_run_group_tests_name("vmx_vcpu", tests, NULL, NULL);
+}

@@ -6,69 +6,102 @@
 #include "hv/host/cpu.h"
 #include "hv/host/log.h"
 #include "hv/host/timer.h"
+#include "hv/lib/spinlock.h"
 
 static struct watched {
     struct timer timer;
-    uint64_t ticks;     /* its own; 0: it has not begun */
-    struct watch watch; /* the next one's on it */
-    bool stuck;
+    bool begun;
+    uint64_t ticked;      /* when it did last, by its own clock */
+    struct spinlock lock; /* of `watch`: several may look at it at once */
+    struct watch watch;
     struct trap_frame where; /* at its latest NMI */
 } watched[CPUS_MOST];
 
 static bool off;
 
-enum watch_verdict watch_judge(struct watch *watch, uint64_t ticks)
+enum watch_verdict watch_judge(struct watch *watch, uint64_t ticked, uint64_t now)
 {
-    if (ticks != watch->ticks)
-        *watch = (struct watch){.ticks = ticks};
-    else if (++watch->quiet == STUCK_SECONDS)
+    int64_t quiet = (int64_t)(now - ticked), second = (int64_t)clock_hz();
+
+    if (quiet < STUCK_SECONDS * second) {
+        *watch = (struct watch){0};
+        return WATCH_WELL;
+    }
+    if (!watch->asked) {
+        watch->asked = true;
+        watch->when = now;
         return WATCH_ASK;
-    else if (watch->quiet == STUCK_SECONDS + 1)
-        return WATCH_STUCK;
-    return WATCH_WELL;
+    }
+    if (watch->stuck || (int64_t)(now - watch->when) < second)
+        return WATCH_WELL;
+    watch->stuck = true;
+    return WATCH_STUCK;
 }
 
 static void look_at(unsigned core)
 {
     struct watched *other = &watched[core];
-    enum watch_verdict verdict = watch_judge(&other->watch, __atomic_load_n(&other->ticks, __ATOMIC_RELAXED));
+    uint64_t ticked = __atomic_load_n(&other->ticked, __ATOMIC_ACQUIRE), now = clock_now();
+    enum watch_verdict verdict;
 
+    if (!spin_try_lock(&other->lock)) /* somebody else looks */
+        return;
+    verdict = watch_judge(&other->watch, ticked, now);
+    spin_unlock(&other->lock);
     if (verdict == WATCH_ASK)
         host_apic_send_nmi(cpus[core]->apic_id);
     if (verdict != WATCH_STUCK || off)
         return;
-    other->stuck = true;
-    log_line("watchdog: cpu %u makes no progress in Keel since %u s, a fault of Keel: its VMs stand still",
-             core, STUCK_SECONDS);
+    log_line("watchdog: cpu %u makes no progress in Keel since %lu s, a fault of Keel: its VMs stand still",
+             core, (now - ticked) / clock_hz());
     panic_print_core(cpus[core], other->where.rip ? &other->where : NULL);
+}
+
+/* It has ticked: it is well from now on. Returns whether it was not. */
+static bool was_stuck(struct watched *mine)
+{
+    bool stuck;
+
+    __atomic_store_n(&mine->ticked, clock_now(), __ATOMIC_RELEASE);
+    spin_lock(&mine->lock);
+    stuck = mine->watch.stuck;
+    mine->watch = (struct watch){0};
+    spin_unlock(&mine->lock);
+    return stuck;
+}
+
+static bool is_watched(unsigned core)
+{
+    return __atomic_load_n(&watched[core].begun, __ATOMIC_ACQUIRE) &&
+           !__atomic_load_n(&watched[core].watch.stuck, __ATOMIC_RELAXED);
 }
 
 static void tick(struct timer *timer)
 {
     unsigned me = this_cpu()->index, core = me;
 
-    watched[me].ticks++;
-    if (watched[me].stuck)
+    if (was_stuck(&watched[me]))
         log_line("watchdog: cpu %u goes on", me);
-    watched[me].stuck = false;
     do /* those behind a core that is stuck are watched as well */
         core = (core + 1) % cpu_count;
-    while (core != me && (!watched[core].ticks || watched[core].stuck));
+    while (core != me && !is_watched(core));
     if (core != me)
         look_at(core);
-    timer_arm(timer, timer->deadline + clock_hz());
+    timer_arm(timer, clock_now() + clock_hz());
 }
 
 void watchdog_start(void)
 {
-    struct timer *timer = &watched[this_cpu()->index].timer;
+    struct watched *mine = &watched[this_cpu()->index];
 
     if (cpu_count == 1) {
         log_line("watchdog: none: one core has nobody to watch it");
         return;
     }
-    timer->expired = tick;
-    timer_arm(timer, clock_now() + clock_hz());
+    mine->timer.expired = tick;
+    mine->ticked = clock_now();
+    __atomic_store_n(&mine->begun, true, __ATOMIC_RELEASE);
+    timer_arm(&mine->timer, clock_now() + clock_hz());
 }
 
 void watchdog_stop(void)

@@ -167,6 +167,17 @@ def watchdog_reports():
         keel.require(machine.log.count("no progress") == 1, machine.report(f"said more than once, after:\n{logged}"))
 
 
+@test("silence/16 cores start and accuse nobody", platform=SVM)
+def watchdog_is_quiet():
+    """Cores that have ticked look at whoever else has, several at the same one."""
+    with boot(cpus=16) as machine:
+        machine.expect(re.escape(LAST), keel.PATIENCE)
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            machine.receive(0.2)
+        keel.require("smp: 16 cores" in machine.log and "watchdog" not in machine.log, machine.report("a core was accused"))
+
+
 @test("silence/a panic names every core", platform=SVM)
 def panic_reports():
     """A processor is put where an instruction is undefined: behind stack_switch's call, which never returns."""

@@ -42,6 +42,21 @@ static void next_instruction(struct vcpu *vcpu)
 #define MOVE_CONTROL(code)    ((unsigned)(code)&15)
 #define MOVE_TO_CONTROL(code) ((code) >= SVM_EXIT_CR0_WRITE)
 
+/*
+ * CR0 is the guest's to write, but while its decoded instructions are remembered: the first write of other
+ * bits than TS and MP ends that, and runs again.
+ */
+void svm_watch_paging(struct vcpu *vcpu)
+{
+    svm_intercept(vmcb_of(vcpu), SVM_EXIT_CR0_SEL_WRITE, true);
+}
+
+static void handle_cr0_write(struct vcpu *vcpu)
+{
+    svm_intercept(vmcb_of(vcpu), SVM_EXIT_CR0_SEL_WRITE, false);
+    decode_cache_flush(vcpu);
+}
+
 static void handle_move_control(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
@@ -258,6 +273,7 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
     [SVM_EXIT_NMI] = exit_ignored,
     [SVM_EXIT_INIT] = exit_ignored,
     [SVM_EXIT_VINTR] = exit_window,
+    [SVM_EXIT_CR0_SEL_WRITE] = handle_cr0_write,
     [SVM_EXIT_RDPMC] = exit_protection,
     [SVM_EXIT_CPUID] = handle_cpuid,
     [SVM_EXIT_RSM] = exit_undefined,
@@ -289,11 +305,11 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
     [SVM_EXIT_TLBSYNC] = exit_undefined,
 };
 
-/* IRET is intercepted only while the guest serves an NMI, PAUSE only where the CPU can tell a loop of them,
- * #DB only where it says its cause. */
+/* IRET is intercepted only while the guest serves an NMI, writes of CR0 while code is remembered, PAUSE only
+ * where the CPU can tell a loop of them, #DB only where it says its cause. */
 static bool is_intercepted(unsigned code)
 {
-    return exit_handlers[code] && code != SVM_EXIT_IRET &&
+    return exit_handlers[code] && code != SVM_EXIT_IRET && code != SVM_EXIT_CR0_SEL_WRITE &&
            (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER)) &&
            (code != SVM_EXIT_DB || !svm_cpu.loses_dr6);
 }

@@ -212,6 +212,7 @@ const struct virt_ops svm_ops = {
     .get_segment = svm_get_segment,
     .set_segment = svm_set_segment,
     .get_code = svm_get_code,
+    .watch_paging = svm_watch_paging,
     .get_bytes = svm_get_bytes,
     .get_msr = svm_get_msr,
     .set_msr = svm_set_msr,

@@ -76,6 +76,9 @@ static inline void svm_intercept(union vmcb *vmcb, unsigned code, bool on)
 /* exits.c: handles the exit that has just happened. Called from entry.asm. */
 void svm_handle_exit(struct vcpu *vcpu);
 
+/* exits.c: virt->watch_paging. Every write of CR4 exits. */
+void svm_watch_paging(struct vcpu *vcpu);
+
 /* exits.c: tells hv/debug/stats.h of the exit codes, once. */
 void svm_name_exits(void);
 

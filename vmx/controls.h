@@ -40,10 +40,10 @@ struct writer;
     X(PRIMARY, 20, CR8_STORE_EXITING, "CR8-store exiting", NEEDED(VMX), "without TPR shadow, CR8 is the virtual local APIC's TPR") \
     X(PRIMARY, 21, USE_TPR_SHADOW, "use TPR shadow", WANTED, "CR8 is the TPR on the virtual-APIC page") \
     X(PRIMARY, 22, NMI_WINDOW_EXITING, "NMI-window exiting", TOGGLED(VMX), "waits until the guest takes NMIs") \
-    X(PRIMARY, 23, MOV_DR_EXITING, "MOV-DR exiting", OFF, "the guest owns the debug registers while it runs") \
+    X(PRIMARY, 23, MOV_DR_EXITING, "MOV-DR exiting", OFF, "the guest has the debug registers, but while a debugger has some of them") \
     X(PRIMARY, 24, UNCONDITIONAL_IO_EXITING, "unconditional I/O exiting", NEEDED(VMX), "every port is on a bus of Keel") \
     X(PRIMARY, 25, USE_IO_BITMAPS, "use I/O bitmaps", OFF, "no port is handed through") \
-    X(PRIMARY, 27, MONITOR_TRAP_FLAG, "monitor trap flag", OFF, "nothing single-steps a guest") \
+    X(PRIMARY, 27, MONITOR_TRAP_FLAG, "monitor trap flag", OFF, "a debugger steps by RFLAGS.TF, which every CPU has") \
     X(PRIMARY, 28, USE_MSR_BITMAPS, "use MSR bitmaps", NEEDED(VMX), "MSRs that switch with the guest do not exit") \
     X(PRIMARY, 29, MONITOR_EXITING, "MONITOR exiting", NEEDED(VMX), "a guest must not arm the core's monitor") \
     X(PRIMARY, 30, PAUSE_EXITING, "PAUSE exiting", OFF, "one PAUSE alone is no loop") \
@@ -87,10 +87,10 @@ struct writer;
     X(TERTIARY, 1, ENABLE_HLAT, "enable HLAT", OFF, "a guest's page tables are its own") \
     X(TERTIARY, 2, EPT_PAGING_WRITE, "EPT paging-write control", OFF, "a guest's page tables are its own") \
     X(TERTIARY, 3, GUEST_PAGING_VERIFICATION, "guest-paging verification", OFF, "a guest's page tables are its own") \
-    X(TERTIARY, 4, IPI_VIRTUALIZATION, "IPI virtualization", OFF, "the virtual local APIC is all software") \
+    X(TERTIARY, 4, IPI_VIRTUALIZATION, "IPI virtualization", OFF, "an IPI to another vCPU is sent by software") \
     X(TERTIARY, 5, SEAM_GUEST_PHYSICAL_WIDTH, "SEAM guest-physical address width", OFF, "guests are no trust domains") \
     X(TERTIARY, 6, ENABLE_MSR_LIST, "enable MSR-list instructions", OFF, "CPUID does not show them") \
-    X(TERTIARY, 7, VIRTUALIZE_SPEC_CTRL, "virtualize IA32_SPEC_CTRL", OFF, "the MSR switches with the guest")
+    X(TERTIARY, 7, VIRTUALIZE_SPEC_CTRL, "virtualize IA32_SPEC_CTRL", OFF, "guests are not shown the MSR")
 
 #define VMX_EXIT_LIST(X) \
     X(EXIT, 2, SAVE_DEBUG_CONTROLS, "save debug controls", NEEDED(VMX), "DR7 and IA32_DEBUGCTL switch with the guest") \

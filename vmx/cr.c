@@ -11,6 +11,8 @@
 #include "vmx/vmx.h"
 
 #define CR0_OWNED   (CR0_NE | CR0_CD | CR0_NW)
+#define CR0_WATCHED CR0_PG
+#define CR4_WATCHED (CR4_PAE | CR4_PSE | CR4_LA57)
 #define CR4_DYNAMIC (CR4_MCE | CR4_OSXSAVE | CR4_PKE) /* the guest's to set, but not unseen */
 static uint64_t cr4_allowed;
 
@@ -44,6 +46,32 @@ uint64_t vmx_cr4_real(uint64_t guest)
     return guest | vmx_cpu.cr4_fixed0 | CR4_MCE;
 }
 
+/*
+ * Owns for a while what decides how code is read and is otherwise the guest's to set. Real bits and shadow
+ * are the same, so that what the guest reads stays; the MOV that changes one exits, gives them back, and runs
+ * again.
+ */
+void vmx_watch_paging(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+    if (vmx->watches_paging)
+        return;
+    vmx->watches_paging = true;
+    vmwrite(VMCS_CR0_SHADOW, vmx_get(vcpu, REG_CR0));
+    vmwrite(VMCS_CR4_SHADOW, vmx_get(vcpu, REG_CR4));
+    vmwrite(VMCS_CR0_MASK, vmx_cr0_owned() | CR0_WATCHED);
+    vmwrite(VMCS_CR4_MASK, vmx_cr4_owned() | CR4_WATCHED);
+}
+
+static void end_watch(struct vcpu *vcpu)
+{
+    decode_cache_flush(vcpu);
+    vmx_of(vcpu)->watches_paging = false;
+    vmwrite(VMCS_CR0_MASK, vmx_cr0_owned());
+    vmwrite(VMCS_CR4_MASK, vmx_cr4_owned());
+}
+
 static void write_cr0_bits(struct vcpu *vcpu, uint64_t value)
 {
     if (!cr0_valid(vcpu, value)) {
@@ -51,7 +79,7 @@ static void write_cr0_bits(struct vcpu *vcpu, uint64_t value)
         return;
     }
     vmwrite(VMCS_CR0_SHADOW, value);
-    decode_cache_flush(vcpu);
+    end_watch(vcpu);
 }
 
 static void write_cr4_bits(struct vcpu *vcpu, uint64_t value)
@@ -65,7 +93,7 @@ static void write_cr4_bits(struct vcpu *vcpu, uint64_t value)
     vmwrite(VMCS_CR4_SHADOW, value);
     vmwrite(VMCS_GUEST_CR4, (vmread(VMCS_GUEST_CR4) & ~owned) | (vmx_cr4_real(value) & owned));
     vcpu_cpuid_changed(vcpu);
-    decode_cache_flush(vcpu);
+    end_watch(vcpu);
 }
 
 /* SDM, "Exit Qualification for Control-Register Accesses". */

@@ -16,6 +16,7 @@ struct vmx_vcpu {
     bool launched;
     uint16_t vpid;
     int core;                /* whose host state is in the VMCS; -1: none yet */
+    bool watches_paging;     /* the masks of CR0 and CR4 have more than what Keel owns for good */
     bool x2apic;             /* which controls and MSR bitmap are in the VMCS */
     uint32_t primary, entry; /* control words as they are in the VMCS */
     uint64_t eoi_exits[4];   /* likewise */
@@ -111,6 +112,7 @@ void vmx_advance(struct vcpu *vcpu, unsigned length);
 /* cr.c: guest writes of CR0 and CR4 bits that Keel owns. */
 void vmx_cr_reset(void);
 void vmx_handle_cr_access(struct vcpu *vcpu);
+void vmx_watch_paging(struct vcpu *vcpu);
 uint64_t vmx_cr0_owned(void);
 uint64_t vmx_cr4_owned(void);
 uint64_t vmx_cr0_real(uint64_t guest);

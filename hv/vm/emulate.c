@@ -261,6 +261,8 @@ static struct cached *remember(struct vcpu *vcpu, const struct code_state *state
     entry->state = *state;
     entry->state.attributes |= ENTRY_VALID;
     *entry_for(cache, state->rip) = *entry;
+    if (virt->watch_paging)
+        virt->watch_paging(vcpu);
     return entry;
 }
 

@@ -39,8 +39,10 @@ size_t decode_cache_size(void);
 
 /*
  * Forgets every remembered instruction. A remembered one is compared at each use with RIP, CR3, CS, the
- * guest's paging structures and its own bytes; what else decides how code is read must call this when it
- * changes: the paging and protection bits of CR0 and CR4, EFER.LMA and EFER.NXE, and RESET.
+ * guest's paging structures and its own bytes; where what else decides how code is read changes, this is
+ * called: CR0.PG, CR4.PAE, PSE and LA57 (of which virt->watch_paging says when), EFER.LMA, EFER.NXE, RESET.
+ * SMEP and the rights of CPL need it not: that the code may be executed, the CPU has found before it left
+ * the guest.
  */
 void decode_cache_flush(struct vcpu *vcpu);
 

@@ -12,6 +12,7 @@
 #define AT_TAGS    4
 #define AT_ST      32
 #define AT_XMM     160
+#define STATUS_ES  0x80 /* an exception waits */
 #define STATUS_TOP 0x3800
 
 /* SDM, "Effect of MMX, x87 FPU, FXSAVE, and FXRSTOR Instructions on the x87 FPU Tag Word": TOP is 0, all are
@@ -40,10 +41,16 @@ enum outcome execute_vector(struct emulation *e)
     uint8_t image[512] __attribute__((aligned(16)));
     struct span span;
 
+    if (!state_usable(e, mmx ? STATE_MMX : STATE_SSE))
+        return OUTCOME_FAULT;
     e->unaligned = in->opcode <= 0x11 || in->rep; /* MOVUPS, MOVUPD, MOVDQU */
     if (!operand_find(e, reg->size, 0, loads ? ACCESS_READ : ACCESS_WRITE, &span))
         return OUTCOME_FAULT;
     native_save_fpu(image);
+    if (mmx && image[AT_STATUS] & STATUS_ES) {
+        e->fault = (struct fault){.vector = EXC_MF};
+        return OUTCOME_FAULT;
+    }
     if (mmx)
         begin_mmx(image);
     if (loads) {

@@ -64,6 +64,22 @@ uint64_t operand_value(struct emulation *e, const struct operand *operand);
 uint64_t span_value(struct emulation *e, const struct span *span);
 void span_set_value(struct emulation *e, const struct span *span, uint64_t value);
 
+/* emulate_state.c: what of the state that stays in the CPU an instruction uses. */
+enum extended_state {
+    STATE_NONE, /* general registers alone */
+    STATE_VEX,  /* likewise, of a VEX prefix */
+    STATE_X87,
+    STATE_FXSR, /* FXSAVE, FXRSTOR */
+    STATE_MMX,
+    STATE_SSE,
+    STATE_XSAVE,
+    STATE_AVX,
+    STATE_AVX512,
+};
+
+/* false: #UD, or #NM, as the guest's CR0, CR4 and XCR0 and the mode of its code are. */
+bool state_usable(struct emulation *e, enum extended_state state);
+
 /* emulate_alu.c */
 alu_function alu_add, alu_or, alu_adc, alu_sbb, alu_and, alu_sub, alu_xor, alu_rol, alu_ror, alu_rcl, alu_rcr,
     alu_shl, alu_shr, alu_sar, alu_not, alu_neg, alu_inc, alu_dec, alu_bt, alu_bts, alu_btr, alu_btc,

@@ -2,6 +2,7 @@
 
 #include "hv/vm/linear.h"
 #include "hv/vm/segment.h"
+#include "hv/vm/virt.h"
 
 /* SDM, "Task-State Segment (TSS)". */
 struct tss_32 {
@@ -196,14 +197,18 @@ static void load_selectors(struct vcpu *vcpu, const struct task *task)
     vcpu_set_segment(vcpu, SEG_LDTR, &(struct segment){.selector = task->ldt, .attributes = SEG_UNUSABLE});
 }
 
-static void load_registers(struct vcpu *vcpu, const struct plan *plan, const struct task *task)
+/* false: CR3 stays, for its table of PAE paging is bad; the fault is the new task's. */
+static bool load_registers(struct vcpu *vcpu, const struct plan *plan, const struct task *task,
+                           struct fault *fault)
 {
     uint64_t cr0 = vcpu_get(vcpu, REG_CR0), flags = (task->eflags & EFLAGS_DEFINED) | RFLAGS_1;
     struct segment tr = plan->new_tr;
+    bool pages = task->wide && (cr0 & CR0_PG), valid;
 
     tr.attributes |= SYSTEM_BUSY;
     vcpu_set_segment(vcpu, SEG_TR, &tr);
-    if (task->wide && (cr0 & CR0_PG))
+    valid = !pages || !virt->loads_pdptes || guest_pdptes_valid(vcpu, task->cr3);
+    if (pages && valid)
         vcpu_set(vcpu, REG_CR3, task->cr3);
     vcpu_set(vcpu, REG_CR0, cr0 | CR0_TS);
     vcpu_set(vcpu, REG_DR7, vcpu_get(vcpu, REG_DR7) & ~(uint64_t)DR7_LOCAL);
@@ -212,6 +217,7 @@ static void load_registers(struct vcpu *vcpu, const struct plan *plan, const str
     for (unsigned i = 0; i < 8; i++)
         vcpu_set(vcpu, REG_RAX + i, task->gpr[i]);
     load_selectors(vcpu, task);
+    return valid || fail(fault, EXC_GP, 0, plan->request);
 }
 
 static bool load_descriptors(struct vcpu *vcpu, const struct task *task, const struct task_switch *request,
@@ -272,8 +278,7 @@ bool task_switch(struct vcpu *vcpu, const struct task_switch *request)
     if (request->source != TASK_SWITCH_IRET)
         set_busy(vcpu, &plan.new_busy, true);
     task = read_new_task(vcpu, &plan);
-    load_registers(vcpu, &plan, &task);
-    if (load_descriptors(vcpu, &task, request, &fault) &&
+    if (load_registers(vcpu, &plan, &task, &fault) && load_descriptors(vcpu, &task, request, &fault) &&
         (!request->has_error || push_error(vcpu, &task, request->error, &fault)) && !task.trap)
         return true;
     if (fault.vector == EXC_NONE) /* the T flag: a trap once the task is in place */

@@ -84,6 +84,13 @@ struct virt_ops {
     void (*get_code)(struct vcpu *vcpu, struct code_state *code);
 
     /*
+     * What else decides how code is read is remembered with it: CR0.PG, and CR4.PAE, PSE and LA57. From now
+     * on decode_cache_flush is called before the guest goes on with another of these, once at least: an exit
+     * on the first write, where guests write them without. May be NULL, as each write of them exits.
+     */
+    void (*watch_paging)(struct vcpu *vcpu);
+
+    /*
      * The bytes of the instruction that caused the latest exit, as the CPU has read them. Returns how many: 0
      * where it has not kept them. May be NULL.
      */
@@ -95,6 +102,9 @@ struct virt_ops {
 
     /* Puts the event into the next entry. */
     void (*inject)(struct vcpu *vcpu, const struct event *event);
+
+    /* PAE paging's four top entries are loaded with CR3, and checked then (SDM, "PDPTE Registers"). */
+    bool loads_pdptes;
 
     /* Forgets what the CPU has cached of the VM's second-level tables. */
     void (*flush)(struct vcpu *vcpu);

@@ -265,10 +265,37 @@ static void walk_begin(struct walk *walk, struct vcpu *vcpu, gva_t gva, unsigned
     walk->address_mask = BIT(width < 32 ? 32 : width > 52 ? 52 : width) - 1;
 }
 
+/* Where the table is that CR3 points to. PAE's has 32 bytes. */
+static gpa_t walk_root(const struct walk *walk, uint64_t cr3)
+{
+    if (walk->mode == PAGING_LONG)
+        return cr3 & walk->address_mask & ~PAGE_MASK;
+    return (uint32_t)cr3 & (walk->mode == PAGING_PAE ? ~UINT64_C(31) : ~PAGE_MASK);
+}
+
+bool guest_pdptes_valid(struct vcpu *vcpu, uint64_t cr3)
+{
+    uint64_t cr0 = vcpu_get(vcpu, REG_CR0);
+    struct walk walk;
+
+    walk_begin(&walk, vcpu, 0, ACCESS_SYSTEM, cr0);
+    if (!(cr0 & CR0_PG) || walk.mode != PAGING_PAE)
+        return true;
+    for (unsigned i = 0; i < 4; i++, walk.gva += GIB(1)) {
+        uint64_t entry;
+
+        read_entry(&walk, walk_root(&walk, cr3), 3);
+        entry = walk.steps[i].value;
+        if (walk.steps[i].where && entry & PTE_P && entry & (reserved_bits(&walk, 3, entry) | PTE_A))
+            return false;
+    }
+    return true;
+}
+
 bool guest_walk(struct vcpu *vcpu, gva_t gva, unsigned access, struct walk_path *path, gpa_t *gpa,
                 struct fault *fault)
 {
-    uint64_t cr0 = vcpu_get(vcpu, REG_CR0), cr3;
+    uint64_t cr0 = vcpu_get(vcpu, REG_CR0);
     struct walk walk;
     unsigned levels = 2;
     gpa_t root;
@@ -280,17 +307,13 @@ bool guest_walk(struct vcpu *vcpu, gva_t gva, unsigned access, struct walk_path 
         return true;
     }
     walk_begin(&walk, vcpu, gva, access, cr0);
-    cr3 = vcpu_get(vcpu, REG_CR3);
-    root = cr3 & walk.address_mask & ~PAGE_MASK;
+    root = walk_root(&walk, vcpu_get(vcpu, REG_CR3));
     if (walk.mode == PAGING_LONG)
         levels = walk.cr4 & CR4_LA57 ? 5 : 4;
     else
-        walk.gva = (uint32_t)gva, root = (uint32_t)cr3 & ~PAGE_MASK;
-    if (walk.mode == PAGING_PAE) {
-        /* The four entries are read from memory, as AMD's processors do at each walk (APM, "CR3"). */
+        walk.gva = (uint32_t)gva;
+    if (walk.mode == PAGING_PAE) /* read from memory, as AMD's processors do at each walk (APM, "CR3") */
         levels = 3;
-        root = (uint32_t)cr3 & ~UINT64_C(31);
-    }
     for (unsigned i = 0; i < WALK_TRIES; i++) {
         if (!descend(&walk, root, levels, gpa, fault))
             return false;

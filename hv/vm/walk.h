@@ -31,6 +31,10 @@ struct walk_path {
     bool exact;
 };
 
+/* Whether PAE paging may begin with this CR3: no entry of its page-directory-pointer table that is present
+ * has a reserved bit set (SDM, "PDPTE Registers"). true in other modes. */
+bool guest_pdptes_valid(struct vcpu *vcpu, uint64_t cr3);
+
 /* guest_translate, which also tells the path that it took. */
 bool guest_walk(struct vcpu *vcpu, gva_t gva, unsigned access, struct walk_path *path, gpa_t *gpa,
                 struct fault *fault);

@@ -170,6 +170,12 @@ static void advance(struct vcpu *vcpu, unsigned length)
     fake_cpu.advances++;
 }
 
+static void watch_paging(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    fake_cpu.watched = true;
+}
+
 static bool interrupt_allowed(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -224,6 +230,8 @@ const struct virt_ops fake_virt = {
     .get_segment = get_segment,
     .set_segment = set_segment,
     .advance = advance,
+    .watch_paging = watch_paging,
+    .loads_pdptes = true,
     .interrupt_allowed = interrupt_allowed,
     .nmi_allowed = nmi_allowed,
     .inject = inject,

@@ -98,6 +98,8 @@ sources_host_acpi_fadt := $(sources_host_acpi)
 sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c tests/unit/privileged.c
 # The image's symbols are addresses near the top, which only a table of addresses can hold here.
 $(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC
+sources_vmx_cr := vmx/cr.c hv/vm/control.c
+$(BUILD)/unit/vmx/cr.o $(BUILD)/unit/tests/unit/test_vmx_cr.o: UNIT_CFLAGS := -Itests/replay/shadow $(UNIT_CFLAGS)
 sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c

@@ -15,6 +15,7 @@ static uint8_t *mmx(unsigned index)
 static void begin_vector(void)
 {
     guest_begin(64);
+    regs[REG_CR4] |= CR4_OSFXSR;
     for (unsigned i = 0; i < sizeof(guest.fpu); i++)
         guest.fpu[i] = (uint8_t)(i * 7);
     for (unsigned i = 0; i < 64; i++)
@@ -71,6 +72,54 @@ static void vector_moves_reach_a_device_in_their_size(void **state)
         }
         assert_memory_equal(guest.fpu, before, sizeof(before)); /* nothing else has changed */
     }
+}
+
+static void control_registers_forbid_as_the_manual_says(void **state)
+{
+    static const struct {
+        uint64_t cr0;
+        bool osfxsr, mmx;
+        uint8_t vector;
+    } cases[] = {
+        {0, true, false, EXC_NONE},
+        {0, false, false, EXC_UD},
+        {CR0_EM, true, false, EXC_UD},
+        {CR0_TS, true, false, EXC_NM},
+        {CR0_TS, false, false, EXC_UD}, /* #UD before #NM */
+        {CR0_TS | CR0_EM, true, false, EXC_UD},
+        {0, false, true, EXC_NONE},
+        {CR0_EM, true, true, EXC_UD},
+        {CR0_TS, false, true, EXC_NM},
+        {CR0_TS | CR0_EM, true, true, EXC_UD},
+        {CR0_MP, true, false, EXC_NONE},
+        {CR0_MP | CR0_TS, true, true, EXC_NM},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++)
+        for (unsigned store = 0; store < 2; store++) {
+            begin_vector();
+            guest.fpu[2] = 0; /* no exception waits */
+            regs[REG_CR0] |= cases[i].cr0;
+            regs[REG_CR4] = cases[i].osfxsr ? CR4_OSFXSR : 0;
+            GUEST_CODE(CODE, cases[i].mmx ? 0x90 : 0x66, 0x0f, 0x6f | store << 4, 0x0f); /* movq, movdqa */
+            regs[REG_RIP] += cases[i].mmx;
+            if (cases[i].vector == EXC_NONE)
+                expect_done(GUEST_MMIO + 0x10);
+            else
+                expect_fault(GUEST_MMIO + 0x10, cases[i].vector, 0);
+            assert_int_equal(guest.access_count > 0, cases[i].vector == EXC_NONE);
+        }
+}
+
+static void an_exception_that_waits_is_of_mmx_too(void **state)
+{
+    (void)state;
+    begin_vector();
+    guest.fpu[2] |= 0x80;
+    GUEST_CODE(CODE, 0x0f, 0x6f, 0x0f);
+    expect_fault(GUEST_MMIO + 0x10, EXC_MF, 0);
+    assert_int_equal(guest.access_count, 0);
 }
 
 static void mmx_moves_make_the_registers_theirs(void **state)
@@ -147,6 +196,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vector_moves_reach_a_device_in_their_size),
+        cmocka_unit_test(control_registers_forbid_as_the_manual_says),
+        cmocka_unit_test(an_exception_that_waits_is_of_mmx_too),
         cmocka_unit_test(mmx_moves_make_the_registers_theirs),
         cmocka_unit_test(only_the_aligned_vector_moves_ask_for_alignment),
         cmocka_unit_test(division_by_a_device_divides_or_faults),

@@ -286,6 +286,19 @@ static void what_has_a_handler_is_intercepted_and_nothing_else(void **state)
     assert_int_not_equal(machine.vmcb->pause_count, 0);
 }
 
+static void the_first_write_of_cr0_forgets_what_was_remembered_of_code(void **state)
+{
+    (void)state;
+    begin(0);
+    assert_false(intercepted(SVM_EXIT_CR0_SEL_WRITE));
+    svm_watch_paging(core.vcpu);
+    assert_true(intercepted(SVM_EXIT_CR0_SEL_WRITE));
+    core.cache_flushes = 0;
+    assert_became(SVM_EXIT_CR0_SEL_WRITE, 0, "", RIP); /* the MOV runs again */
+    assert_int_equal(core.cache_flushes, 1);
+    assert_false(intercepted(SVM_EXIT_CR0_SEL_WRITE));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, svm_setup, svm_teardown)
 
 int main(void)
@@ -306,6 +319,7 @@ int main(void)
         TEST(exceptions_that_keel_intercepts_reach_the_guest),
         TEST(what_no_intercept_causes_ends_the_vm),
         TEST(a_failed_vmrun_is_explained),
+        TEST(the_first_write_of_cr0_forgets_what_was_remembered_of_code),
         TEST(what_has_a_handler_is_intercepted_and_nothing_else),
     };
     return cmocka_run_group_tests_name("svm_exits", tests, NULL, NULL);

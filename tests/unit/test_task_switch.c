@@ -370,6 +370,40 @@ static void an_error_code_that_does_not_fit_is_the_new_tasks_fault(void **state)
     assert_int_equal(regs[REG_RSP], 0x7000);
 }
 
+/* SDM, "PDPTE Registers": reserved bits in an entry that is present refuse the table. */
+static void a_bad_table_of_pae_paging_is_a_general_protection_fault(void **state)
+{
+    static const struct {
+        uint64_t entry;
+        bool bad;
+    } cases[] = {{0x12001, false},          {0x12003, true},     {0x12005, true},     {0x12021, true},
+                 {0x12041, true},           {0x12101, true},     {0x12e19, false},    {0x121e6, false},
+                 {BIT(63) | 0x12001, true}, {BIT(40) | 1, true}, {BIT(39) | 1, false}};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct task_switch request = by(TASK_SWITCH_JMP);
+
+        setup(NULL);
+        guest_poke(0x20000, 8, 0x21001); /* PAE: one table of 2 MiB pages */
+        guest_poke(0x21000, 8, 0xe7);
+        guest_poke(0x20020, 8, 0x21001);
+        guest_poke(0x20020 + 8 * (1 + i % 3), 8, cases[i].entry);
+        regs[REG_CR3] = 0x20000;
+        regs[REG_CR4] = CR4_PAE;
+        regs[REG_CR0] |= CR0_PG;
+        set_new(CR3, 0x20020);
+        if (!cases[i].bad) {
+            assert_true(task_switch(&guest.vcpu, &request));
+            assert_int_equal(regs[REG_CR3], 0x20020);
+            continue;
+        }
+        expect_fault(&request, EXC_GP, 0);
+        assert_int_equal(regs[REG_CR3], 0x20000);
+        assert_int_equal(regs[REG_RIP], 0x2000); /* the new task's */
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, guest_end)
@@ -382,6 +416,7 @@ int main(void)
         TEST(a_task_may_be_virtual_8086),
         TEST(a_task_may_run_at_level_3),
         TEST(paging_changes_with_the_task),
+        TEST(a_bad_table_of_pae_paging_is_a_general_protection_fault),
         TEST(the_t_flag_traps_in_the_new_task),
         TEST(a_bad_tss_selector_is_the_old_tasks_fault),
         TEST(a_bad_segment_is_the_new_tasks_fault),

@@ -2,6 +2,10 @@
 KERNELS := native kernel
 GUESTS := $(patsubst guests/%.asm,%,$(sort $(filter-out $(KERNELS:%=guests/%.asm),$(wildcard guests/*.asm))))
 
+# Guests that want more than their due, for tests that have them beside a victim.
+ATTACKERS := $(patsubst guests/%.asm,%,$(sort $(wildcard guests/attackers/*.asm)))
+guests: $(ATTACKERS:%=$(BUILD)/guests/%.bin)
+
 # Guests with a hypercall, which AMD's processors have under another name.
 GUESTS_SVM := hypercall bench
 

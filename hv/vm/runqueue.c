@@ -15,8 +15,6 @@
 #define OWING_MOST     400
 /* Shorter than a slice / this is no time to run for. */
 #define SHORTEST_PART  8
-/* In periods of its cap: what a group may have overdrawn. */
-#define OVERDRAWN_MOST 10
 
 static int64_t ahead(uint64_t a, uint64_t b)
 {
@@ -89,17 +87,15 @@ static void count_runnable(struct run_group *group, int by, uint64_t now)
 
 static void spend(struct run_group *group, uint64_t ticks)
 {
-    int64_t least = -(int64_t)(group->quota * OVERDRAWN_MOST);
-
     group->ran += ticks;
     if (group->quota)
-        group->budget = MAX(group->budget - (int64_t)ticks, least);
+        group->budget -= (int64_t)ticks;
 }
 
 /* What is left of the group's cap; one that has none is never used up. */
 static int64_t refill(struct run_group *group, const struct run_times *times, uint64_t now)
 {
-    uint64_t periods;
+    uint64_t periods, missing;
     int64_t left;
 
     if (!group->quota)
@@ -107,8 +103,8 @@ static int64_t refill(struct run_group *group, const struct run_times *times, ui
     spin_lock(&group->lock);
     periods = since(now, group->refilled) / times->period;
     group->refilled += periods * times->period;
-    group->budget = MIN(group->budget + (int64_t)(MIN(periods, OVERDRAWN_MOST + 1) * group->quota),
-                        (int64_t)group->quota);
+    missing = group->quota - (uint64_t)group->budget;
+    group->budget += (int64_t)(periods > missing / group->quota ? missing : periods * group->quota);
     left = group->budget;
     spin_unlock(&group->lock);
     return left;

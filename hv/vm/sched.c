@@ -574,8 +574,10 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
         observe(vcpu, OBSERVED_RUN, 0);
         virt->run(vcpu);
         observe(vcpu, OBSERVED_LEFT, 0);
-        if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP)
+        if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP) {
+            vcpu->runner.urgent = false; /* it has left its guest: what follows is work like any other */
             stopped(vcpu);
+        }
         if (!core->queue.running) /* and it may be gone */
             vcpu = NULL;
     }

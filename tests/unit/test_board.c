@@ -283,7 +283,7 @@ static void interrupts_reach_the_pic(void **state)
         assert_int_equal(pending(1), -1); /* its LINT0 is masked */
         assert_true(requests[0] & REQUEST_EVENT);
         assert_int_equal(acknowledge(0), 0x20 + sources[i].irq);
-        assert_int_equal(vm.lock.held, 0);
+        assert_false(spin_is_held(&vm.lock));
     }
 }
 
@@ -314,7 +314,7 @@ static void a_level_comes_again_until_it_is_served(void **state)
     out(PC_PM1A_EVT, 2, 0x0100);
     apic_write(0, APIC_EOI, 0);
     assert_int_equal(pending(0), -1);
-    assert_int_equal(vm.lock.held, 0);
+    assert_false(spin_is_held(&vm.lock));
 }
 
 static void the_pics_output_reaches_the_ioapic(void **state)
@@ -488,7 +488,7 @@ static void random_accesses_are_survived(void **state)
             fake_run_until(fake_now + (random >> 12));
     }
     board_reset(&vm);
-    assert_int_equal(vm.lock.held, 0);
+    assert_false(spin_is_held(&vm.lock));
     assert_int_equal(in(0x21, 1), 0xff);
     assert_int_equal(in(0x64, 1), 0x14);
     assert_int_equal(pending(0), -1);

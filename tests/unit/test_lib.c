@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,6 +221,54 @@ static void a_spinlock_lets_one_in_at_a_time(void **state)
     spin_unlock(&lock);
 }
 
+static char order[4];
+static unsigned arrived;
+
+static void *arrive(void *name)
+{
+    spin_lock(&lock);
+    order[arrived++] = *(char *)name;
+    spin_unlock(&lock);
+    return NULL;
+}
+
+static void a_spinlock_is_had_in_the_order_of_asking(void **state)
+{
+    static char names[] = "abc";
+    pthread_t others[2];
+
+    (void)state;
+    lock = (struct spinlock){0};
+    arrived = 0;
+    spin_lock(&lock);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&others[i], NULL, arrive, &names[i]), 0);
+        while (__atomic_load_n(&lock.next, __ATOMIC_RELAXED) != i + 2) /* it waits */
+            sched_yield();
+    }
+    assert_false(spin_try_lock(&lock));
+    spin_unlock(&lock);
+    arrive(&names[2]); /* who had it and asks again at once is the last */
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(others[i], NULL), 0);
+    assert_string_equal(order, "abc");
+}
+
+static void the_tickets_of_a_spinlock_begin_anew(void **state)
+{
+    (void)state;
+    lock = (struct spinlock){0};
+    for (unsigned i = 0; i < 3 * 65536; i++) {
+        if (i % 2)
+            spin_lock(&lock);
+        else
+            assert_true(spin_try_lock(&lock));
+        assert_true(spin_is_held(&lock));
+        spin_unlock(&lock);
+        assert_false(spin_is_held(&lock));
+    }
+}
+
 static void a_number_ends_where_its_digits_end(void **state)
 {
     static const struct {
@@ -263,6 +312,8 @@ int main(void)
         cmocka_unit_test(mul_div_keeps_128_bits_in_between_and_saturates),
         cmocka_unit_test(mul_div_agrees_with_long_division),
         cmocka_unit_test(a_spinlock_lets_one_in_at_a_time),
+        cmocka_unit_test(a_spinlock_is_had_in_the_order_of_asking),
+        cmocka_unit_test(the_tickets_of_a_spinlock_begin_anew),
     };
     return cmocka_run_group_tests_name("lib", tests, NULL, NULL);
 }

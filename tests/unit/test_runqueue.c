@@ -289,6 +289,21 @@ static void what_is_urgent_runs_though_its_cap_is_used_up(void **state)
     assert_int_equal(until, RUN_NEVER);
 }
 
+/* Also what was used up in one go, such as the loading of a kernel: nothing of it is forgotten. */
+static void what_a_cap_was_overdrawn_by_is_paid_back(void **state)
+{
+    uint64_t begin = now, until;
+
+    (void)state;
+    add(0, 100, PERIOD / 100);
+    assert_ptr_equal(runqueue_pick(&queue, NULL, now, &until), &runners[0]);
+    now += 30 * PERIOD / 100;
+    live_until(begin + 30 * PERIOD);
+    assert_share(0, 30 * PERIOD / 100, 0);
+    live_until(begin + 90 * PERIOD);
+    assert_share(0, 90 * PERIOD / 100, PERIOD / 100 + SLICE / 8);
+}
+
 static void who_steps_aside_lets_even_those_go_first_that_owe(void **state)
 {
     uint64_t until;
@@ -424,6 +439,7 @@ int main(void)
         TEST(what_a_cap_leaves_goes_to_others),
         TEST(a_cap_is_one_for_all_of_a_group),
         TEST(what_is_urgent_runs_though_its_cap_is_used_up),
+        TEST(what_a_cap_was_overdrawn_by_is_paid_back),
         TEST(who_steps_aside_lets_even_those_go_first_that_owe),
         TEST(what_is_owed_moves_along_and_a_day_apart_does_not),
         TEST(lifting_keeps_who_is_owed_what),

@@ -409,6 +409,25 @@ static void a_cap_lets_the_core_sleep_until_the_next_period(void **state)
     assert_string_equal(live(9), "R0S0z");
 }
 
+/* The vCPU that was called out of its guest by another core is the one on whose time memory is cleared. */
+static void what_is_done_between_runs_is_within_the_cap(void **state)
+{
+    (void)state;
+    set_vm(1, 10);
+    sched_add(&core.vcpus[0]);
+    live(0);
+    go_to(1);
+    vcpu_request(&core.vcpus[0], REQUEST_STOP);
+    go_to(0);
+    work = 9;
+    assert_string_equal(live(9), "R0S0z"); /* each turn takes 20 ms, of 10 in 100 */
+    fake_run_until(fake_now + fake_hz / 10);
+    assert_string_equal(live(9), "z"); /* 10 of them are still owed */
+    fake_run_until(fake_now + fake_hz / 10);
+    assert_string_equal(live(9), "R0S0z");
+    work = 0;
+}
+
 static void a_vm_may_run_where_a_core_is_that_it_may_use(void **state)
 {
     (void)state;
@@ -440,6 +459,7 @@ int main(void)
         TEST(a_core_that_would_idle_takes_who_waits_elsewhere),
         TEST(a_vcpu_that_spins_in_pause_lets_its_sibling_go_first),
         TEST(a_cap_lets_the_core_sleep_until_the_next_period),
+        TEST(what_is_done_between_runs_is_within_the_cap),
         TEST(a_vm_may_run_where_a_core_is_that_it_may_use),
     };
     return cmocka_run_group_tests_name("sched", tests, NULL, NULL);

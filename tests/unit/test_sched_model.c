@@ -414,7 +414,8 @@ static void describe(void)
         print_message("core %u: %u queued, running %d, %s%s%s, timer in %ld\n", i, cores[i].queue.count,
                       cores[i].queue.running ? (int)(model_of(vcpu_at(cores[i].queue.running)) - models) : -1,
                       model_cores[i].asleep ? "asleep" : "awake",
-                      model_cores[i].interrupt ? ", interrupt" : "", cores[i].lock.held ? ", locked" : "",
+                      model_cores[i].interrupt ? ", interrupt" : "",
+                      spin_is_held(&cores[i].lock) ? ", locked" : "",
                       model_cores[i].armed ? (long)(model_cores[i].armed->deadline - fake_now) : 0L);
 }
 
@@ -439,7 +440,7 @@ static void begin_machine(void)
     memset(models, 0, sizeof(models));
     memset(vms, 0, sizeof(vms));
     steps = here = quiet_at = 0;
-    life.held = 0;
+    life = (struct spinlock){0};
     problem = NULL;
     for (unsigned i = 0; i < CORES; i++) {
         struct model_core *core = &model_cores[i];

@@ -27,6 +27,7 @@
 #include "hv/vm/hygiene.h"
 #include "hv/vm/life.h"
 #include "hv/vm/sched.h"
+#include "hv/vm/sleepers.h"
 #include "hv/vm/work.h"
 #include "svm/ops.h"
 #include "vmx/ops.h"
@@ -278,6 +279,7 @@ static void run(void)
     vm_release();
     console_start();
     watchdog_start();
+    sleepers_start();
     sched_loop(vm_vcpu_stopped);
 }
 

@@ -215,3 +215,10 @@ bool acpi_pm_press_power_button(struct acpi_pm *pm)
     update(pm);
     return pm->pm1_control & CONTROL_SCI_EN && pm->pm1_enable & PM1_POWER_BUTTON;
 }
+
+bool acpi_pm_may_raise(const void *state)
+{
+    const struct acpi_pm *pm = state;
+
+    return pm->pm1_control & CONTROL_SCI_EN && (pm->pm1_enable || pm->gpe_enable);
+}

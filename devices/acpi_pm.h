@@ -32,3 +32,7 @@ void acpi_pm_init(struct acpi_pm *pm, struct vm *vm);
  * and so will not. The caller holds the VM's lock.
  */
 bool acpi_pm_press_power_button(struct acpi_pm *pm);
+
+/* Whether an event is enabled that raises an SCI; the caller holds the VM's lock. `pm` is a struct acpi_pm.
+ */
+bool acpi_pm_may_raise(const void *pm);

@@ -1,8 +1,9 @@
 /* The local APIC's modes: IA32_APIC_BASE, RESET and INIT. */
 #include "devices/apic_internal.h"
+#include "hv/load/pc.h"
 
-/* Version 0x14 with 6 local vector table entries (no CMCI) and suppression of EOI broadcasts. */
-#define VERSION           UINT32_C(0x01050014)
+/* 6 local vector table entries (no CMCI), and suppression of EOI broadcasts. */
+#define VERSION           (UINT32_C(0x01050000) | PC_LOCAL_APIC_VERSION)
 
 #define BASE_LOW_RESERVED (0xff | BIT(9))
 

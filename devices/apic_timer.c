@@ -191,6 +191,16 @@ static bool deadline_write(struct device *device, uint64_t offset, unsigned size
     return true;
 }
 
+bool local_apic_timer_may_raise(struct local_apic *apic)
+{
+    bool running;
+
+    spin_lock(&apic->timer.lock);
+    running = apic->timer.running;
+    spin_unlock(&apic->timer.lock);
+    return running && apic_accepts(apic) && !(apic_load(apic, APIC_LVT_TIMER) & LVT_MASKED);
+}
+
 static void describe(struct device *device, struct writer *out)
 {
     static const char *const modes[4] = {"one-shot", "periodic", "tsc-deadline", "reserved mode"};

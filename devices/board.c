@@ -13,9 +13,10 @@
 #include "devices/rtc.h"
 #include "devices/testdev.h"
 #include "devices/uart.h"
+#include "devices/vga.h"
 #include "hv/load/pc.h"
 
-#define PORT_RANGES 21
+#define PORT_RANGES 24
 #define MMIO_RANGES 1
 #define TEST_PORTS  4
 #define TEST_MMIO   1
@@ -27,6 +28,7 @@ struct board {
     struct rtc rtc;
     struct i8042 i8042;
     struct uart com1;
+    struct vga vga;
     struct acpi_pm pm;
     struct reset_control reset;
     struct pci pci;
@@ -65,6 +67,9 @@ static const struct place port_map[PORT_RANGES] = {
     {0x00ed, 0x00ed, AT(debug.delay)},
     {0x00f0, 0x00f1, AT(debug.fpu)},
     {0x00f4, 0x00f7, AT(debug.exit)},
+    {0x03b4, 0x03bb, AT(vga.mono)},
+    {0x03c0, 0x03cf, AT(vga.registers)},
+    {0x03d4, 0x03db, AT(vga.color)},
     {0x03f8, 0x03ff, AT(com1.device)},
     {0x04d0, 0x04d1, AT(pic.elcr)},
     {0x0510, 0x0511, AT(fw_cfg.device)},
@@ -93,13 +98,15 @@ static const struct place test_mmio[TEST_MMIO] = {
 static const struct {
     size_t line;
     uint8_t pic_pin, ioapic_pin;
+    bool (*may_raise)(const void *device); /* NULL: only at once, when the guest asks for it */
+    size_t device;
 } wires[] = {
-    {AT(pit.irq),            0,               PC_TIMER_GSI},
-    {AT(i8042.keyboard_irq), PC_KEYBOARD_IRQ, PC_KEYBOARD_IRQ},
-    {AT(com1.irq),           PC_COM1_IRQ,     PC_COM1_IRQ},
-    {AT(rtc.irq),            PC_RTC_IRQ,      PC_RTC_IRQ},
-    {AT(pm.sci),             PC_SCI_IRQ,      PC_SCI_IRQ},
-    {AT(i8042.aux_irq),      PC_AUX_IRQ,      PC_AUX_IRQ},
+    {AT(pit.irq),            0,               PC_TIMER_GSI,    pit_may_raise,     AT(pit)},
+    {AT(i8042.keyboard_irq), PC_KEYBOARD_IRQ, PC_KEYBOARD_IRQ, i8042_may_raise,   AT(i8042)},
+    {AT(com1.irq),           PC_COM1_IRQ,     PC_COM1_IRQ,     uart_may_raise,    AT(com1)},
+    {AT(rtc.irq),            PC_RTC_IRQ,      PC_RTC_IRQ,      rtc_may_raise,     AT(rtc)},
+    {AT(pm.sci),             PC_SCI_IRQ,      PC_SCI_IRQ,      acpi_pm_may_raise, AT(pm)},
+    {AT(i8042.aux_irq),      PC_AUX_IRQ,      PC_AUX_IRQ,      NULL,              0},
 };
 
 static const size_t timers[] = {AT(pit.timer), AT(rtc.timer), AT(com1.timeout), AT(pm.timer)};
@@ -167,14 +174,15 @@ static void create_shared_devices(struct board *board, const struct serial_backe
     struct spinlock *lock = &vm->lock;
     const struct guest_region *regions = vm->memory.regions;
     const struct apic_fabric fabric = {local_apic_deliver, &board->group};
-    uint64_t low_end = vm->memory.count > 1 ? regions[1].first + regions[1].size : 0;
-    uint64_t high_size = vm->memory.count > 2 ? regions[2].size : 0;
+    uint64_t low_end = vm->memory.count > 0 ? regions[0].size : 0;
+    uint64_t high_size = vm->memory.count > 1 ? regions[1].size : 0;
 
     pic_init(&board->pic, lock);
     ioapic_init(&board->ioapic, PC_IOAPIC_ID, &fabric, lock);
     pit_init(&board->pit, lock);
     rtc_init(&board->rtc, lock, low_end, high_size);
     uart_init(&board->com1, "com1", lock, serial);
+    vga_init(&board->vga, lock);
     i8042_init(&board->i8042, vm);
     acpi_pm_init(&board->pm, vm);
     reset_control_init(&board->reset, vm);
@@ -281,6 +289,38 @@ void board_reset(struct vm *vm)
     }
 }
 
+void board_open_irqs(struct vm *vm)
+{
+    struct board *board = vm->board;
+
+    spin_lock(&vm->lock);
+    pic_unmask(&board->pic);
+    spin_unlock(&vm->lock);
+}
+
+bool board_may_wake(struct vm *vm)
+{
+    struct board *board = vm->board;
+    bool any_hears = false, intr = false, may = false;
+
+    for (unsigned i = 0; i < board->group.count; i++) {
+        struct local_apic *apic = &board->apics[i];
+        bool hears = vm->vcpus[i]->activity == VCPU_HALTED && !vm->vcpus[i]->deaf;
+
+        any_hears |= hears;
+        intr |= local_apic_lint0_is_open(apic, hears);
+        may |= hears && local_apic_timer_may_raise(apic);
+    }
+    spin_lock(&vm->lock);
+    intr |= ioapic_is_open(&board->ioapic, IOAPIC_PIN_INTR, any_hears);
+    for (unsigned i = 0; i < ARRAY_LENGTH(wires); i++)
+        may |= ((intr && pic_is_open(&board->pic, wires[i].pic_pin)) ||
+                ioapic_is_open(&board->ioapic, wires[i].ioapic_pin, any_hears)) &&
+               wires[i].may_raise && wires[i].may_raise(part(board, wires[i].device));
+    spin_unlock(&vm->lock);
+    return may;
+}
+
 void board_stop(struct vm *vm)
 {
     struct board *board = vm->board;
@@ -347,6 +387,8 @@ const struct board_ops pc_board = {
     .create = board_create,
     .reset = board_reset,
     .stop = board_stop,
+    .open_irqs = board_open_irqs,
+    .may_wake = board_may_wake,
     .serial_input = board_serial_input,
     .serial_ready = board_serial_ready,
     .signal = signal,

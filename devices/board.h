@@ -18,6 +18,15 @@ bool board_create(struct vm *vm, void *memory, const struct serial_backend *seri
  */
 void board_reset(struct vm *vm);
 
+/* Opens those pins of the 8259As that a PC's firmware leaves open for a boot sector. */
+void board_open_irqs(struct vm *vm);
+
+/*
+ * Whether an interrupt may come, from a timer that runs, a device that is enabled or a person at the console
+ * or keyboard, that a vCPU would notice. Every vCPU halts. In doubt it may.
+ */
+bool board_may_wake(struct vm *vm);
+
 /* The VM has ended: no device calls back any more, until board_reset. */
 void board_stop(struct vm *vm);
 

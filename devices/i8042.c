@@ -298,6 +298,14 @@ void i8042_init(struct i8042 *i8042, struct vm *vm)
     };
 }
 
+bool i8042_may_raise(const void *state)
+{
+    const struct i8042 *i8042 = state;
+
+    return (i8042->ram[0] & (CCB_KEYBOARD_IRQ | CCB_KEYBOARD_OFF)) == CCB_KEYBOARD_IRQ &&
+           i8042->keyboard.scanning;
+}
+
 bool i8042_key(struct i8042 *i8042, bool extended, uint8_t code, bool up)
 {
     bool taken = ps2_keyboard_key(&i8042->keyboard, extended, code, up);

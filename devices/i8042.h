@@ -28,3 +28,7 @@ void i8042_init(struct i8042 *i8042, struct vm *vm);
 
 /* A key stroke from outside, as ps2_keyboard_key takes it. The caller holds the VM's lock. */
 bool i8042_key(struct i8042 *i8042, bool extended, uint8_t code, bool up);
+
+/* Whether a key that is typed raises the keyboard's interrupt; the caller holds the VM's lock. `i8042` is a
+ * struct i8042. */
+bool i8042_may_raise(const void *i8042);

@@ -1,5 +1,7 @@
 #include "devices/ioapic.h"
 
+#include "hv/load/pc.h"
+
 #define OFFSET_INDEX       0x00 /* IOREGSEL */
 #define OFFSET_WINDOW      0x10 /* IOWIN */
 #define OFFSET_EOI         0x40 /* EOI register, of version 0x20 */
@@ -9,7 +11,7 @@
 #define INDEX_ARBITRATION  0x02
 #define INDEX_TABLE        0x10
 
-#define VERSION            (0x20 | (IOAPIC_PINS - 1) << 16)
+#define VERSION            (PC_IOAPIC_VERSION | (IOAPIC_PINS - 1) << 16)
 #define ID_SHIFT           24
 #define ID_MASK            0xf
 
@@ -84,6 +86,13 @@ void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
         ioapic->remote_irr &= ~BIT(pin);
         serve_level(ioapic, pin);
     }
+}
+
+bool ioapic_is_open(const struct ioapic *ioapic, unsigned pin, bool fixed)
+{
+    uint64_t entry = ioapic->table[pin];
+
+    return !(entry & ENTRY_MASKED) && (fixed || ENTRY_DELIVERY(entry) > APIC_LOWEST);
 }
 
 static uint64_t entry_read(const struct ioapic *ioapic, unsigned pin)

@@ -43,3 +43,9 @@ void ioapic_set_line(void *ioapic, unsigned pin, bool asserted);
  * if their line is still asserted.
  */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
+
+/*
+ * Whether a request at this pin may go to a local APIC: as an interrupt with a vector, if these are asked for
+ * with `fixed`, or as an NMI and the like.
+ */
+bool ioapic_is_open(const struct ioapic *ioapic, unsigned pin, bool fixed);

@@ -303,3 +303,14 @@ const struct interrupt_controller apic_controller = {
     .ended = ended,
     .enabled = enabled,
 };
+
+/* SDM, "Local APIC Status and Location": with the APIC off in hardware, LINT0 is the processor's INTR pin. */
+bool local_apic_lint0_is_open(const struct local_apic *apic, bool interrupts)
+{
+    uint32_t lvt = apic_load(apic, APIC_LVT_LINT0);
+    bool vectored = LVT_DELIVERY(lvt) == APIC_FIXED || LVT_DELIVERY(lvt) == APIC_EXTINT;
+
+    if (!apic_enabled(apic))
+        return interrupts;
+    return !(lvt & LVT_MASKED) && (interrupts || !vectored);
+}

@@ -154,3 +154,12 @@ bool local_apic_deliver(void *group, const struct apic_message *message);
 
 /* The event behind a local vector table entry has happened: APIC_LVT_PMC, say. From any core. */
 void local_apic_raise_lvt(struct local_apic *apic, enum apic_reg lvt);
+
+/* Whether the timer will raise an interrupt. From any core. */
+bool local_apic_timer_may_raise(struct local_apic *apic);
+
+/*
+ * Whether LINT0 passes on what is asserted there: as an interrupt, if these are asked for with `interrupts`,
+ * or as an NMI and the like. From any core.
+ */
+bool local_apic_lint0_is_open(const struct local_apic *apic, bool interrupts);

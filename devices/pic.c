@@ -1,5 +1,7 @@
 #include "devices/pic.h"
 
+#include "hv/load/pc.h"
+
 /* The 8259A data sheet names the words and their bits. A0 is the port's lowest address bit. */
 #define ICW1_IC4     0x01 /* ICW4 will follow */
 #define ICW1_SNGL    0x02 /* no cascade, no ICW3 */
@@ -18,13 +20,13 @@
 #define CASCADE      2 /* the master's pin that the slave's INT drives, and the slave's ID in ICW3 */
 #define SPURIOUS     7
 
+/* What PCs' BIOSes leave open: timer, keyboard, cascade, diskette; aux, coprocessor, disk. */
+#define OPEN_MASTER  0xb8
+#define OPEN_SLAVE   0x8f
+
 /* The timer, the keyboard, the cascade, the RTC and the coprocessor are wired for edges. */
 #define ELCR_MASTER  0xf8
 #define ELCR_SLAVE   0xde
-
-/* With no firmware in the guest, the pair comes up as a PC's firmware leaves it: these bases, all masked. */
-#define BASE_MASTER  0x08
-#define BASE_SLAVE   0x70
 
 static uint8_t level_pins(const struct pic_chip *chip)
 {
@@ -301,6 +303,7 @@ static bool elcr_write(struct device *device, uint64_t offset, unsigned size, ui
     return true;
 }
 
+/* With no firmware in the guest, the pair comes up as a PC's firmware leaves it, but all masked. */
 static void reset(struct device *device)
 {
     struct pic *pic = device->state;
@@ -312,11 +315,25 @@ static void reset(struct device *device)
             .lines = chip->lines,
             .imr = 0xff,
             .elcr_writable = i ? ELCR_SLAVE : ELCR_MASTER,
-            .base = i ? BASE_SLAVE : BASE_MASTER,
+            .base = i ? PC_BIOS_SLAVE_IRQS : PC_BIOS_IRQS,
             .icw3 = i ? CASCADE : BIT(CASCADE),
             .lowest = 7,
         };
     }
+    update(pic);
+}
+
+bool pic_is_open(const struct pic *pic, unsigned pin)
+{
+    const struct pic_chip *chip = &pic->chips[pin >> 3 & 1];
+
+    return !chip->next_icw && !(chip->imr & BIT(pin & 7)) && (pin < 8 || pic_is_open(pic, CASCADE));
+}
+
+void pic_unmask(struct pic *pic)
+{
+    pic->chips[0].imr = OPEN_MASTER;
+    pic->chips[1].imr = OPEN_SLAVE;
     update(pic);
 }
 

@@ -45,6 +45,12 @@ void pic_init(struct pic *pic, struct spinlock *lock);
  */
 void pic_set_line(void *pic, unsigned pin, bool asserted);
 
+/* Whether a request at this pin, 0 to 15, may reach the master's INT. */
+bool pic_is_open(const struct pic *pic, unsigned pin);
+
+/* Opens the pins that a PC's firmware leaves open for a boot sector. */
+void pic_unmask(struct pic *pic);
+
 /*
  * The processor acknowledges INTR. Returns the vector: of the most urgent request, or of IR7 if there is none
  * any more (a spurious interrupt). `pic` is a struct pic.

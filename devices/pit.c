@@ -476,6 +476,13 @@ static void pit_reset(struct device *device)
     end_change(pit, &pit->counters[0]);
 }
 
+bool pit_may_raise(const void *state)
+{
+    const struct pit *pit = state;
+
+    return next_rise(pit->counters[0]) != PIT_NEVER;
+}
+
 static void counters_describe(struct device *device, struct writer *out)
 {
     struct pit *pit = device->state;

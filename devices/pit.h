@@ -44,3 +44,6 @@ struct pit {
  * on. `lock` is the one held around the device's accesses, by its timer too.
  */
 void pit_init(struct pit *pit, struct spinlock *lock);
+
+/* Whether OUT 0 will rise if the guest does nothing; the caller holds the lock. `pit` is a struct pit. */
+bool pit_may_raise(const void *pit);

@@ -446,3 +446,10 @@ void rtc_init(struct rtc *rtc, struct spinlock *lock, uint64_t low_end, uint64_t
     add_seconds(rtc, wall % DAY_SECONDS);
     describe_machine(rtc, low_end, high_size);
 }
+
+bool rtc_may_raise(const void *state)
+{
+    const struct rtc *rtc = state;
+
+    return is_running(rtc) && rtc->cmos[RTC_B] & FLAGS;
+}

@@ -26,3 +26,6 @@ struct rtc {
  * timer too. Time and CMOS survive a reset, as a battery makes them.
  */
 void rtc_init(struct rtc *rtc, struct spinlock *lock, uint64_t low_end, uint64_t high_size);
+
+/* Whether its clock may raise the interrupt; the caller holds the lock. `rtc` is a struct rtc. */
+bool rtc_may_raise(const void *rtc);

@@ -429,3 +429,11 @@ void uart_init(struct uart *uart, const char *name, struct spinlock *lock,
     };
     uart_reset(&uart->device);
 }
+
+bool uart_may_raise(const void *state)
+{
+    const struct uart *uart = state;
+
+    return uart->mcr & MCR_OUT2 && ((uart->ier & (IER_RECEIVED | IER_LINE_STATUS) && uart->backend.put) ||
+                                    (uart->ier & IER_TRANSMITTER && uart->transmitter_busy));
+}

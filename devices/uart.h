@@ -46,3 +46,9 @@ void uart_output_ready(struct uart *uart);
 
 /* The same as uart_input for a break condition. */
 bool uart_input_break(struct uart *uart);
+
+/*
+ * Whether what comes in, or room for what is to go out, raises the port's interrupt; the caller holds the
+ * lock. `uart` is a struct uart.
+ */
+bool uart_may_raise(const void *uart);

@@ -24,7 +24,7 @@ struct area {
     uint32_t used;
 };
 
-#define AREA_SIZE    (MAP_FIRMWARE_END - MAP_FIRMWARE)
+#define AREA_SIZE    (MAP_MP_TABLES - MAP_FIRMWARE)
 #define CPUS_MOST    1024
 #define CPU_BYTES    64   /* more than one processor takes in MADT and SSDT together */
 #define COMMON_BYTES 8192 /* more than all the rest takes */
@@ -175,9 +175,9 @@ static uint32_t write_madt(struct area *area, unsigned vcpus)
         {MADT_OVERRIDE, sizeof(overrides[0]), 0, 0, PC_TIMER_GSI, 0},
         {MADT_OVERRIDE, sizeof(overrides[0]), 0, PC_SCI_IRQ, PC_SCI_IRQ, INTI_ACTIVE_HIGH | INTI_LEVEL},
     };
-    const struct madt_local_nmi nmi = {MADT_LOCAL_NMI, sizeof(nmi), ALL_UIDS, 0, NMI_LINT};
+    const struct madt_local_nmi nmi = {MADT_LOCAL_NMI, sizeof(nmi), ALL_UIDS, 0, PC_NMI_LINT};
     const struct madt_x2apic_nmi x2apic_nmi = {MADT_X2APIC_NMI, sizeof(x2apic_nmi), 0,
-                                               ALL_X2APIC_UIDS, NMI_LINT,           {0}};
+                                               ALL_X2APIC_UIDS, PC_NMI_LINT,        {0}};
     struct madt *madt = begin_table(area, "APIC", 5, sizeof(*madt));
 
     madt->local_apic_address = PC_LOCAL_APIC;

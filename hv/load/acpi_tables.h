@@ -146,4 +146,3 @@ enum {
 #define ALL_X2APIC_UIDS  0xffffffff
 #define INTI_ACTIVE_HIGH 1
 #define INTI_LEVEL       (3 << 2)
-#define NMI_LINT         1

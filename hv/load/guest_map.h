@@ -8,8 +8,8 @@
 /* Where RAM stops and goes on below 1 MiB, and what firmware keeps for itself there. */
 #define MAP_BASE_END     0xa0000 /* base memory: 640 KiB, its last KiB is the EBDA */
 #define MAP_EBDA         0x9fc00
-#define MAP_SHADOW       0xc0000 /* RAM again, in the place of option ROMs */
 #define MAP_FIRMWARE     0xe0000 /* the ACPI tables lie from here on */
+#define MAP_MP_TABLES    0xf8000 /* and end before these */
 #define MAP_FIRMWARE_END 0x100000
 
 /* The least RAM that a VM can have: everything below 1 MiB. */
@@ -32,10 +32,10 @@ struct guest_map {
 
 /*
  * The regions of a VM with `bytes` of RAM (at least MAP_MEMORY_LEAST; a multiple of the page size): fills in
- * first and size, leaves host NULL, and returns how many there are. As on a PC, `bytes` counts the 128 KiB at
- * 640 KiB, which no region has.
+ * first and size, leaves host NULL, and returns how many there are. The memory of a VGA at 640 KiB and of
+ * option ROMs at 768 KiB is part of it, though the map does not give it to the guest.
  */
-unsigned guest_map_split(uint64_t bytes, struct guest_region regions[3]);
+unsigned guest_map_split(uint64_t bytes, struct guest_region regions[2]);
 
 /* The memory map of a VM with that RAM. */
 void guest_map_build(const struct guest_mem *memory, struct guest_map *map);
@@ -45,10 +45,3 @@ bool guest_map_is_ram(const struct guest_map *map, gpa_t first, uint64_t size);
 
 /* The end of the RAM that begins at 1 MiB: MIB(1) if there is none. */
 gpa_t guest_map_low_end(const struct guest_map *map);
-
-/*
- * What firmware leaves in the BIOS data area for systems that look there: the EBDA's segment, the size of
- * base memory, COM1; and interrupt vectors, so that a call of the BIOS, which is not there, returns. false if
- * the VM has no RAM there.
- */
-bool guest_map_write_bios_data(const struct guest_mem *memory);

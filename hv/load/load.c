@@ -1,4 +1,5 @@
 #include "hv/lib/string.h"
+#include "hv/load/bios.h"
 #include "hv/load/loader.h"
 
 /*
@@ -51,7 +52,7 @@ bool load_guest(const struct guest_mem *memory, const struct load_request *reque
 
     memset(entry, 0, sizeof(*entry));
     guest_map_build(memory, &loader.map);
-    if (!guest_map_write_bios_data(memory))
+    if (!bios_write(memory))
         return loader_refuse(&loader, "the VM has no RAM below 640 KiB; give it memory = 1M or more");
     if (request->format == FORMAT_FLAT)
         return load_as(&loader, &flat_format);

@@ -15,3 +15,18 @@ $(DSDT).h: $(DSDT).aml
 $(BUILD)/keel/hv/load/acpi.o $(BUILD)/unit/hv/load/acpi.o: $(DSDT).h
 $(BUILD)/keel/hv/load/acpi.o: CFLAGS += -I$(BUILD)/generated
 $(BUILD)/unit/hv/load/acpi.o: UNIT_CFLAGS += -I$(BUILD)/generated
+
+# Firmware's handlers for real mode: nasm, then an array of bytes that hv/load/bios.c includes.
+BIOS_CODE := $(BUILD)/generated/bios_code
+
+$(BIOS_CODE).h: hv/load/bios.nasm hv/load/load.mk
+	@mkdir -p $(@D)
+	@echo '  NASM $<'
+	@$(NASM) -f bin -Werror -DBIOS_CODE=0x200 -o $(BIOS_CODE).bin $<
+	@{ echo '#define BIOS_CODE 0x200'; echo 'static const unsigned char bios_code[] = {'; \
+	   od -An -v -tx1 $(BIOS_CODE).bin | sed 's/ \(..\)/0x\1,/g'; echo '};'; } > $@
+
+$(BUILD)/keel/hv/load/bios.o $(BUILD)/unit/hv/load/bios.o $(BUILD)/fuzz/hv/load/bios.o: $(BIOS_CODE).h
+$(BUILD)/keel/hv/load/bios.o: CFLAGS += -I$(BUILD)/generated
+$(BUILD)/unit/hv/load/bios.o: UNIT_CFLAGS += -I$(BUILD)/generated
+$(BUILD)/fuzz/hv/load/bios.o: FUZZ_CFLAGS += -I$(BUILD)/generated

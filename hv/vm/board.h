@@ -24,6 +24,10 @@ struct board_ops {
     bool (*create)(struct vm *vm, void *memory, const struct serial_backend *serial, unsigned physical_bits);
     void (*reset)(struct vm *vm);
     void (*stop)(struct vm *vm);
+    /* After a reset, for a guest that starts in real mode: opens the interrupts that a BIOS leaves open. */
+    void (*open_irqs)(struct vm *vm);
+    /* Whether an interrupt may come that a vCPU would notice, all of which halt: see hv/vm/sleepers.c. */
+    bool (*may_wake)(struct vm *vm);
     bool (*serial_input)(struct vm *vm, uint8_t byte);
     void (*serial_ready)(struct vm *vm); /* the backend has room again */
     /* `code` is of a key: its make code in set 2, above 0xe000 if 0xe0 precedes it. Returns whether the guest

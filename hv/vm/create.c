@@ -11,6 +11,7 @@
 #include "hv/lib/string.h"
 #include "hv/load/acpi.h"
 #include "hv/load/guest_map.h"
+#include "hv/load/mp_table.h"
 #include "hv/load/pc.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
@@ -128,7 +129,7 @@ static gpa_t backing_gpa(uint64_t offset)
     return offset < PC_PCI_HOLE ? offset : offset - PC_PCI_HOLE + GIB(4);
 }
 
-/* Cuts [offset, offset + size) of a piece at the borders of the regions, leaving out what no region has. */
+/* Cuts [offset, offset + size) of a piece at the border of the regions. */
 static bool back(struct vm *vm, uint64_t offset, hpa_t physical, uint64_t size)
 {
     for (unsigned i = 0; i < vm->memory.count; i++) {
@@ -299,6 +300,8 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
     uint64_t tsc_offset = -clock_now();
 
     life->board->reset(vm);
+    if (entry->mode == ENTRY_REAL)
+        life->board->open_irqs(vm);
     debug_forget_breakpoints(vm);
     stats_reset(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -322,6 +325,14 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
     }
 }
 
+/* CPUID as its boot vCPU starts: bit 9 says that its local APIC is enabled. */
+static void write_mp_table(struct vm *vm)
+{
+    const struct cpuid_regs *regs = cpuid_lookup(vm->vcpus[0], 1, 0);
+
+    mp_table_build(&vm->memory, vm->vcpu_count, &(struct mp_processor){regs->eax, regs->edx | BIT(9)});
+}
+
 bool life_load(struct life *life)
 {
     struct vm *vm = &life->vm;
@@ -331,6 +342,7 @@ bool life_load(struct life *life)
     bool loaded;
 
     write_cr3(vm->host_cr3);
+    write_mp_table(vm);
     config_load_request(life->config, acpi_build(&vm->memory, life->config->vcpus), &request);
     loaded = load_guest(&vm->memory, &request, &entry, reason, sizeof(reason));
     write_cr3(paging_root());

@@ -2,7 +2,6 @@
 #include "hv/vm/vcpu.h"
 
 #include "hv/debug/record.h"
-#include "hv/host/log.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
@@ -100,25 +99,25 @@ void vcpu_request_nmi(struct vcpu *vcpu)
     vcpu_attend(vcpu, REQUEST_NMI);
 }
 
-bool vcpu_wakes(struct vcpu *vcpu)
+static inline bool wakes(struct vcpu *vcpu, bool deaf)
 {
     return vcpu->nmis || vcpu->event.valid ||
-           ((vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF) &&
-            vcpu->interrupts.pending(vcpu->interrupts.state) >= 0);
+           (!deaf && vcpu->interrupts.pending(vcpu->interrupts.state) >= 0);
+}
+
+bool vcpu_wakes(struct vcpu *vcpu)
+{
+    return wakes(vcpu, !(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF));
 }
 
 bool vcpu_halt(struct vcpu *vcpu)
 {
     if (unlikely(debug_steps(&vcpu->debug)))
         debug_end_step(vcpu);
-    if (vcpu_wakes(vcpu))
+    vcpu->deaf = !(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF);
+    if (wakes(vcpu, vcpu->deaf))
         return true;
     vcpu->activity = VCPU_HALTED;
-    if (!(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF) && vcpu->vm->vcpu_count == 1 && !vcpu->vm->said_halted) {
-        vcpu->vm->said_halted = true;
-        log_line("vm %s: halted with interrupts off before rip 0x%lx: only an NMI or a reset wakes it",
-                 vcpu->vm->name, vcpu_get(vcpu, REG_RIP));
-    }
     return false;
 }
 

@@ -10,9 +10,9 @@ struct guest_region {
     uint8_t *host; /* where Keel sees `first` */
 };
 
-/* Region 0 begins at 0 and ends at 640 KiB; region 1 begins at 768 KiB; region 2, if any, at 4 GiB. */
+/* Region 0 begins at 0, region 1, if any, at 4 GiB. */
 struct guest_mem {
-    struct guest_region regions[3];
+    struct guest_region regions[3]; /* more than a PC needs */
     unsigned count;
     bool recorded; /* what Keel looks at is told to hv/debug/record.h */
 };

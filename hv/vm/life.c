@@ -79,7 +79,7 @@ static void run(struct life *life)
     if (says_reset(life))
         log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count,
                  vm->vcpu_count == 1 ? "" : "s", life->config->memory / MIB(1));
-    vm->ending = vm->said_crash = vm->said_report = vm->said_halted = false;
+    vm->ending = vm->said_crash = vm->said_report = vm->said_asleep = false;
     life->begun = true;
     if (life->config->serial != SERIAL_NONE)
         console_attach(&life->console); /* it may have been about to end when it was started */

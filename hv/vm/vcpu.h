@@ -247,6 +247,7 @@ struct vcpu {
     unsigned id;             /* in its VM; also its initial APIC id */
     enum vcpu_activity activity;
     struct event event; /* to inject at the next entry */
+    bool deaf;          /* while it halts: RFLAGS.IF is clear */
     uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
     uint8_t sipi_vector;
     struct cpu *running_on; /* NULL: none runs it */

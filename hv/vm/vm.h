@@ -54,7 +54,8 @@ struct vm {
     char reason[192];     /* the longest names an address twice and an instruction of 15 bytes */
     bool said_crash;      /* a report about its end has begun */
     bool said_report;     /* a vCPU's registers, with what is printed for the first one alone */
-    bool said_halted;     /* that it halted for good was said once */
+    bool said_asleep;     /* that it sleeps for good was said once */
+    uint64_t asleep;      /* what hv/vm/sleepers.c saw at its latest look */
     void *board;          /* the devices, as devices/board.c keeps them */
     struct table nested;  /* second-level paging */
     unsigned nested_type; /* memory type of RAM in it */

@@ -130,6 +130,23 @@ def boots_with_an_option(option, found, not_found, end):
         machine.expect(ENDINGS[end], 60)
 
 
+# Debian's cloud kernels are configured without MPPARSE.
+@on_each("linux/acpi=off", [("4 vcpus",)], ("qemu-tcg-svm",))
+def finds_all_processors_in_the_mp_table(platform):
+    conf = keel.vm("linux", memory="256M", vcpus=4, kernel="vmlinux", ramdisk="initrd.gz", cmdline=f"{CMDLINE} acpi=off")
+    files = {"vmlinux": keel.kernel("debian", "vmlinux"), "initrd.gz": keel.ramdisk()}
+    with keel.Booted(conf, files, megs=MEGS, cpus=2, **platform.machine()) as machine:
+        shell = Shell(machine).wait(300)
+        says(machine, shell.run("nproc"), "4\n")
+        says(machine, shell.run("dmesg | grep MPTABLE"), "MPTABLE: OEM ID: KEEL")
+        interrupts = shell.run("cat /proc/interrupts")
+        require(re.search(r"^ *4: +[\d ]*[1-9][\d ]* IO-APIC", interrupts, re.MULTILINE), machine.report(f"the I/O APIC brings none:\n{interrupts}"))
+        complaints = shell.run("dmesg | grep -iE 'mptable|mp table|io-apic' | grep -iE 'bug|err|warn|fail|not|differ' ; true")
+        require(not complaints.strip(), machine.report(f"Linux complains:\n{complaints}"))
+        shell.last("reboot -f")
+        machine.expect(r"vm linux: reset", 60)
+
+
 WORK = "for j in 1 2 3 4; do (i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; seq 1 5000 | awk '{ s += $1 } END { print s }') & done; wait"
 
 

@@ -54,6 +54,30 @@ def shares_its_core(platform, code):
         machine.expect(r"vm long: exited with status 1\b", keel.PATIENCE)
 
 
+# In real mode, for ever: hlt with interrupts off; with all of them masked; with the timer alone, stopped; an application
+# processor never started beside it. And what waits for a key at COM1, by its interrupt, and ends with status 1.
+GOOD_NIGHT = [
+    ("off", "fa f4 ebfd", r"sleeps for good, its vcpu 0 at rip \.\.00008001: it halted with interrupts off"),
+    ("masked", "b0ff e621 e6a1 fbf4 ebfd", r"sleeps for good, .*: no timer runs, and no device is enabled and unmasked"),
+    ("stopped", "b0fe e621 b0ff e6a1 b030 e643 fbf4 ebfd", r"sleeps for good, .*: no timer runs"),
+]
+WAITS_FOR_A_KEY = bytes.fromhex("b0ef e621 b0ff e6a1 baf903 b001 ee bafc03 b008 ee fbf4 baf803 ec b000 e6f4")
+
+
+@on_each("machine/sleeps for good", GOOD_NIGHT, ("bochs-vmx", "qemu-tcg-svm"))
+def says_what_sleeps_for_good(platform, code, said):
+    """A VM that nothing can wake is said, once; one that a key can wake is not."""
+    vms = [keel.vm(name, memory="16M", vcpus=vcpus, kernel=name, format="flat", load="0x8000", entry="real", serial=serial)
+           for name, vcpus, serial in (("sleeps", 2, "none"), ("waits", 1, "console"))]
+    files = {"sleeps": bytes.fromhex(code), "waits": WAITS_FOR_A_KEY}
+    with keel.Booted("".join(vms), files, megs=192, ips=20_000_000, cpus=2, **platform.machine()) as machine:
+        machine.expect(rf"vm sleeps: {said}", keel.PATIENCE)
+        machine.send("\x1d2")               # the escape key and a number: the keys are the other's
+        machine.send("k")
+        machine.expect(r"vm waits: exited with status 1\b", keel.PATIENCE)
+        keel.require(len(re.findall("sleeps for good", machine.log)) == 1, machine.report("said more than once"))
+
+
 @test("machine/no page is writable and executable")
 def page_tables_hold():
     """The tables in use while a guest's exit is handled, read from outside by the emulator's debugger."""

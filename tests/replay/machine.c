@@ -21,6 +21,7 @@
 #include "hv/host/timer.h"
 #include "hv/host/x86.h"
 #include "hv/load/acpi.h"
+#include "hv/load/mp_table.h"
 #include "hv/vm/nested.h"
 #include "hv/vm/sched.h"
 #include "svm/svm.h"
@@ -465,6 +466,11 @@ gpa_t acpi_build(const struct guest_mem *memory, unsigned vcpus)
 {
     (void)memory, (void)vcpus;
     return 0;
+}
+
+void mp_table_build(const struct guest_mem *memory, unsigned vcpus, const struct mp_processor *processor)
+{
+    (void)memory, (void)vcpus, (void)processor;
 }
 
 void config_load_request(const struct config_vm *vm, gpa_t acpi_rsdp, struct load_request *request)

@@ -247,8 +247,7 @@ void core_begin(unsigned bits)
     strcpy(core.vm.name, "one");
     core.ram = calloc(1, CORE_RAM);
     core.high_ram = calloc(1, CORE_HIGH_RAM);
-    core.vm.memory = (struct guest_mem){
-        {{0, CORE_RAM, core.ram}, {KIB(768), 0, NULL}, {GIB(4), CORE_HIGH_RAM, core.high_ram}}, 3};
+    core.vm.memory = (struct guest_mem){{{0, CORE_RAM, core.ram}, {GIB(4), CORE_HIGH_RAM, core.high_ram}}, 2};
     vendor = fake_virt;
     vendor.vcpu_reset = vcpu_reset;
     vendor.flush = flush;

@@ -29,11 +29,15 @@ libraries_unicorn := -lunicorn
 sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c
 sources_config := hv/vm/config.c hv/vm/config_keys.c hv/lib/format.c hv/lib/number.c
 sources_config_modules := $(sources_config)
-sources_load := $(addprefix hv/load/,load.c loader.c guest_map.c linux_boot.c linux_bzimage.c linux_elf.c elf.c \
+sources_load := $(addprefix hv/load/,load.c loader.c guest_map.c linux_boot.c linux_bzimage.c linux_elf.c elf.c bios.c \
                 elf_sections.c multiboot.c multiboot_info.c flat.c) hv/vm/guest_mem.c hv/lib/format.c
 sources_load_multiboot := $(sources_load)
 sources_load_modules := $(sources_load)
 sources_acpi_tables := hv/load/acpi.c hv/load/guest_map.c hv/vm/guest_mem.c
+sources_bios := hv/load/bios.c hv/vm/guest_mem.c
+sources_sleepers := hv/vm/sleepers.c
+sources_vga := devices/vga.c hv/vm/bus.c hv/lib/format.c
+sources_mp_table := hv/load/mp_table.c hv/load/guest_map.c hv/vm/guest_mem.c
 sources_multiboot2 := boot/multiboot2.c
 vmx_tables := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
 sources_vmx_fields := $(vmx_tables) tests/unit/vmx_image.c

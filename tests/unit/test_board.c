@@ -173,10 +173,9 @@ static void create(void)
 
     memset(&vm, 0, sizeof(vm));
     memset(vcpus, 0, sizeof(vcpus));
-    vm.memory.count = 3;
-    vm.memory.regions[0] = (struct guest_region){.first = 0, .size = KIB(640)};
-    vm.memory.regions[1] = (struct guest_region){.first = KIB(768), .size = MIB(256) - KIB(768)};
-    vm.memory.regions[2] = (struct guest_region){.first = GIB(4), .size = MIB(128)};
+    vm.memory.count = 2;
+    vm.memory.regions[0] = (struct guest_region){.first = 0, .size = MIB(256)};
+    vm.memory.regions[1] = (struct guest_region){.first = GIB(4), .size = MIB(128)};
     vm.vcpu_count = VCPUS;
     vm.test_memory = with_testdev ? test_memory : NULL;
     for (unsigned i = 0; i < VCPUS; i++) {
@@ -217,9 +216,9 @@ static void a_pc_has_its_ports(void **state)
     static const struct {
         uint16_t first, last;
     } ports[] = {
-        {0x20, 0x21},   {0x40, 0x43},   {0x60, 0x61},   {0x64, 0x64},   {0x70, 0x71},
-        {0x80, 0x8f},   {0x92, 0x92},   {0xa0, 0xa1},   {0xb2, 0xb3},   {0xe9, 0xe9},
-        {0xeb, 0xeb},   {0xed, 0xed},   {0xf0, 0xf1},   {0xf4, 0xf7},   {0x3f8, 0x3ff},
+        {0x20, 0x21},   {0x40, 0x43},   {0x60, 0x61},   {0x64, 0x64},   {0x70, 0x71},   {0x80, 0x8f},
+        {0x92, 0x92},   {0xa0, 0xa1},   {0xb2, 0xb3},   {0xe9, 0xe9},   {0xeb, 0xeb},   {0xed, 0xed},
+        {0xf0, 0xf1},   {0xf4, 0xf7},   {0x3b4, 0x3bb}, {0x3c0, 0x3cf}, {0x3d4, 0x3db}, {0x3f8, 0x3ff},
         {0x4d0, 0x4d1}, {0x510, 0x511}, {0x600, 0x60f}, {0xcf8, 0xcff},
     };
     unsigned next = 0;
@@ -565,6 +564,142 @@ static void the_test_devices_memory_holds_and_pages_go(void **state)
     assert_int_equal(value, 0);
 }
 
+/* Every vCPU halts; the first one hears interrupts or not, the others wait to be started. */
+static bool may_wake(bool hears)
+{
+    bool may;
+
+    for (unsigned i = 0; i < VCPUS; i++)
+        vcpus[i].activity = i ? VCPU_WAIT_FOR_SIPI : VCPU_HALTED;
+    vcpus[0].deaf = !hears;
+    may = board_may_wake(&vm);
+    assert_int_equal(vm.lock.held, 0);
+    return may;
+}
+
+static void a_boot_sector_finds_timer_and_keyboard_open(void **state)
+{
+    (void)state;
+    assert_false(may_wake(true));
+    board_open_irqs(&vm);
+    assert_int_equal(in(0x21, 1), 0xb8);
+    assert_int_equal(in(0xa1, 1), 0x8f);
+    assert_true(may_wake(true));
+    assert_false(may_wake(false));
+    fake_run_until(fake_now + fake_hz / 10);
+    assert_int_equal(pending(0), INTERRUPT_EXTERNAL);
+    assert_int_equal(acknowledge(0), 8);
+}
+
+/* For each source: masked it wakes nobody, enabled and open it does, by either way. */
+static void open_pic(unsigned irq)
+{
+    out(0x21, 1, 0xff & ~(irq < 8 ? 1u << irq : 4));
+    out(0xa1, 1, 0xff & ~(irq < 8 ? 0 : 1u << (irq - 8)));
+}
+
+static void enable_received(void)
+{
+    out(PC_COM1 + 1, 1, 1);
+    out(PC_COM1 + 4, 1, 0x08); /* OUT2 */
+}
+
+static void enable_alarm(void)
+{
+    out(PC_RTC, 1, 0x0b);
+    out(PC_RTC + 1, 1, 0x22);
+}
+
+static void enable_button(void)
+{
+    out(PC_SMI_CMD, 1, PC_ACPI_ENABLE);
+    out(PC_PM1A_EVT + 2, 2, 0x0100);
+}
+
+static void stop_pit(void)
+{
+    out(0x43, 1, 0x30); /* mode 0, and no count */
+}
+
+static void stop_keyboard(void)
+{
+    out(PC_I8042_STATUS, 1, 0xad);
+}
+
+static void disable_received(void)
+{
+    out(PC_COM1 + 1, 1, 0);
+}
+
+static void disable_alarm(void)
+{
+    out(PC_RTC, 1, 0x0b);
+    out(PC_RTC + 1, 1, 0x02);
+}
+
+static void disable_button(void)
+{
+    out(PC_PM1A_EVT + 2, 2, 0);
+}
+
+static void only_what_is_enabled_and_open_may_wake(void **state)
+{
+    static const struct {
+        unsigned irq, gsi;
+        void (*enable)(void), (*disable)(void);
+    } cases[] = {
+        {0, PC_TIMER_GSI, NULL, stop_pit},
+        {PC_KEYBOARD_IRQ, PC_KEYBOARD_IRQ, NULL, stop_keyboard},
+        {PC_COM1_IRQ, PC_COM1_IRQ, enable_received, disable_received},
+        {PC_RTC_IRQ, PC_RTC_IRQ, enable_alarm, disable_alarm},
+        {PC_SCI_IRQ, PC_SCI_IRQ, enable_button, disable_button},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+        board_reset(&vm);
+        open_pic(cases[i].irq);
+        assert_int_equal(may_wake(true), !cases[i].enable);
+        if (cases[i].enable)
+            cases[i].enable();
+        assert_true(may_wake(true));
+        assert_false(may_wake(false));
+        out(0x21, 1, 0xff);
+        assert_false(may_wake(true));
+        route(cases[i].gsi, 0x40, false, 0);
+        assert_true(may_wake(true));
+        assert_false(may_wake(false));
+        ioapic_write(0x10 + 2 * cases[i].gsi, 4 << 8); /* as an NMI */
+        assert_true(may_wake(false));
+        cases[i].disable();
+        assert_false(may_wake(false));
+        open_pic(cases[i].irq);
+        assert_false(may_wake(true));
+    }
+}
+
+static void a_closed_lint0_keeps_the_pic_out(void **state)
+{
+    (void)state;
+    board_open_irqs(&vm);
+    apic_write(0, APIC_LVT_LINT0, 0x10700);
+    assert_false(may_wake(true));
+    apic_write(0, APIC_LVT_LINT0, 0x400); /* NMI */
+    assert_true(may_wake(false));
+}
+
+static void a_local_apics_timer_may_wake(void **state)
+{
+    (void)state;
+    apic_write(0, APIC_INITIAL_COUNT, 1000000);
+    assert_false(may_wake(true));
+    apic_write(0, APIC_LVT_TIMER, 0x40);
+    assert_true(may_wake(true));
+    assert_false(may_wake(false));
+    apic_write(0, APIC_INITIAL_COUNT, 0);
+    assert_false(may_wake(true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,6 +718,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stopped_board_calls_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(every_device_can_describe_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(random_accesses_are_survived, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_boot_sector_finds_timer_and_keyboard_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_what_is_enabled_and_open_may_wake, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_closed_lint0_keeps_the_pic_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_local_apics_timer_may_wake, setup, teardown),
         cmocka_unit_test_setup_teardown(without_the_key_there_is_no_test_device, setup, teardown),
         cmocka_unit_test_setup_teardown(the_test_devices_latch_is_read_in_any_size, setup_with_testdev,
                                         teardown),

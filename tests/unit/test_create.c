@@ -6,6 +6,7 @@
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
 #include "hv/load/acpi.h"
+#include "hv/load/mp_table.h"
 #include "hv/vm/create.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
@@ -252,6 +253,10 @@ gpa_t acpi_build(const struct guest_mem *memory, unsigned vcpus)
     (void)memory, (void)vcpus;
     return 0;
 }
+void mp_table_build(const struct guest_mem *memory, unsigned vcpus, const struct mp_processor *processor)
+{
+    (void)memory, (void)vcpus, (void)processor;
+}
 void config_load_request(const struct config_vm *vm, gpa_t acpi_rsdp, struct load_request *request)
 {
     (void)vm, (void)acpi_rsdp, (void)request;
@@ -304,10 +309,15 @@ void msr_reset(struct vcpu *vcpu, const struct cpuid_limits *of, uint64_t hole)
     (void)vcpu, (void)of, (void)hole;
 }
 
+static void board_open_irqs(struct vm *vm)
+{
+    (void)vm;
+}
 static const struct board_ops board = {.size = board_size,
                                        .create = board_create,
                                        .reset = board_reset,
                                        .stop = board_stop,
+                                       .open_irqs = board_open_irqs,
                                        .msr_ranges = msr_ranges_of_board};
 static struct virt_ops ops;
 static struct config_vm config;

@@ -23,29 +23,30 @@ static void assert_region(unsigned i, gpa_t first, uint64_t size)
     assert_null(memory.regions[i].host);
 }
 
-static void ram_splits_around_the_holes_of_a_pc(void **state)
+static void ram_is_one_piece_with_a_vgas_memory_and_roms(void **state)
 {
     (void)state;
     build(MIB(1));
-    assert_int_equal(memory.count, 2);
-    assert_region(0, 0, KIB(640));
-    assert_region(1, KIB(768), KIB(256));
+    assert_int_equal(memory.count, 1);
+    assert_region(0, 0, MIB(1));
     build(MIB(256));
-    assert_int_equal(memory.count, 2);
-    assert_region(1, KIB(768), MIB(256) - KIB(768));
+    assert_int_equal(memory.count, 1);
+    assert_region(0, 0, MIB(256));
+    assert_false(guest_map_is_ram(&map, 0xa0000, 1)); /* which the map leaves out */
+    assert_false(guest_map_is_ram(&map, 0xbffff, 1));
 }
 
 static void ram_that_the_pci_hole_displaces_lies_above_4_gib(void **state)
 {
     (void)state;
     build(GIB(3));
-    assert_int_equal(memory.count, 2);
-    assert_region(1, KIB(768), GIB(3) - KIB(768));
+    assert_int_equal(memory.count, 1);
+    assert_region(0, 0, GIB(3));
     build(GIB(3) + KIB(4));
-    assert_int_equal(memory.count, 3);
-    assert_region(2, GIB(4), KIB(4));
+    assert_int_equal(memory.count, 2);
+    assert_region(1, GIB(4), KIB(4));
     build(GIB(5));
-    assert_region(2, GIB(4), GIB(2));
+    assert_region(1, GIB(4), GIB(2));
 }
 
 static void assert_range(unsigned i, gpa_t first, gpa_t end, enum map_type type)
@@ -114,43 +115,15 @@ static void ram_is_known_to_its_last_byte(void **state)
     assert_false(guest_map_is_ram(&map, UINT64_MAX, UINT64_MAX));
 }
 
-static void the_bios_data_area_names_the_ebda_and_com1(void **state)
-{
-    uint8_t *base = calloc(1, KIB(640));
-    uint16_t word;
-
-    (void)state;
-    build(MIB(1));
-    memory.regions[0].host = base;
-    assert_true(guest_map_write_bios_data(&memory));
-    memcpy(&word, base + 0x40e, 2);
-    assert_int_equal(word, 0x9fc0);
-    memcpy(&word, base + 0x413, 2);
-    assert_int_equal(word, 639);
-    memcpy(&word, base + 0x400, 2);
-    assert_int_equal(word, 0x3f8);
-    assert_int_equal(base[0x9fc00], 1);
-    for (unsigned vector = 0; vector < 256; vector++) { /* IRET, but for the BIOS's own */
-        memcpy(&word, base + 4 * vector + 2, 2);
-        assert_int_equal(word, 0x9fc0);
-        memcpy(&word, base + 4 * vector, 2);
-        assert_int_equal(base[0x9fc00 + word], vector >= 0x10 && vector < 0x20 ? 0x55 : 0xcf);
-    }
-    memory.count = 0;
-    assert_false(guest_map_write_bios_data(&memory));
-    free(base);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ram_splits_around_the_holes_of_a_pc),
+        cmocka_unit_test(ram_is_one_piece_with_a_vgas_memory_and_roms),
         cmocka_unit_test(ram_that_the_pci_hole_displaces_lies_above_4_gib),
         cmocka_unit_test(the_map_is_that_of_a_pc),
         cmocka_unit_test(the_smallest_map_has_base_memory_only),
         cmocka_unit_test(ranges_ascend_without_overlap_for_any_size),
         cmocka_unit_test(ram_is_known_to_its_last_byte),
-        cmocka_unit_test(the_bios_data_area_names_the_ebda_and_com1),
     };
     return cmocka_run_group_tests_name("guest_map", tests, NULL, NULL);
 }

@@ -13,11 +13,16 @@ void gdb_read_registers(struct gdb_server *server, struct gdb_input *in)
         gdb_say_error(server);
         return;
     }
-    for (unsigned i = 0, size; i < gdb_register_count(server->wide); i++) {
-        const uint8_t *bytes = gdb_register(&server->registers, server->wide, i, &size);
+    for (unsigned i = 0; i < gdb_register_count(server->wide); i++)
+        gdb_say_register(server, i);
+}
 
-        gdb_say_bytes(server, bytes, size);
-    }
+void gdb_say_register(struct gdb_server *server, unsigned number)
+{
+    unsigned size;
+    const uint8_t *bytes = gdb_register(&server->registers, server->wide, number, &size);
+
+    gdb_say_bytes(server, bytes, size);
 }
 
 static void store(struct gdb_server *server, bool complete)
@@ -128,8 +133,8 @@ static void change_point(struct gdb_server *server, struct gdb_input *in, bool i
 
     if (!known || !gdb_next_is(in, ',') || !gdb_range(in, &address, &length) || length > 8)
         gdb_say(server, known ? "E01" : "");
-    else if ((insert ? server->ops->insert : server->ops->remove)(server->target, (enum gdb_point)kind,
-                                                                  address, (unsigned)length))
+    else if ((insert ? server->ops->insert : server->ops->remove)(
+                 server->target, server->thread, (enum gdb_point)kind, address, (unsigned)length))
         gdb_say(server, "OK");
     else
         gdb_say_error(server);

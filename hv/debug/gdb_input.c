@@ -1,5 +1,6 @@
 #include "hv/debug/gdb_internal.h"
 #include "hv/lib/number.h"
+#include "hv/lib/string.h"
 
 void gdb_say(struct gdb_server *server, const char *text)
 {
@@ -22,6 +23,16 @@ bool gdb_next_is(struct gdb_input *in, char byte)
     if (in->at == in->end || *in->at != byte)
         return false;
     in->at++;
+    return true;
+}
+
+bool gdb_next_are(struct gdb_input *in, const char *text)
+{
+    size_t length = strlen(text);
+
+    if ((size_t)(in->end - in->at) < length || memcmp(in->at, text, length) != 0)
+        return false;
+    in->at += length;
     return true;
 }
 
@@ -48,4 +59,18 @@ size_t gdb_take_bytes(struct gdb_input *in, uint8_t *bytes, size_t most)
         in->at += 2;
     }
     return count;
+}
+
+/* -1 is all threads and 0 any. false: there is no such thread. */
+bool gdb_thread(struct gdb_server *server, struct gdb_input *in, unsigned *thread)
+{
+    uint64_t value;
+
+    *thread = 0;
+    if (gdb_next_is(in, '-'))
+        return gdb_next_is(in, '1');
+    if (!gdb_number(in, &value) || value > server->ops->threads(server->target))
+        return false;
+    *thread = (unsigned)value;
+    return true;
 }

@@ -6,6 +6,15 @@
 #define ESCAPE      '}'
 #define ESCAPED_XOR 0x20
 
+/* GDB gives an answer up after it has asked for it three times. */
+#define REPEATS     3
+
+/* A run: its byte, a star, and how many more there are, as a printable character. */
+#define RUN         '*'
+#define RUN_BASE    29
+#define RUN_LEAST   3
+#define RUN_MOST    ('~' - RUN_BASE)
+
 static void write_escaped(struct writer *self, const char *text, size_t length)
 {
     struct gdb_link *link = container_of(self, struct gdb_link, writer);
@@ -32,14 +41,41 @@ static char hex_digit(unsigned value)
     return "0123456789abcdef"[value & 15];
 }
 
+/* How many of the bytes behind this one are like it, as far as a count can say that: it is none of the bytes
+ * that mean something outside of a packet. */
+static size_t run_at(const struct gdb_link *link, size_t at)
+{
+    size_t more = 0;
+
+    while (more < RUN_MOST && at + more + 1 < link->sent_length &&
+           link->sent[at + more + 1] == link->sent[at])
+        more++;
+    while (more + RUN_BASE == '#' || more + RUN_BASE == '$' || more + RUN_BASE == '+' ||
+           more + RUN_BASE == '-')
+        more--;
+    return more < RUN_LEAST ? 0 : more;
+}
+
+static void send_byte(struct gdb_link *link, char byte, uint8_t *sum)
+{
+    *sum += (uint8_t)byte;
+    link->put(link->owner, (uint8_t)byte);
+}
+
 static void send(struct gdb_link *link)
 {
     uint8_t sum = 0;
 
     link->put(link->owner, '$');
     for (size_t i = 0; i < link->sent_length; i++) {
-        sum += (uint8_t)link->sent[i];
-        link->put(link->owner, (uint8_t)link->sent[i]);
+        size_t more = run_at(link, i);
+
+        send_byte(link, link->sent[i], &sum);
+        if (!more)
+            continue;
+        send_byte(link, RUN, &sum);
+        send_byte(link, (char)(more + RUN_BASE), &sum);
+        i += more;
     }
     link->put(link->owner, '#');
     link->put(link->owner, (uint8_t)hex_digit(sum >> 4));
@@ -53,6 +89,40 @@ void gdb_link_begin(struct gdb_link *link)
 
 void gdb_link_end(struct gdb_link *link)
 {
+    link->repeats = link->quiet ? 0 : REPEATS;
+    send(link);
+}
+
+void gdb_link_anew(struct gdb_link *link)
+{
+    if (link->quiet)
+        link->put(link->owner, '+');
+    link->quiet = link->agrees = false;
+}
+
+void gdb_link_be_quiet(struct gdb_link *link)
+{
+    link->quiet = link->agrees = true;
+}
+
+void gdb_link_over(struct gdb_link *link)
+{
+    link->quiet = link->agrees = false;
+}
+
+/* An acknowledgement. One that was not agreed on comes from another GDB, which begins with it. */
+static void hear_plus(struct gdb_link *link)
+{
+    link->quiet = link->quiet && link->agrees;
+    link->agrees = false;
+    link->repeats = 0;
+}
+
+static void hear_minus(struct gdb_link *link)
+{
+    if (!link->repeats)
+        return;
+    link->repeats--;
     send(link);
 }
 
@@ -86,8 +156,10 @@ enum gdb_heard gdb_link_byte(struct gdb_link *link, uint8_t byte)
     }
     switch (link->state) {
     case LINK_IDLE:
-        if (byte == '-' && link->sent_length && !link->quiet)
-            send(link);
+        if (byte == '+')
+            hear_plus(link);
+        else if (byte == '-')
+            hear_minus(link);
         return byte == BREAK ? GDB_A_BREAK : GDB_NOTHING;
     case LINK_BODY:
         link->state = byte == '#' ? LINK_SUM_HIGH : byte == ESCAPE ? LINK_ESCAPED : LINK_BODY;

@@ -1,21 +1,21 @@
-/* Packets about threads, about running and stopping, and about the server itself. */
+/* Connections, running and stopping. */
 #include "hv/debug/gdb_internal.h"
-
 #include "hv/lib/string.h"
 
 #define SIGNAL_TRAP 5
-/* A thread's number: -1 is all of them and 0 any; both become 0. false: there is no such thread. */
-static bool take_thread(struct gdb_server *server, struct gdb_input *in, unsigned *thread)
-{
-    uint64_t value;
 
-    *thread = 0;
-    if (gdb_next_is(in, '-'))
-        return gdb_next_is(in, '1');
-    if (!gdb_number(in, &value) || value > server->ops->threads(server->target))
-        return false;
-    *thread = (unsigned)value;
-    return true;
+/* What GDB wants to know of each stop: it need not ask then. As gdb_registers.c numbers them. */
+static const uint8_t told[2][3] = {{5, 4, 8}, {6, 7, 16}}; /* EBP ESP EIP, RBP RSP RIP */
+
+static void say_registers(struct gdb_server *server, unsigned thread)
+{
+    if (!server->ops->get(server->target, thread, &server->registers))
+        return;
+    for (unsigned i = 0; i < ARRAY_LENGTH(told[0]); i++) {
+        print_to(&server->link.writer, "%x:", told[server->wide][i]);
+        gdb_say_register(server, told[server->wide][i]);
+        gdb_say(server, ";");
+    }
 }
 
 static void say_stop(struct gdb_server *server)
@@ -24,133 +24,18 @@ static void say_stop(struct gdb_server *server)
     const struct gdb_stop *stop = &server->last;
     struct writer *out = &server->link.writer;
 
-    if (stop->kind == GDB_ENDED) {
-        print_to(out, "W%02x", stop->signal);
+    if (stop->kind >= GDB_EXITED) {
+        print_to(out, "%c%02x", stop->kind == GDB_EXITED ? 'W' : 'X', stop->signal);
         return;
     }
     print_to(out, "T%02xthread:%x;", stop->kind == GDB_HIT ? SIGNAL_TRAP : stop->signal, stop->thread);
-    if (stop->kind != GDB_HIT)
-        return;
-    gdb_say(server, hit[stop->point]);
-    if (stop->point >= GDB_WATCH_WRITE)
-        print_to(out, "%lx", stop->address);
-    gdb_say(server, ";");
-}
-
-/* Nothing is answered now: the stop is the answer. */
-static void resume(struct gdb_server *server, const uint8_t *what)
-{
-    server->running = server->waiting = true;
-    server->ops->resume(server->target, what);
-}
-
-/* "c" and "s", with or without an address or a signal, which a machine does not take. */
-static void resume_all(struct gdb_server *server, enum gdb_resume how)
-{
-    uint8_t what[GDB_THREADS];
-
-    memset(what, GDB_CONTINUE, sizeof(what));
-    what[server->thread - 1] = (uint8_t)how;
-    resume(server, what);
-}
-
-static void go_on(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    resume_all(server, GDB_CONTINUE);
-}
-
-static void step(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    resume_all(server, GDB_STEP);
-}
-
-/* vCont: for each thread the leftmost action that names it counts. */
-static void resume_each(struct gdb_server *server, struct gdb_input *in)
-{
-    uint8_t what[GDB_THREADS];
-    bool said[GDB_THREADS] = {false};
-
-    memset(what, GDB_STAY, sizeof(what));
-    while (gdb_next_is(in, ';')) {
-        bool steps = gdb_next_is(in, 's') || gdb_next_is(in, 'S');
-        unsigned thread = 0;
-
-        if (!steps && !gdb_next_is(in, 'c') && !gdb_next_is(in, 'C')) {
-            gdb_say_error(server);
-            return;
-        }
-        while (in->at < in->end && *in->at != ':' && *in->at != ';')
-            in->at++;
-        if (gdb_next_is(in, ':') && !take_thread(server, in, &thread)) {
-            gdb_say_error(server);
-            return;
-        }
-        for (unsigned i = thread ? thread - 1 : 0; i < (thread ? thread : GDB_THREADS); i++)
-            if (!said[i]) {
-                said[i] = true;
-                what[i] = steps ? GDB_STEP : GDB_CONTINUE;
-            }
+    if (stop->kind == GDB_HIT) {
+        gdb_say(server, hit[stop->point]);
+        if (stop->point >= GDB_WATCH_WRITE)
+            print_to(out, "%lx", stop->address);
+        gdb_say(server, ";");
     }
-    resume(server, what);
-}
-
-static void say_resumes(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    gdb_say(server, "vCont;c;C;s;S");
-}
-
-static void choose_thread(struct gdb_server *server, struct gdb_input *in)
-{
-    bool for_resume = gdb_next_is(in, 'c');
-    unsigned thread;
-
-    if ((!for_resume && !gdb_next_is(in, 'g')) || !take_thread(server, in, &thread)) {
-        gdb_say_error(server);
-        return;
-    }
-    if (thread)
-        server->thread = thread;
-    gdb_say(server, "OK");
-}
-
-static void thread_lives(struct gdb_server *server, struct gdb_input *in)
-{
-    unsigned thread;
-
-    gdb_say(server, take_thread(server, in, &thread) && thread ? "OK" : "E01");
-}
-
-/* GDB asks as it connects: a target that runs is stopped, and the stop is the answer. */
-static void why_stopped(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    if (!server->running) {
-        say_stop(server);
-        return;
-    }
-    server->waiting = true;
-    server->ops->interrupt(server->target);
-}
-
-static void detach(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    server->ops->detach(server->target, false);
-    server->running = true;
-    server->waiting = false;
-    gdb_say(server, "OK");
-}
-
-static void kill_target(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    server->ops->detach(server->target, true);
-    server->running = true;
-    server->waiting = false;
-    gdb_say(server, "OK");
+    say_registers(server, stop->thread);
 }
 
 static void say_supported(struct gdb_server *server)
@@ -161,210 +46,155 @@ static void say_supported(struct gdb_server *server)
              GDB_PACKET / 2);
 }
 
-/* The first packet of a connection. A target that runs is stopped: only then can it be said what it is. */
-static void answer_supported(struct gdb_server *server, struct gdb_input *in)
+/* Nothing is answered now: the stop is the answer. */
+static void resume(struct gdb_server *server, const uint8_t *what)
 {
-    (void)in;
-    if (!server->running) {
-        say_supported(server);
+    if (server->state == GDB_GONE) {
+        say_stop(server);
         return;
     }
-    server->introduces = true;
+    server->state = GDB_RUNS;
+    server->owes = OWES_STOP;
+    server->later = true;
+    server->ops->resume(server->target, what);
+}
+
+static void resume_all(struct gdb_server *server, enum gdb_resume how)
+{
+    uint8_t what[GDB_THREADS];
+
+    memset(what, GDB_CONTINUE, sizeof(what));
+    what[server->thread - 1] = (uint8_t)how;
+    resume(server, what);
+}
+
+/* "c" and "s", with or without an address or a signal, which a machine does not take. */
+void gdb_go_all(struct gdb_server *server, struct gdb_input *in)
+{
+    (void)in;
+    resume_all(server, GDB_CONTINUE);
+}
+
+void gdb_step(struct gdb_server *server, struct gdb_input *in)
+{
+    (void)in;
+    resume_all(server, GDB_STEP);
+}
+
+/* One action of vCont, with the mark before it taken: what it is, and for which thread, 0 for all. */
+static bool take_action(struct gdb_server *server, struct gdb_input *in, bool *steps, unsigned *thread)
+{
+    *steps = gdb_next_is(in, 's') || gdb_next_is(in, 'S');
+    *thread = 0;
+    if (!*steps && !gdb_next_is(in, 'c') && !gdb_next_is(in, 'C'))
+        return false;
+    while (in->at < in->end && *in->at != ':' && *in->at != ';')
+        in->at++;
+    return !gdb_next_is(in, ':') || gdb_thread(server, in, thread);
+}
+
+/* vCont: for each thread the leftmost action that names it counts. */
+void gdb_go_each(struct gdb_server *server, struct gdb_input *in)
+{
+    uint8_t what[GDB_THREADS];
+    bool said[GDB_THREADS] = {false};
+
+    memset(what, GDB_STAY, sizeof(what));
+    do {
+        unsigned thread;
+        bool steps;
+
+        if (!take_action(server, in, &steps, &thread)) {
+            gdb_say_error(server);
+            return;
+        }
+        for (unsigned i = thread ? thread - 1 : 0; i < (thread ? thread : GDB_THREADS); i++)
+            if (!said[i]) {
+                said[i] = true;
+                what[i] = steps ? GDB_STEP : GDB_CONTINUE;
+            }
+    } while (gdb_next_is(in, ';'));
+    resume(server, what);
+}
+
+/*
+ * The first packet of a connection: whatever the one before it has left is forgotten. The target is stopped,
+ * if it runs, and the stop is the answer: only then can it be said what the target is.
+ */
+static void begin(struct gdb_server *server, unsigned owes)
+{
+    gdb_link_anew(&server->link);
+    server->begins = true;
+    server->owes = owes;
+    server->later = true;
+    server->state = GDB_RUNS;
     server->ops->interrupt(server->target);
 }
 
-static void be_quiet(struct gdb_server *server, struct gdb_input *in)
+void gdb_answer_supported(struct gdb_server *server, struct gdb_input *in)
 {
     (void)in;
-    server->link.quiet = true;
-    gdb_say(server, "OK");
+    begin(server, OWES_FEATURES);
 }
 
-/* A part of a text: the rest is counted and dropped. */
-struct window {
-    struct writer writer;
-    struct writer *out;
-    uint64_t first, length, at;
-};
-
-static void write_window(struct writer *self, const char *text, size_t length)
-{
-    struct window *window = container_of(self, struct window, writer);
-    uint64_t begin = MAX(window->at, window->first),
-             end = MIN(window->at + length, window->first + window->length);
-
-    if (begin < end)
-        window->out->write(window->out, text + (begin - window->at), end - begin);
-    window->at += length;
-}
-
-static void describe_target(struct gdb_server *server, struct gdb_input *in)
-{
-    struct window window = {.writer = {write_window}, .out = &server->link.writer};
-    struct window measure = {.writer = {write_window}, .out = &server->link.writer};
-
-    if (!gdb_range(in, &window.first, &window.length)) {
-        gdb_say_error(server);
-        return;
-    }
-    window.length = MIN(window.length, GDB_BYTES);
-    gdb_describe_registers(&measure.writer, server->wide);
-    gdb_say(server, window.first + window.length < measure.at ? "m" : "l");
-    gdb_describe_registers(&window.writer, server->wide);
-}
-
-static void first_threads(struct gdb_server *server, struct gdb_input *in)
+/* GDB asks as it connects. */
+void gdb_why_stopped(struct gdb_server *server, struct gdb_input *in)
 {
     (void)in;
-    for (unsigned i = 1; i <= server->ops->threads(server->target); i++)
-        print_to(&server->link.writer, "%c%x", i == 1 ? 'm' : ',', i);
-}
-
-static void last_threads(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    gdb_say(server, "l");
-}
-
-/* Text for GDB to show is sent in digits. */
-struct digits {
-    struct writer writer;
-    struct gdb_server *server;
-    size_t room;
-};
-
-static void write_digits(struct writer *self, const char *text, size_t length)
-{
-    struct digits *digits = container_of(self, struct digits, writer);
-
-    length = MIN(length, digits->room);
-    digits->room -= length;
-    gdb_say_bytes(digits->server, (const uint8_t *)text, length);
-}
-
-static void about_thread(struct gdb_server *server, struct gdb_input *in)
-{
-    struct digits digits = {{write_digits}, server, GDB_BYTES};
-    unsigned thread;
-
-    if (take_thread(server, in, &thread) && thread)
-        server->ops->describe(server->target, thread, &digits.writer);
+    if (server->state & (GDB_STANDS | GDB_GONE))
+        say_stop(server);
     else
-        gdb_say_error(server);
+        begin(server, OWES_STOP);
 }
 
-static void current_thread(struct gdb_server *server, struct gdb_input *in)
+void gdb_be_quiet(struct gdb_server *server, struct gdb_input *in)
 {
     (void)in;
-    print_to(&server->link.writer, "QC%x", server->thread);
-}
-
-static void attached(struct gdb_server *server, struct gdb_input *in)
-{
-    (void)in;
-    gdb_say(server, "1");
-}
-
-/* A long answer goes out in packets of its own, begun with O, before the one that ends it. */
-struct console {
-    struct writer writer;
-    struct gdb_server *server;
-    size_t used;
-};
-
-static void flush_console(struct console *console)
-{
-    if (console->used)
-        gdb_link_end(&console->server->link);
-    console->used = 0;
-    gdb_link_begin(&console->server->link);
-}
-
-static void write_console(struct writer *self, const char *text, size_t length)
-{
-    struct console *console = container_of(self, struct console, writer);
-
-    for (size_t i = 0; i < length; i++) {
-        if (console->used == GDB_BYTES / 2)
-            flush_console(console);
-        if (!console->used)
-            gdb_say(console->server, "O");
-        gdb_say_bytes(console->server, (const uint8_t *)text + i, 1);
-        console->used++;
-    }
-}
-
-static void monitor(struct gdb_server *server, struct gdb_input *in)
-{
-    struct console console = {{write_console}, server, 0};
-    uint8_t line[256];
-    size_t length = gdb_take_bytes(in, line, sizeof(line) - 1);
-
-    line[length] = 0;
-    server->ops->command(server->target, (const char *)line, &console.writer);
-    flush_console(&console);
+    gdb_link_be_quiet(&server->link);
     gdb_say(server, "OK");
 }
 
-/* The first row whose text the packet begins with counts: longer texts before their beginnings. */
-static const struct command {
-    const char *text;
-    void (*run)(struct gdb_server *server, struct gdb_input *in);
-    bool silent; /* answers by itself, or later */
-} commands[] = {
-    {"qSupported", answer_supported, true},
-    {"QStartNoAckMode", be_quiet, false},
-    {"qXfer:features:read:target.xml:", describe_target, false},
-    {"qfThreadInfo", first_threads, false},
-    {"qsThreadInfo", last_threads, false},
-    {"qThreadExtraInfo,", about_thread, false},
-    {"qC", current_thread, false},
-    {"qAttached", attached, false},
-    {"qRcmd,", monitor, false},
-    {"vCont?", say_resumes, false},
-    {"vCont", resume_each, true},
-    {"vKill", kill_target, false},
-    {"?", why_stopped, true},
-    {"g", gdb_read_registers, false},
-    {"G", gdb_write_registers, false},
-    {"p", gdb_read_register, false},
-    {"P", gdb_write_register, false},
-    {"m", gdb_read_memory, false},
-    {"M", gdb_write_memory, false},
-    {"X", gdb_write_binary, false},
-    {"Z", gdb_insert_point, false},
-    {"z", gdb_remove_point, false},
-    {"c", go_on, true},
-    {"C", go_on, true},
-    {"s", step, true},
-    {"S", step, true},
-    {"H", choose_thread, false},
-    {"T", thread_lives, false},
-    {"D", detach, false},
-    {"k", kill_target, false},
-};
-
-static bool begins_with(const char *text, size_t length, const char *beginning)
+void gdb_server_leave(struct gdb_server *server)
 {
-    size_t wanted = strlen(beginning);
-
-    return length >= wanted && memcmp(text, beginning, wanted) == 0;
+    server->state = GDB_AWAY;
+    server->owes = OWES_NOTHING;
+    server->begins = false;
 }
 
+static void let_go(struct gdb_server *server, bool kill)
+{
+    gdb_server_leave(server);
+    server->ops->detach(server->target, kill);
+    gdb_link_over(&server->link);
+    gdb_say(server, "OK");
+}
+
+void gdb_detach(struct gdb_server *server, struct gdb_input *in)
+{
+    (void)in;
+    let_go(server, false);
+}
+
+void gdb_kill(struct gdb_server *server, struct gdb_input *in)
+{
+    (void)in;
+    let_go(server, true);
+}
+
+/* An empty answer: the packet is not known. */
 static void serve(struct gdb_server *server)
 {
-    const char *packet = server->link.packet;
-    size_t length = server->link.length;
-    const struct command *command = NULL;
+    struct gdb_input in = {server->link.packet, server->link.packet + server->link.length};
+    const struct gdb_command *command = gdb_find_command(&in);
 
-    for (unsigned i = 0; i < ARRAY_LENGTH(commands) && !command; i++)
-        if (begins_with(packet, length, commands[i].text))
-            command = &commands[i];
+    server->later = false;
     gdb_link_begin(&server->link);
-    if (command)
-        command->run(server, &(struct gdb_input){packet + strlen(command->text), packet + length});
-    if (!command || !command->silent || server->link.sent_length)
-        gdb_link_end(&server->link); /* an empty answer: not known */
+    if (command && command->states & server->state)
+        command->serve(server, &in);
+    else if (command)
+        gdb_say_error(server);
+    if (!server->later)
+        gdb_link_end(&server->link);
 }
 
 void gdb_server_init(struct gdb_server *server, const struct gdb_target *ops, void *target,
@@ -375,7 +205,7 @@ void gdb_server_init(struct gdb_server *server, const struct gdb_target *ops, vo
     server->ops = ops;
     server->target = target;
     server->thread = 1;
-    server->running = true;
+    server->state = GDB_AWAY;
     server->last = (struct gdb_stop){.kind = GDB_STOPPED, .signal = SIGNAL_TRAP, .thread = 1};
 }
 
@@ -386,7 +216,7 @@ void gdb_server_byte(struct gdb_server *server, uint8_t byte)
         serve(server);
         break;
     case GDB_A_BREAK:
-        if (server->running)
+        if (server->state == GDB_RUNS)
             server->ops->interrupt(server->target);
         break;
     default:
@@ -396,17 +226,34 @@ void gdb_server_byte(struct gdb_server *server, uint8_t byte)
 
 void gdb_server_stopped(struct gdb_server *server, const struct gdb_stop *stop)
 {
-    server->running = false;
+    unsigned owes = server->owes;
+
+    if (server->state == GDB_AWAY)
+        return;
+    server->state = stop->kind >= GDB_EXITED ? GDB_GONE : GDB_STANDS;
     server->last = *stop;
-    if (stop->thread)
-        server->thread = stop->thread;
-    if (!server->waiting && !server->introduces)
+    server->thread = stop->thread ? stop->thread : 1;
+    if (server->begins && server->state == GDB_STANDS)
+        server->ops->attach(server->target);
+    server->begins = false;
+    server->owes = OWES_NOTHING;
+    if (owes == OWES_NOTHING)
         return;
     gdb_link_begin(&server->link);
-    if (server->introduces)
+    if (owes == OWES_FEATURES)
         say_supported(server);
     else
         say_stop(server);
-    server->waiting = server->introduces = false;
     gdb_link_end(&server->link);
+}
+
+void gdb_server_go_on(struct gdb_server *server)
+{
+    if (!server->piece)
+        return;
+    gdb_link_begin(&server->link);
+    if (server->piece(server))
+        server->piece = NULL;
+    if (server->link.sent_length)
+        gdb_link_end(&server->link);
 }

@@ -128,10 +128,17 @@ int serial_get(const struct serial *serial)
     return read_register(serial, DATA);
 }
 
+void serial_interrupt_for(const struct serial *serial, unsigned causes)
+{
+    if (!serial->port)
+        return;
+    write_register(serial, INTERRUPT_ENABLE, 0);
+    write_register(serial, INTERRUPT_ENABLE, (uint8_t)causes);
+}
+
 void serial_interrupts_on(const struct serial *serial)
 {
-    if (serial->port)
-        write_register(serial, INTERRUPT_ENABLE, 1);
+    serial_interrupt_for(serial, SERIAL_ARRIVED);
 }
 
 void serial_drain(const struct serial *serial)

@@ -33,6 +33,14 @@ void serial_send(const struct serial *serial, uint8_t byte);
 /* A received byte, or -1. */
 int serial_get(const struct serial *serial);
 
+/*
+ * Lets the port interrupt for these causes, and no others. What is so already interrupts anew: a line that
+ * stays high is no edge for whoever waits for one.
+ */
+#define SERIAL_ARRIVED BIT(0) /* there is a byte to get */
+#define SERIAL_ROOM    BIT(1) /* the transmitter is empty */
+void serial_interrupt_for(const struct serial *serial, unsigned causes);
+
 /* Lets the port interrupt when a byte has arrived. */
 void serial_interrupts_on(const struct serial *serial);
 

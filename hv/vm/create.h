@@ -28,6 +28,7 @@ struct life {
     bool again;          /* once its memory is cleared it is loaded and started, not given back */
     bool begun;          /* it was started once */
     bool held;           /* it is paused, or about to be */
+    bool shown;          /* its crash, to a debugger */
     uint64_t parked;     /* a bit for each vCPU that left its core for the pause */
     unsigned live;       /* vCPUs that cores have */
     struct vcpu *worker; /* the last vCPU to leave: on its time memory is cleared and the kernel loaded */

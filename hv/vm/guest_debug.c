@@ -44,6 +44,16 @@ void debug_end(struct vm *vm)
         debug->ended(vm);
 }
 
+bool debug_wants_crash(const struct vm *vm)
+{
+    return vm->debug && vm->debug->crashed;
+}
+
+void debug_on_crash(struct vcpu *vcpu)
+{
+    vcpu->vm->debug->crashed(vcpu);
+}
+
 static struct debug_point *find_point(struct vm_debug *debug, const struct debug_point *wanted)
 {
     for (unsigned i = 0; i < DEBUG_POINTS; i++) {
@@ -80,20 +90,26 @@ bool debug_remove(struct vm *vm, enum debug_access access, uint64_t address, uns
     return true;
 }
 
-/* Moves bytes page by page, as the guest's paging says and whatever it forbids. */
+/* Where the guest's RAM has this address, as its paging says and whatever it forbids; NULL: nowhere. */
+static uint8_t *find_byte(struct vcpu *vcpu, uint64_t address, size_t count, gpa_t *gpa)
+{
+    struct fault fault;
+
+    if (!guest_translate(vcpu, address, ACCESS_SYSTEM | ACCESS_NO_ALTER, gpa, &fault))
+        return NULL;
+    return guest_ptr(&vcpu->vm->memory, *gpa, count);
+}
+
+/* Moves bytes page by page. */
 static size_t move(struct vcpu *vcpu, uint64_t address, uint8_t *bytes, size_t count, bool write)
 {
     size_t done = 0;
 
     while (done < count) {
         size_t part = MIN(count - done, PAGE_SIZE - ((address + done) & PAGE_MASK));
-        struct fault fault;
         gpa_t gpa;
-        uint8_t *at;
+        uint8_t *at = find_byte(vcpu, address + done, part, &gpa);
 
-        if (!guest_translate(vcpu, address + done, ACCESS_SYSTEM | ACCESS_NO_ALTER, &gpa, &fault))
-            break;
-        at = guest_ptr(&vcpu->vm->memory, gpa, part);
         if (!at)
             break;
         if (write)
@@ -123,30 +139,48 @@ static struct debug_breakpoint *find_breakpoint(struct vm_debug *debug, bool use
     return NULL;
 }
 
+#define INT3 0xcc
+
 bool debug_set_breakpoint(struct vcpu *vcpu, uint64_t address)
 {
-    static const uint8_t int3 = 0xcc;
     struct debug_breakpoint *breakpoint = find_breakpoint(vcpu->vm->debug, true, address);
+    uint8_t *at;
+    gpa_t gpa;
 
     if (breakpoint)
         return true;
     breakpoint = find_breakpoint(vcpu->vm->debug, false, 0);
-    if (!breakpoint || !debug_read(vcpu, address, &breakpoint->byte, 1) ||
-        !debug_write(vcpu, address, &int3, 1))
+    at = breakpoint ? find_byte(vcpu, address, 1, &gpa) : NULL;
+    if (!at)
         return false;
-    breakpoint->used = true;
-    breakpoint->address = address;
+    *breakpoint = (struct debug_breakpoint){true, *at, address, gpa};
+    *at = INT3;
     return true;
+}
+
+static bool clear(struct vcpu *vcpu, struct debug_breakpoint *breakpoint)
+{
+    uint8_t *at = guest_ptr(&vcpu->vm->memory, breakpoint->gpa, 1);
+    bool there = at && *at == INT3;
+
+    breakpoint->used = false;
+    if (there)
+        *at = breakpoint->byte;
+    return there;
 }
 
 bool debug_clear_breakpoint(struct vcpu *vcpu, uint64_t address)
 {
     struct debug_breakpoint *breakpoint = find_breakpoint(vcpu->vm->debug, true, address);
 
-    if (!breakpoint)
-        return false;
-    breakpoint->used = false;
-    return debug_write(vcpu, address, &breakpoint->byte, 1);
+    return breakpoint && clear(vcpu, breakpoint);
+}
+
+void debug_clear_breakpoints(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < DEBUG_BREAKPOINTS_MOST; i++)
+        if (vcpu->vm->debug->breakpoints[i].used)
+            clear(vcpu, &vcpu->vm->debug->breakpoints[i]);
 }
 
 void debug_forget_breakpoints(struct vm *vm)

@@ -32,6 +32,7 @@ struct debug_breakpoint {
     bool used;
     uint8_t byte;
     uint64_t address;
+    gpa_t gpa; /* where that was when it was set: the tables may say otherwise since */
 };
 
 enum debug_why { DEBUG_STEPPED, DEBUG_BREAKPOINT, DEBUG_POINT };
@@ -45,6 +46,9 @@ struct vm_debug {
     struct debug_breakpoint breakpoints[DEBUG_BREAKPOINTS_MOST];
     /* A vCPU has come to what was asked for: called at its exit, on its core. `point`: of DEBUG_POINT. */
     void (*stopped)(struct vcpu *vcpu, enum debug_why why, const struct debug_point *point);
+    /* The VM has crashed: called once, for one of its vCPUs. It stands still from then on and ends when it is
+     * to go on. NULL: it ends at once. */
+    void (*crashed)(struct vcpu *vcpu);
     void (*ended)(struct vm *vm); /* the VM is off, and forgets its debugger */
 };
 
@@ -74,13 +78,22 @@ void debug_detach(struct vm *vm);
 /* The VM is off. */
 void debug_end(struct vm *vm);
 
+/* Whether a crash is shown to the debugger, and that it has come to one. */
+bool debug_wants_crash(const struct vm *vm);
+void debug_on_crash(struct vcpu *vcpu);
+
 /* A hardware point. false: there is none left, or the length is no power of two up to 8. */
 bool debug_insert(struct vm *vm, enum debug_access access, uint64_t address, unsigned length);
 bool debug_remove(struct vm *vm, enum debug_access access, uint64_t address, unsigned length);
 
-/* An INT3 at a linear address of this vCPU, which is loaded. false: too many, or nothing is mapped there. */
+/*
+ * An INT3 at a linear address of this vCPU, which is loaded. false: too many, or nothing is mapped there; or,
+ * to clear, there was none, or the guest has other code in its place by now. To clear, any vCPU of the VM
+ * will do: the byte is put back where it was taken.
+ */
 bool debug_set_breakpoint(struct vcpu *vcpu, uint64_t address);
 bool debug_clear_breakpoint(struct vcpu *vcpu, uint64_t address);
+void debug_clear_breakpoints(struct vcpu *vcpu);
 
 /* The VM's memory has been loaded anew: its breakpoints are gone. */
 void debug_forget_breakpoints(struct vm *vm);

@@ -25,6 +25,7 @@
 #define SEE_LOG         "the log says why"
 
 void (*vm_all_off)(void);
+void (*life_changed)(unsigned number);
 static struct life lives[CONFIG_VMS_MOST];
 static unsigned life_count, running;
 static struct memory_counts at_start;
@@ -49,6 +50,12 @@ static void begin_clearing(struct life *life, bool again)
     life->again = again;
     life->held = false;
     life->parked = 0;
+}
+
+static void tell(const struct life *life)
+{
+    if (life_changed)
+        life_changed(life->number);
 }
 
 static const char *pause(struct life *life)
@@ -80,6 +87,7 @@ static void run(struct life *life)
         log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count,
                  vm->vcpu_count == 1 ? "" : "s", life->config->memory / MIB(1));
     vm->ending = vm->said_crash = vm->said_report = vm->said_asleep = false;
+    life->shown = false;
     life->begun = true;
     if (life->config->serial != SERIAL_NONE)
         console_attach(&life->console); /* it may have been about to end when it was started */
@@ -98,6 +106,7 @@ static void run(struct life *life)
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (vm->vcpus[i] != worker)
             sched_add(vm->vcpus[i]);
+    tell(life);
 }
 
 /* Starts those that the configuration has wait for the end of this one, unless they were started before. */
@@ -120,6 +129,7 @@ static void give_back(struct life *life)
     spin_lock(&life->lock);
     life->state = LIFE_OFF;
     spin_unlock(&life->lock);
+    tell(life);
     launch_next(life);
     vm_release();
 }
@@ -265,14 +275,30 @@ static void go_on(struct vcpu *vcpu)
         vcpu_request(vcpu, REQUEST_STOP);
 }
 
+/* A debugger is shown a crash before the VM ends of it: the vCPUs stand still as they were, until it has the
+ * VM go on. */
+static void show_crash(struct life *life, struct vcpu *vcpu)
+{
+    bool first;
+
+    spin_lock(&life->lock);
+    first = life->vm.end == VM_CRASHED && !life->shown && debug_wants_crash(&life->vm);
+    if (first)
+        life->shown = life->held = true;
+    spin_unlock(&life->lock);
+    if (first)
+        debug_on_crash(vcpu);
+}
+
 /* The vCPU is to stand still, or was and no more is. Returns false if its VM ends instead. */
 static bool park(struct life *life, struct vcpu *vcpu)
 {
-    bool runs;
+    bool runs, stays, still;
 
     spin_lock(&life->lock);
     runs = life->vm.end == VM_RUNS;
-    if (runs && life->held) {
+    stays = life->held && (runs || (life->vm.end == VM_CRASHED && life->shown));
+    if (stays) {
         virt->vcpu_put(vcpu);
         sched_remove(vcpu);
         life->parked |= BIT(vcpu->id);
@@ -280,17 +306,23 @@ static bool park(struct life *life, struct vcpu *vcpu)
     } else if (runs) {
         go_on(vcpu);
     }
+    still = stays && !life->live;
     spin_unlock(&life->lock);
-    return runs;
+    if (still)
+        tell(life);
+    return runs || stays;
 }
 
 void vm_vcpu_stopped(struct vcpu *vcpu)
 {
     struct life *life = vcpu->vm->life;
 
-    if (life->state == LIFE_CLEARING)
+    if (life->state == LIFE_CLEARING) {
         work(life);
-    else if (!park(life, vcpu))
+        return;
+    }
+    show_crash(life, vcpu);
+    if (!park(life, vcpu))
         leave(life, vcpu);
 }
 
@@ -300,6 +332,7 @@ static void end(struct life *life, enum vm_end end)
     struct vm *vm = &life->vm;
 
     vm_stop(vm, end, 0);
+    life->held = false;
     if (life->live) /* one that still runs ends the VM */
         return;
     life->live = 1;
@@ -427,17 +460,23 @@ const char *life_resume_some(unsigned number, uint64_t vcpus)
     return order(number, NULL, vcpus);
 }
 
-bool life_still(unsigned number)
+struct vcpu *life_parked(unsigned number, unsigned id)
 {
     struct life *life = life_of(number);
-    bool still;
+    struct vcpu *vcpu = NULL;
 
     if (!life)
-        return false;
+        return NULL;
     spin_lock(&life->lock);
-    still = life->state == LIFE_RUNNING && life->held && !life->live;
+    if (life->state == LIFE_RUNNING && life->held && !life->live && id < life->vm.vcpu_count)
+        vcpu = life->vm.vcpus[id];
     spin_unlock(&life->lock);
-    return still;
+    return vcpu;
+}
+
+bool life_still(unsigned number)
+{
+    return life_parked(number, 0);
 }
 
 bool life_deliver(unsigned number, const struct apic_message *message)

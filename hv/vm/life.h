@@ -56,6 +56,16 @@ const char *life_resume_some(unsigned number, uint64_t vcpus);
 /* Whether it is paused, and every vCPU has left its core: any core may load them. */
 bool life_still(unsigned number);
 
+/*
+ * The vCPU `id` of a VM that stands still, or NULL. It stands still until an order of the same core lets it
+ * go on: orders come from the boot core's work alone.
+ */
+struct vcpu *life_parked(unsigned number, unsigned id);
+
+/* A VM has come to stand still, runs (again), or is off: called on whatever core that was seen. NULL: nobody
+ * waits for that. */
+extern void (*life_changed)(unsigned number);
+
 /* A message to the local APICs of a VM that stands still. Returns whether one of them has taken it. */
 bool life_deliver(unsigned number, const struct apic_message *message);
 

@@ -6,3 +6,4 @@ fuzz_sources_decode := $(sources_decode)
 fuzz_sources_emulate := $(emulator) hv/vm/task_switch.c
 fuzz_sources_board := tests/fuzz/pc.c $(sources_board)
 fuzz_sources_stale := $(emulator)
+fuzz_sources_gdb := $(gdb_model)

@@ -178,6 +178,17 @@ __attribute__((weak)) void debug_end(struct vm *vm)
     vm->debug = NULL;
 }
 
+__attribute__((weak)) bool debug_wants_crash(const struct vm *vm)
+{
+    (void)vm;
+    return false;
+}
+
+__attribute__((weak)) void debug_on_crash(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
 __attribute__((weak)) void debug_forget_breakpoints(struct vm *vm)
 {
     (void)vm;

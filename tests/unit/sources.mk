@@ -112,7 +112,9 @@ svm := hv/debug/stats.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/vm/native.c vmx/vcpu.c vmx/registers.c vmx/apic.c
 libraries_vmx_vcpu := -no-pie
-sources_gdb_server := $(patsubst %,hv/debug/gdb_%.c,server link input access registers fpu) hv/lib/format.c hv/lib/number.c
+gdb_protocol := $(patsubst %,hv/debug/gdb_%.c,server commands query link input access registers fpu) hv/lib/format.c hv/lib/number.c
+sources_gdb_server := $(gdb_protocol)
+sources_gdb_states := $(gdb_protocol)
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/debug/line_edit.c hv/lib/format.c
 sources_monitor := $(core) hv/debug/stats.c hv/debug/state.c hv/lib/number.c tests/unit/monitor_fixture.c tests/unit/privileged.c \
@@ -121,3 +123,6 @@ sources_monitor_commands := $(sources_monitor)
 sources_trace := $(core) $(patsubst %,hv/debug/%.c,trace trace_filter trace_dump) hv/lib/number.c tests/unit/privileged.c
 sources_record := $(core) hv/debug/record.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c
 libraries_record := -no-pie
+gdb_model := $(gdb_protocol) $(patsubst %,hv/debug/gdb_%.c,stub target port) tests/unit/gdb_model.c tests/unit/gdb_model_port.c \
+             $(patsubst %,hv/vm/%.c,life vm vcpu bus guest_mem observe guest_debug guest_step)
+sources_gdb_model := $(gdb_model)

@@ -110,7 +110,8 @@ static bool base_write(struct device *device, uint64_t offset, unsigned size, ui
     enum apic_mode from = mode_of(old), to = mode_of(value);
 
     (void)offset, (void)size;
-    if (value & BASE_LOW_RESERVED || value >> apic->config.physical_bits || !(transitions[from] & BIT(to)))
+    if (value & BASE_LOW_RESERVED || value >> apic->config.physical_bits || !(transitions[from] & BIT(to)) ||
+        (value & APIC_BASE_EXTD && !apic->config.x2apic))
         return false;
     __atomic_store_n(&apic->base, value, __ATOMIC_SEQ_CST);
     if (to != from)
@@ -149,9 +150,10 @@ void local_apic_init(struct local_apic *apic, const struct local_apic_config *co
     apic->vcpu->apic.posted = &apic->posted;
 }
 
-void local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3])
+unsigned local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3])
 {
     ranges[0] = (struct bus_range){MSR_APIC_BASE, MSR_APIC_BASE, &apic->base_msr};
-    ranges[1] = (struct bus_range){MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, &apic->deadline_msr};
-    ranges[2] = (struct bus_range){MSR_X2APIC_FIRST, MSR_X2APIC_LAST, &apic->x2apic_msrs};
+    ranges[1] = (struct bus_range){MSR_X2APIC_FIRST, MSR_X2APIC_LAST, &apic->x2apic_msrs};
+    ranges[2] = (struct bus_range){MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, &apic->deadline_msr};
+    return apic->config.tsc_deadline ? 3 : 2;
 }

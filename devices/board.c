@@ -195,7 +195,7 @@ static void create_shared_devices(struct board *board, const struct serial_backe
     board->pic.intr = (struct irq_line){set_intr, board, 0};
 }
 
-static void create_local_apics(struct board *board, unsigned physical_bits)
+static void create_local_apics(struct board *board, const struct cpuid_limits *limits)
 {
     struct vm *vm = board->vm;
 
@@ -204,7 +204,9 @@ static void create_local_apics(struct board *board, unsigned physical_bits)
         local_apic_init(&board->apics[i], &(struct local_apic_config){
                                               .vcpu = vm->vcpus[i],
                                               .group = &board->group,
-                                              .physical_bits = physical_bits,
+                                              .physical_bits = limits->physical_bits,
+                                              .x2apic = limits->x2apic,
+                                              .tsc_deadline = limits->tsc_deadline,
                                               .bootstrap = i == 0,
                                               .extint = {acknowledge, board},
                                               .eoi = {broadcast_eoi, board},
@@ -260,13 +262,14 @@ size_t board_size(unsigned vcpus)
     return sizeof(struct board) + vcpus * sizeof(struct local_apic);
 }
 
-bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial, unsigned physical_bits)
+bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial,
+                  const struct cpuid_limits *limits)
 {
     struct board *board = memory;
 
     vm->board = board;
     board->vm = vm;
-    create_local_apics(board, physical_bits);
+    create_local_apics(board, limits);
     create_shared_devices(board, serial);
     if (vm->test_memory)
         create_testdev(board);
@@ -371,8 +374,7 @@ unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3])
 {
     struct board *board = vcpu->vm->board;
 
-    local_apic_msr_ranges(&board->apics[vcpu->id], ranges);
-    return 3;
+    return local_apic_msr_ranges(&board->apics[vcpu->id], ranges);
 }
 
 static bool deliver(struct vm *vm, const struct apic_message *message)

@@ -2,17 +2,19 @@
 #pragma once
 
 #include "hv/vm/board.h"
+#include "hv/vm/cpuid.h"
 #include "hv/vm/vm.h"
 
 /*
  * The memory that the devices of a VM with `vcpus` vCPUs need, in bytes; the caller allocates it zeroed,
  * keeps it for the VM's life and passes it to board_create, which builds vm->ports, vm->mmio, and each vCPU's
  * `interrupts` and local APIC. The VM's memory and vCPUs must be there already. The serial port and the debug
- * console talk to `serial`; `physical_bits` is the width of guest-physical addresses that CPUID shows.
+ * console talk to `serial`; `limits` say what CPUID shows of the local APIC and of physical addresses.
  * Returns false (said in a log line) if that fails. The board must be reset before the VM runs.
  */
 size_t board_size(unsigned vcpus);
-bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial, unsigned physical_bits);
+bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial,
+                  const struct cpuid_limits *limits);
 
 /* The state after power-on or reset, for every device of the VM, as firmware hands it to an operating system.
  */

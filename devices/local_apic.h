@@ -80,8 +80,9 @@ struct local_apic_group {
 struct local_apic_config {
     struct vcpu *vcpu; /* its id is the APIC's, and the index in the group */
     struct local_apic_group *group;
-    unsigned physical_bits; /* width of guest-physical addresses (CPUID leaf 0x80000008), at least 32 */
-    bool bootstrap;         /* the bootstrap processor */
+    unsigned physical_bits;    /* width of guest-physical addresses (CPUID leaf 0x80000008), at least 32 */
+    bool bootstrap;            /* the bootstrap processor */
+    bool x2apic, tsc_deadline; /* CPUID shows them: they can be used */
     struct {
         int (*acknowledge)(void *owner); /* the 8259A's interrupt acknowledge: returns the vector */
         void *owner;
@@ -137,8 +138,11 @@ void local_apic_reset(struct local_apic *apic, bool init);
  */
 void local_apic_firmware_setup(struct local_apic *apic);
 
-/* The MSR ranges, with their devices: IA32_APIC_BASE, IA32_TSC_DEADLINE, x2APIC. */
-void local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3]);
+/*
+ * The MSR ranges, with their devices: IA32_APIC_BASE, x2APIC, and IA32_TSC_DEADLINE where it can be used.
+ * Returns how many.
+ */
+unsigned local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3]);
 
 /*
  * Drives pin LINT0 or LINT1, in the form of irq_line, of every local APIC of a VM, as INTR and NMI are wired

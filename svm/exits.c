@@ -299,17 +299,22 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
     [SVM_EXIT_MWAIT_ARMED] = exit_undefined,
     [SVM_EXIT_XSETBV] = handle_xsetbv,
     [SVM_EXIT_RDPRU] = exit_undefined,
+    [SVM_EXIT_RDTSCP] = exit_undefined,
+    [SVM_EXIT_INVPCID] = exit_undefined,
     [SVM_EXIT_INVLPGB] = exit_undefined,
     [SVM_EXIT_INVLPGB_ILLEGAL] = exit_undefined,
     [SVM_EXIT_MCOMMIT] = exit_undefined,
     [SVM_EXIT_TLBSYNC] = exit_undefined,
 };
 
-/* IRET is intercepted only while the guest serves an NMI, writes of CR0 while code is remembered, PAUSE only
- * where the CPU can tell a loop of them, #DB only where it says its cause. */
+/*
+ * IRET is intercepted only while the guest serves an NMI, writes of CR0 while code is remembered, RDTSCP and
+ * INVPCID where CPUID hides them, PAUSE where the CPU can tell a loop of them, #DB where it says its cause.
+ */
 static bool is_intercepted(unsigned code)
 {
     return exit_handlers[code] && code != SVM_EXIT_IRET && code != SVM_EXIT_CR0_SEL_WRITE &&
+           code != SVM_EXIT_RDTSCP && code != SVM_EXIT_INVPCID &&
            (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER)) &&
            (code != SVM_EXIT_DB || !svm_cpu.loses_dr6);
 }

@@ -6,6 +6,7 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
+#include "svm/exit_codes.h"
 #include "svm/svm.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr) == 128, "as in entry.asm");
@@ -24,33 +25,38 @@ _Static_assert(offsetof(union vmcb, rax) == 0x5f8, "as in entry.asm");
 #define PAUSES     256
 #define PAUSES_GAP 256
 
-/* One for all: every guest may touch the same MSRs natively, and no ports. */
-static uint8_t *msrpm, *iopm;
+/* One for all: every guest may touch the same MSRs natively, but without RDTSCP no TSC_AUX; and no ports. */
+static uint8_t *msrpm, *msrpm_no_tsc_aux, *iopm;
 struct native_policy svm_native = {.msrs = {MSR_TSC_AUX}};
 
 /* Whether two vCPUs may have the same ASID: then each begins on a core with a flush. */
 static bool asids_shared;
 
 /* APM, "MSR Intercepts": two bits for each MSR, the lower for reads, in a vector for each of three ranges. */
-static void allow_msr(uint32_t msr)
+static void allow_msr(uint8_t *map, uint32_t msr)
 {
     unsigned vector = msr >= 0xc0010000 ? 2 : msr >= 0xc0000000 ? 1 : 0, bit = 2 * (msr & 0x1fff);
 
-    msrpm[KIB(2) * vector + bit / 8] &= (uint8_t) ~(3 << bit % 8);
+    map[KIB(2) * vector + bit / 8] &= (uint8_t) ~(3 << bit % 8);
 }
 
 bool svm_make_maps(void)
 {
     msrpm = host_allocate(MSRPM_SIZE);
+    msrpm_no_tsc_aux = host_allocate(MSRPM_SIZE);
     iopm = host_allocate(IOPM_SIZE);
-    if (!msrpm || !iopm) {
+    if (!msrpm || !msrpm_no_tsc_aux || !iopm) {
         log_line("SVM: no memory for the maps of MSRs and ports: give the machine more");
         return false;
     }
     memset(msrpm, 0xff, MSRPM_SIZE);
+    memset(msrpm_no_tsc_aux, 0xff, MSRPM_SIZE);
     memset(iopm, 0xff, IOPM_SIZE);
-    for (const uint32_t *msr = msr_native; *msr; msr++)
-        allow_msr(*msr);
+    for (const uint32_t *msr = msr_native; *msr; msr++) {
+        allow_msr(msrpm, *msr);
+        if (*msr != MSR_TSC_AUX)
+            allow_msr(msrpm_no_tsc_aux, *msr);
+    }
     return true;
 }
 
@@ -77,7 +83,9 @@ bool svm_vcpu_create(struct vcpu *vcpu)
     svm->physical = virt_to_phys(vmcb);
     svm->core = -1;
     svm_set_intercepts(vmcb);
-    vmcb->msrpm = virt_to_phys(msrpm);
+    svm_intercept(vmcb, SVM_EXIT_RDTSCP, cpuid_hides(vcpu, "rdtscp"));
+    svm_intercept(vmcb, SVM_EXIT_INVPCID, cpuid_hides(vcpu, "invpcid"));
+    vmcb->msrpm = virt_to_phys(cpuid_hides(vcpu, "rdtscp") ? msrpm_no_tsc_aux : msrpm);
     vmcb->iopm = virt_to_phys(iopm);
     vmcb->asid = next_asid();
     vmcb->nested = VMCB_NESTED_PAGING;

@@ -29,9 +29,14 @@ uint64_t vmx_cr0_owned(void)
     return CR0_OWNED;
 }
 
-uint64_t vmx_cr4_owned(void)
+uint64_t vmx_cr4_allowed(struct vcpu *vcpu)
 {
-    return ~cr4_allowed | CR4_DYNAMIC;
+    return cr4_allowed & cr4_shown(vcpu);
+}
+
+uint64_t vmx_cr4_owned(const struct vcpu *vcpu)
+{
+    return ~vmx_of(vcpu)->cr4_allowed | CR4_DYNAMIC;
 }
 
 /* Unrestricted guest lifts the fixed PE and PG. Caches are the machine's: CD and NW stay off. */
@@ -61,7 +66,7 @@ void vmx_watch_paging(struct vcpu *vcpu)
     vmwrite(VMCS_CR0_SHADOW, vmx_get(vcpu, REG_CR0));
     vmwrite(VMCS_CR4_SHADOW, vmx_get(vcpu, REG_CR4));
     vmwrite(VMCS_CR0_MASK, vmx_cr0_owned() | CR0_WATCHED);
-    vmwrite(VMCS_CR4_MASK, vmx_cr4_owned() | CR4_WATCHED);
+    vmwrite(VMCS_CR4_MASK, vmx_cr4_owned(vcpu) | CR4_WATCHED);
 }
 
 static void end_watch(struct vcpu *vcpu)
@@ -69,7 +74,7 @@ static void end_watch(struct vcpu *vcpu)
     decode_cache_flush(vcpu);
     vmx_of(vcpu)->watches_paging = false;
     vmwrite(VMCS_CR0_MASK, vmx_cr0_owned());
-    vmwrite(VMCS_CR4_MASK, vmx_cr4_owned());
+    vmwrite(VMCS_CR4_MASK, vmx_cr4_owned(vcpu));
 }
 
 static void write_cr0_bits(struct vcpu *vcpu, uint64_t value)
@@ -84,9 +89,9 @@ static void write_cr0_bits(struct vcpu *vcpu, uint64_t value)
 
 static void write_cr4_bits(struct vcpu *vcpu, uint64_t value)
 {
-    uint64_t owned = vmx_cr4_owned();
+    uint64_t owned = vmx_cr4_owned(vcpu);
 
-    if (!cr4_valid(vcpu, value, cr4_allowed)) {
+    if (!cr4_valid(vcpu, value, vmx_of(vcpu)->cr4_allowed)) {
         vcpu_raise_gp(vcpu);
         return;
     }

@@ -21,7 +21,7 @@ uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg)
     case REG_CR0:
         return read_shadowed(VMCS_GUEST_CR0, VMCS_CR0_SHADOW, vmx_cr0_owned());
     case REG_CR4:
-        return read_shadowed(VMCS_GUEST_CR4, VMCS_CR4_SHADOW, vmx_cr4_owned());
+        return read_shadowed(VMCS_GUEST_CR4, VMCS_CR4_SHADOW, vmx_cr4_owned(vcpu));
     case REG_CR2:
         return this_cpu()->current == vcpu ? read_cr2() : vcpu->cr2;
     case REG_DR6:

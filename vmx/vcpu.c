@@ -31,8 +31,12 @@ struct native_policy vmx_native = {
     .msrs = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX},
 };
 
-/* Every guest may touch the same MSRs natively: one bitmap for all, and one for all in x2APIC mode. */
-static uint8_t *msr_bitmaps[2];
+/*
+ * Every guest may touch the same MSRs natively: one bitmap for all, and one for all in x2APIC mode; and two
+ * more for those without RDTSCP, and so without IA32_TSC_AUX.
+ */
+enum { BITMAP_X2APIC = 1, BITMAP_NO_TSC_AUX = 2, BITMAPS = 4 };
+static uint8_t *msr_bitmaps[BITMAPS];
 
 static void clear_bit(uint32_t msr, unsigned base)
 {
@@ -49,11 +53,19 @@ static void open_x2apic(uint64_t registers, unsigned base)
     words[MSR_X2APIC_FIRST / 64] &= ~registers;
 }
 
+static void close_tsc_aux(uint8_t *bitmap)
+{
+    unsigned at = MSR_BITMAP_HIGH + (MSR_TSC_AUX & 0x1fff) / 8;
+
+    bitmap[at] |= BIT(MSR_TSC_AUX % 8);
+    bitmap[at + MSR_BITMAP_WRITE] |= BIT(MSR_TSC_AUX % 8);
+}
+
 bool vmx_make_msr_bitmaps(void)
 {
     struct x2apic_open open = vmx_x2apic_open(&vmx_words);
 
-    msr_bitmaps[0] = host_allocate(2 * PAGE_SIZE);
+    msr_bitmaps[0] = host_allocate(BITMAPS * PAGE_SIZE);
     if (!msr_bitmaps[0]) {
         log_line("VMX: no memory for the MSR bitmaps: give the machine more");
         return false;
@@ -70,6 +82,11 @@ bool vmx_make_msr_bitmaps(void)
     memcpy(msr_bitmaps[1], msr_bitmaps[0], PAGE_SIZE);
     open_x2apic(open.read, 0);
     open_x2apic(open.write, MSR_BITMAP_WRITE);
+    for (unsigned i = BITMAP_NO_TSC_AUX; i < BITMAPS; i++) {
+        msr_bitmaps[i] = msr_bitmaps[0] + i * PAGE_SIZE;
+        memcpy(msr_bitmaps[i], msr_bitmaps[i - BITMAP_NO_TSC_AUX], PAGE_SIZE);
+        close_tsc_aux(msr_bitmaps[i]);
+    }
     return true;
 }
 
@@ -102,7 +119,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_LINK_POINTER, UINT64_MAX},
         {VMCS_EXCEPTION_BITMAP, VMX_EXCEPTIONS},
         {VMCS_CR0_MASK, vmx_cr0_owned()},
-        {VMCS_CR4_MASK, vmx_cr4_owned()},
+        {VMCS_CR4_MASK, vmx_cr4_owned(vcpu)},
         {VMCS_HOST_CR0, read_cr0()},
         {VMCS_HOST_CR4, read_cr4()},
         {VMCS_HOST_CR3, vcpu->vm->host_cr3},
@@ -154,6 +171,26 @@ static void write_core_fields(struct cpu *cpu)
     vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
 }
 
+/* Instructions that raise #UD without their control. */
+static uint32_t hidden_controls(const struct vcpu *vcpu)
+{
+    static const struct {
+        const char *name;
+        uint32_t control;
+    } rows[] = {
+        {"rdtscp", VMX_SECONDARY_ENABLE_RDTSCP},
+        {"invpcid", VMX_SECONDARY_ENABLE_INVPCID},
+        {"xsaves", VMX_SECONDARY_ENABLE_XSAVES},
+        {"waitpkg", VMX_SECONDARY_ENABLE_USER_WAIT},
+    };
+    uint32_t hidden = 0;
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
+        if (cpuid_hides(vcpu, rows[i].name))
+            hidden |= rows[i].control;
+    return hidden;
+}
+
 bool vmx_vcpu_create(struct vcpu *vcpu)
 {
     static uint16_t next_vpid;
@@ -170,6 +207,8 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     *region = vmx_revision(&vmx_cpu);
     vmx->vmcs = virt_to_phys(region);
     vmx->core = -1;
+    vmx->hidden = hidden_controls(vcpu);
+    vmx->cr4_allowed = vmx_cr4_allowed(vcpu);
     vcpu->apic.shadows = vmx_words.primary & VMX_PRIMARY_USE_TPR_SHADOW;
     vcpu->apic.post = vmx_words.pin & VMX_PIN_PROCESS_POSTED_INTERRUPTS ? vcpu_post : NULL;
     vcpu->apic.delivers = vmx_words.secondary & VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY;
@@ -197,8 +236,10 @@ void vmx_vcpu_destroy(struct vcpu *vcpu)
 static void set_apic_mode(struct vmx_vcpu *vmx, bool x2apic)
 {
     vmx->x2apic = x2apic;
-    vmwrite(VMCS_SECONDARY_CONTROLS, vmx_apic_secondary(&vmx_words, x2apic));
-    vmwrite(VMCS_MSR_BITMAP, virt_to_phys(msr_bitmaps[x2apic]));
+    vmwrite(VMCS_SECONDARY_CONTROLS, vmx_apic_secondary(&vmx_words, x2apic) & ~vmx->hidden);
+    vmwrite(VMCS_MSR_BITMAP,
+            virt_to_phys(msr_bitmaps[(x2apic ? BITMAP_X2APIC : 0) |
+                                     (vmx->hidden & VMX_SECONDARY_ENABLE_RDTSCP ? BITMAP_NO_TSC_AUX : 0)]));
 }
 
 /* SDM, "VM-Execution Control Fields", "Controls for APIC Virtualization", and "Guest Non-Register State". */

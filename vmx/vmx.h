@@ -18,6 +18,8 @@ struct vmx_vcpu {
     int core;                /* whose host state is in the VMCS; -1: none yet */
     bool watches_paging;     /* the masks of CR0 and CR4 have more than what Keel owns for good */
     bool x2apic;             /* which controls and MSR bitmap are in the VMCS */
+    uint32_t hidden;         /* secondary controls whose instructions CPUID hides */
+    uint64_t cr4_allowed;    /* bits that the guest may set */
     uint32_t primary, entry; /* control words as they are in the VMCS */
     uint64_t eoi_exits[4];   /* likewise */
 };
@@ -114,6 +116,9 @@ void vmx_cr_reset(void);
 void vmx_handle_cr_access(struct vcpu *vcpu);
 void vmx_watch_paging(struct vcpu *vcpu);
 uint64_t vmx_cr0_owned(void);
-uint64_t vmx_cr4_owned(void);
+uint64_t vmx_cr4_owned(const struct vcpu *vcpu);
+
+/* The bits of CR4 that a guest may set by its CPUID: for its vcpu_create. */
+uint64_t vmx_cr4_allowed(struct vcpu *vcpu);
 uint64_t vmx_cr0_real(uint64_t guest);
 uint64_t vmx_cr4_real(uint64_t guest);

@@ -7,6 +7,7 @@
 #include "hv/vm/irq.h"
 
 struct vm;
+struct cpuid_limits;
 struct vcpu;
 
 /* Where a VM's serial port talks to: Keel's console multiplexer, a physical port, or nothing. */
@@ -21,7 +22,8 @@ enum board_signal { BOARD_POWER_BUTTON, BOARD_BREAK, BOARD_KEY_DOWN, BOARD_KEY_U
 
 struct board_ops {
     size_t (*size)(unsigned vcpus);
-    bool (*create)(struct vm *vm, void *memory, const struct serial_backend *serial, unsigned physical_bits);
+    bool (*create)(struct vm *vm, void *memory, const struct serial_backend *serial,
+                   const struct cpuid_limits *limits);
     void (*reset)(struct vm *vm);
     void (*stop)(struct vm *vm);
     /* After a reset, for a guest that starts in real mode: opens the interrupts that a BIOS leaves open. */

@@ -28,7 +28,7 @@ struct span {
 PRINTF_LIKE(4, 5)
 static void complain(struct parser *parser, const char *key, const char *outcome, const char *format, ...)
 {
-    char place[VM_NAME_MOST + 64], reason[256];
+    char place[VM_NAME_MOST + 64], reason[320];
     struct text_buffer buffer;
     va_list arguments;
 
@@ -149,7 +149,7 @@ static bool unquote(struct parser *parser, const char *key, struct span *value)
 
 static void complain_unknown_key(struct parser *parser, struct span name, enum config_section section)
 {
-    char known[160];
+    char known[240];
     struct text_buffer buffer;
 
     text_buffer_init(&buffer, known, sizeof(known));
@@ -254,6 +254,17 @@ static void check_flat(struct parser *parser, struct config_vm *vm)
     }
 }
 
+static void check_cpuid(struct parser *parser, struct config_vm *vm)
+{
+    char reason[160];
+    struct text_buffer buffer;
+
+    text_buffer_init(&buffer, reason, sizeof(reason));
+    parser->line = line_of(vm, "cpuid");
+    if (!cpuid_choice_read(vm->cpuid, &vm->cpuid_choice, &buffer.writer))
+        complain(parser, "cpuid", NOT_STARTED, "%s", reason);
+}
+
 /* What can be said only when the whole section has been read. */
 static void end_section(struct parser *parser)
 {
@@ -268,6 +279,7 @@ static void end_section(struct parser *parser)
                      config_keys[i].values);
         }
     check_flat(parser, vm);
+    check_cpuid(parser, vm);
 }
 
 static bool is_name(struct span name)

@@ -4,6 +4,7 @@
 #include "hv/lib/base.h"
 #include "hv/lib/format.h"
 #include "hv/load/load.h"
+#include "hv/vm/cpuid_features.h"
 #include "hv/vm/vm.h"
 
 #define CONFIG_FILE     "keel.conf" /* the name of its module */
@@ -31,6 +32,8 @@ struct config_vm {
     uint64_t cpus[CONFIG_CPUS / 64]; /* cores it may run on; all 0: any */
     unsigned weight;                 /* against other VMs, in their share of the cores' time */
     unsigned cap;                    /* percent of a core that it gets at most; 0: no limit */
+    const char *cpuid; /* names of features with + or -; in cpuid_choice when the section has been read */
+    struct cpuid_choice cpuid_choice;
     bool autostart;
     bool paused;                            /* at its first start */
     const char *after;                      /* the name of the VM after whose end it starts; NULL: none */

@@ -308,6 +308,8 @@ const struct config_key config_keys[] = {
      "a number from 1 to 10000"},
     {VM(cap), "cap", parse_cap, "0", KEY_OPTIONAL,
      "a number from 0 to 6400"},
+    {VM(cpuid), "cpuid", parse_string, "", KEY_OPTIONAL,
+     "names of features, each with - or +, with commas between them (-x2apic, -avx)"},
     {VM(kernel), "kernel", parse_name, NULL, KEY_NEEDED,
      "the name of a module, which is one word"},
     {VM(ramdisk), "ramdisk", parse_name, NULL, KEY_OPTIONAL,

@@ -41,6 +41,7 @@ struct cpuid_table {
     uint32_t basic_most, extended_most, apic_id;
     bool amd;
     uint64_t xcr0, xss; /* components that are shown */
+    struct cpuid_choice choice;
     struct cpuid_regs *dynamic1, *dynamic7, *dynamic_d0, *dynamic_d1, *dynamic_extended1; /* may be NULL */
     struct cpuid_regs zero, end; /* end: of a topology leaf, for the subleaf that was asked last */
 };
@@ -86,7 +87,10 @@ static uint32_t *register_of(struct cpuid_regs *regs, unsigned reg)
 /* A leaf as the table of policies shows it. */
 static struct cpuid_regs shown(const struct builder *builder, uint32_t leaf, uint32_t subleaf)
 {
+    const struct cpuid_choice *choice = &builder->limits->choice;
     struct cpuid_regs machine = read_machine(builder, leaf, subleaf), regs = {0};
+    struct cpuid_regs hidden = cpuid_hidden_bits(choice, leaf, subleaf, builder->table->amd);
+    struct cpuid_regs wanted = cpuid_wanted_bits(choice, leaf, subleaf);
 
     for (unsigned i = 0; i < cpuid_policy_count; i++) {
         const struct cpuid_policy *row = &cpuid_policies[i];
@@ -97,8 +101,11 @@ static struct cpuid_regs shown(const struct builder *builder, uint32_t leaf, uin
         for (unsigned reg = CPUID_EAX; reg <= CPUID_EDX; reg++)
             if (row->reg == reg || row->reg == CPUID_ALL)
                 *register_of(&regs, reg) |=
-                    row->bits & (row->origin == GIVE ? UINT32_MAX : *register_of(&machine, reg));
+                    row->bits & (row->when == IF_WANTED ? *register_of(&wanted, reg) : UINT32_MAX) &
+                    (row->origin == GIVE ? UINT32_MAX : *register_of(&machine, reg));
     }
+    for (unsigned reg = CPUID_EAX; reg <= CPUID_EDX; reg++)
+        *register_of(&regs, reg) &= ~*register_of(&hidden, reg);
     return regs;
 }
 
@@ -345,6 +352,23 @@ static uint64_t components(uint64_t xcr0, bool pku)
     return xcr0 & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_AMX);
 }
 
+void cpuid_limit(struct cpuid_limits *limits)
+{
+    const struct {
+        const char *name;
+        bool *limit;
+    } switches[] = {
+        {"rdtscp", &limits->rdtscp}, {"invpcid", &limits->invpcid},
+        {"xsaves", &limits->xsaves}, {"waitpkg", &limits->waitpkg},
+        {"pku", &limits->pku},       {"tsc_deadline_timer", &limits->tsc_deadline},
+        {"x2apic", &limits->x2apic},
+    };
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(switches); i++)
+        *switches[i].limit &= !cpuid_is_hidden(&limits->choice, switches[i].name);
+    limits->xcr0 &= ~cpuid_hidden_xcr0(&limits->choice);
+}
+
 static void find_components(struct builder *builder)
 {
     const struct cpuid_limits *limits = builder->limits;
@@ -369,6 +393,7 @@ static void find_conditions(struct builder *builder)
     uint64_t xcr0 = builder->table->xcr0;
 
     hold(builder, ALWAYS, true);
+    hold(builder, IF_WANTED, true);
     hold(builder, IF_XSAVE, xcr0 != 0);
     hold(builder, IF_AVX, xcr0 & XCR0_AVX);
     hold(builder, IF_AVX512, xcr0 & XCR0_AVX512);
@@ -393,6 +418,18 @@ static void find_machine(struct builder *builder)
     builder->machine_extended = regs.eax >> 16 == CPUID_EXTENDED >> 16 ? regs.eax : CPUID_EXTENDED;
 }
 
+/*
+ * The convention of several hypervisors: a name, here Keel's, and the frequencies of the TSC and of the local
+ * APIC's timer in kHz.
+ */
+static void add_hypervisor(struct builder *builder)
+{
+    uint32_t khz = (uint32_t)MIN(builder->limits->tsc_hz / 1000, UINT32_MAX);
+
+    add(builder, HYPERVISOR, 0, (struct cpuid_regs){HYPERVISOR_MOST, 0x6c65654b, 0x6c65654b, 0x6c65654b});
+    add(builder, HYPERVISOR_MOST, 0, (struct cpuid_regs){khz, khz, 0, 0});
+}
+
 void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limits *limits,
                 cpuid_source *machine)
 {
@@ -405,6 +442,7 @@ void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limit
     vendor = read_machine(&builder, 0, 0);
     memset(table, 0, sizeof(*table));
     table->apic_id = vcpu->id;
+    table->choice = limits->choice;
     table->amd = is_amd(&vendor);
     table->basic_most = MIN(builder.machine_basic, CPUID_BASIC_MOST);
     if (!table->amd) /* the TSC's true frequency is in leaves that older processors do not have */
@@ -415,13 +453,8 @@ void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limit
 
     for (uint32_t leaf = 0; leaf <= table->basic_most; leaf++)
         table->leaves.basic[leaf] = build_leaf(&builder, leaf);
-    add(&builder, HYPERVISOR, 0,
-        (struct cpuid_regs){HYPERVISOR_MOST, 0x6c65654b, 0x6c65654b, 0x6c65654b}); /* Keel */
-    /* The convention of several hypervisors: the frequencies of the TSC and of the local APIC's timer in kHz.
-     */
-    add(&builder, HYPERVISOR_MOST, 0,
-        (struct cpuid_regs){(uint32_t)MIN(limits->tsc_hz / 1000, UINT32_MAX),
-                            (uint32_t)MIN(limits->tsc_hz / 1000, UINT32_MAX), 0, 0});
+    if (!cpuid_is_hidden(&limits->choice, "hypervisor"))
+        add_hypervisor(&builder);
     for (uint32_t leaf = CPUID_EXTENDED; leaf <= table->extended_most; leaf++)
         table->leaves.extended[leaf - CPUID_EXTENDED] = build_leaf(&builder, leaf);
     cpuid_refresh(vcpu, 0, true, XCR0_X87, 0);
@@ -504,6 +537,24 @@ const struct cpuid_regs *cpuid_search(struct cpuid_table *table, uint32_t leaf, 
 const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
     return cpuid_answer(vcpu->cpuid, leaf, subleaf);
+}
+
+bool cpuid_hides(const struct vcpu *vcpu, const char *name)
+{
+    return cpuid_is_hidden(&vcpu->cpuid->choice, name);
+}
+
+const char *cpuid_wanted_missing(const struct cpuid_choice *choice, const struct vcpu *vcpu)
+{
+    const struct cpuid_feature *feature = NULL;
+
+    while ((feature = cpuid_next_wanted(choice, feature))) {
+        struct cpuid_regs regs = *cpuid_lookup(vcpu, feature->leaf, feature->subleaf);
+
+        if (!(*register_of(&regs, feature->reg) >> feature->bit & 1))
+            return feature->name;
+    }
+    return NULL;
 }
 
 void cpuid_describe(const struct vcpu *vcpu, cpuid_source *machine, struct writer *out)

@@ -4,6 +4,7 @@
 
 #include "hv/lib/base.h"
 #include "hv/lib/format.h"
+#include "hv/vm/cpuid_features.h"
 
 struct vcpu;
 struct cpuid_table;
@@ -19,7 +20,11 @@ struct cpuid_limits {
     uint64_t xcr0, xss;                         /* state components a guest may enable */
     uint64_t tsc_hz;                            /* calibrated */
     uint8_t physical_bits;                      /* of guest-physical addresses */
+    struct cpuid_choice choice; /* what the VM is not to have of all that, and is to have besides */
 };
+
+/* Takes from the limits what the choice in them hides. */
+void cpuid_limit(struct cpuid_limits *limits);
 
 /* Runs CPUID on the machine (a parameter, so that host tests can supply another machine's). */
 typedef void cpuid_source(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
@@ -65,6 +70,12 @@ static inline const struct cpuid_regs *cpuid_answer(struct cpuid_table *table, u
         regs = leaves->extended[leaf - CPUID_EXTENDED];
     return likely(regs) ? regs : cpuid_search(table, leaf, subleaf);
 }
+
+/* Whether the VM's `cpuid` hides the feature of that name: for what is behind a control of the vendor's. */
+bool cpuid_hides(const struct vcpu *vcpu, const char *name);
+
+/* The name of a feature that is wanted and that the vCPU is not shown, or NULL. */
+const char *cpuid_wanted_missing(const struct cpuid_choice *choice, const struct vcpu *vcpu);
 
 /* Prints a line for each group of bits that the machine has and the guest is not shown, with the reason. */
 void cpuid_describe(const struct vcpu *vcpu, cpuid_source *machine, struct writer *out);

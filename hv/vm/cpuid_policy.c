@@ -54,7 +54,7 @@ const struct cpuid_policy cpuid_policies[] = {
     {7, 0, EBX, PASS, IF_AVX512, BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31),
      "AVX512 F, DQ, IFMA, PF, ER, CD, BW, VL: by XCR0"},
     {7, 0, EBX, PASS, NEVER, BIT(2), "SGX"},
-    {7, 0, EBX, PASS, NEVER, BIT(4), "HLE: withdrawn by its maker"},
+    {7, 0, EBX, PASS, IF_WANTED, BIT(4), "HLE: withdrawn by its maker; for who names it in `cpuid`"},
     {7, 0, EBX, PASS, NEVER, BIT(12) | BIT(15), "RDT-M, RDT-A: the machine's caches are shared by all VMs"},
     {7, 0, EBX, PASS, NEVER, BIT(14), "MPX: withdrawn by its maker"},
     {7, 0, EBX, PASS, NEVER, BIT(25), "PT: writes to memory past the guest's paging"},

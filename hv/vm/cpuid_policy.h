@@ -8,7 +8,8 @@ enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX, CPUID_ALL };
 /* When a row's bits are shown. */
 enum cpuid_condition {
     ALWAYS,
-    NEVER, /* for people: why the bits are hidden */
+    NEVER,     /* for people: why the bits are hidden */
+    IF_WANTED, /* the VM's `cpuid` names it */
     IF_XSAVE,
     IF_AVX,
     IF_AVX512,

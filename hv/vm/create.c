@@ -235,7 +235,7 @@ static bool create_board(struct life *life)
         return false;
     life->devices_size = life->board->size(life->config->vcpus);
     life->devices = host_allocate(life->devices_size);
-    if (!life->devices || !life->board->create(vm, life->devices, backend, life->limits.physical_bits))
+    if (!life->devices || !life->board->create(vm, life->devices, backend, &life->limits))
         return false;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (!create_msr_bus(life, vm->vcpus[i]))
@@ -409,6 +409,7 @@ void life_destroy(struct life *life)
 static bool make_parts(struct life *life)
 {
     struct vm *vm = &life->vm;
+    const char *missing;
 
     if (!create_memory(life))
         return false;
@@ -416,6 +417,10 @@ static bool make_parts(struct life *life)
         if (!create_vcpu(life, i))
             return false;
     vm->vcpu_count = life->config->vcpus;
+    missing = cpuid_wanted_missing(&life->limits.choice, vm->vcpus[0]);
+    if (missing)
+        return refuse(life, "cpuid = +%s: this machine has it not, or Keel has no use of it for a VM",
+                      missing);
     return choose_cores(life) && create_board(life);
 }
 
@@ -436,6 +441,8 @@ bool life_create(struct life *life)
     life->limits.tsc_hz = clock_hz();
     life->limits.tsc_deadline = true;
     life->limits.x2apic = true;
+    life->limits.choice = life->config->cpuid_choice;
+    cpuid_limit(&life->limits);
     refusal = record_open(life);
     if (refusal)
         return refuse(life, "%s", refusal);

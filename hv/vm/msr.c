@@ -140,11 +140,16 @@ static bool tsc_write(struct device *device, uint64_t offset, unsigned size, uin
     return true;
 }
 
+static bool has_tsc_adjust(struct vcpu *vcpu)
+{
+    return cpuid_lookup(vcpu, 7, 0)->ebx & BIT(1);
+}
+
 static bool tsc_adjust_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
     *value = vcpu_of(device)->msrs->tsc_adjust;
-    return true;
+    return has_tsc_adjust(vcpu_of(device));
 }
 
 static bool tsc_adjust_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
@@ -152,6 +157,8 @@ static bool tsc_adjust_write(struct device *device, uint64_t offset, unsigned si
     struct vcpu *vcpu = vcpu_of(device);
 
     (void)offset, (void)size;
+    if (!has_tsc_adjust(vcpu))
+        return false;
     move_tsc(vcpu, value - vcpu->msrs->tsc_adjust);
     vcpu->msrs->tsc_adjust = value;
     return true;
@@ -345,6 +352,8 @@ static bool efer_write(struct device *device, uint64_t offset, unsigned size, ui
 
     (void)offset, (void)size;
     if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+        return false;
+    if (value & EFER_NXE && !(cpuid_lookup(vcpu, 0x80000001, 0)->edx & BIT(20)))
         return false;
     if (((value ^ old) & EFER_LME) && (vcpu_get(vcpu, REG_CR0) & CR0_PG))
         return false;

@@ -130,6 +130,19 @@ def boots_with_an_option(option, found, not_found, end):
         machine.expect(ENDINGS[end], 60)
 
 
+@on_each("linux/cpuid", [("hidden",)], ("bochs-vmx", "qemu-tcg-svm"))
+def shows_what_cpuid_leaves(platform):
+    conf = keel.vm("linux", memory="256M", kernel="vmlinux", ramdisk="initrd.gz", cmdline=CMDLINE, cpuid="-x2apic, -avx,-rdtscp,-smap")
+    files = {"vmlinux": keel.kernel("cloud", "vmlinux"), "initrd.gz": keel.ramdisk()}
+    with keel.Booted(conf, files, megs=MEGS, ips=IPS, **platform.machine()) as machine:
+        shell = Shell(machine).wait(300)
+        flags = re.search(r"^flags\t+: (.*)", shell.run("grep flags /proc/cpuinfo"), re.MULTILINE)[1].split()
+        gone = {"x2apic", "avx", "avx2", "avx512f", "fma", "f16c", "vaes", "rdtscp", "rdpid", "smap"} & set(flags)
+        require(not gone, machine.report(f"shown all the same: {gone}"))
+        require({"xsave", "sse4_2", "smep", "nx"} <= set(flags), machine.report(f"not shown: {flags}"))
+        power_off(machine, shell, "linux")
+
+
 # Debian's cloud kernels are configured without MPPARSE.
 @on_each("linux/acpi=off", [("4 vcpus",)], ("qemu-tcg-svm",))
 def finds_all_processors_in_the_mp_table(platform):

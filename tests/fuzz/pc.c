@@ -61,7 +61,8 @@ void pc_make(unsigned options)
     }
     pc.memory = aligned_alloc(PAGE_SIZE, ALIGN_UP(board_size(PC_VCPUS), PAGE_SIZE));
     memset(pc.memory, 0, board_size(PC_VCPUS));
-    MUST(board_create(vm, pc.memory, &console, 40));
+    MUST(board_create(vm, pc.memory, &console,
+                      &(struct cpuid_limits){.physical_bits = 40, .x2apic = true, .tsc_deadline = true}));
     for (unsigned i = 0; i < PC_VCPUS; i++) {
         struct vcpu *vcpu = &pc.vcpus[i];
 

@@ -100,13 +100,15 @@ static bool take_limits(struct stream *stream, struct cpuid_limits *limits)
 
     if (!take_bytes(stream, &bytes, &length))
         return false;
-    if (length != sizeof(*limits))
+    memset(limits, 0,
+           sizeof(*limits)); /* one of a time when no feature could be hidden ends before `choice` */
+    if (length != sizeof(*limits) && length != offsetof(struct cpuid_limits, choice))
         return wrong(stream, "%lu bytes of limits, %zu are wanted: it is of another version",
                      (unsigned long)length, sizeof(*limits));
     for (unsigned i = 0; i < offsetof(struct cpuid_limits, xcr0); i++)
         if (bytes[i] > 1)
             return wrong(stream, "a limit is neither yes nor no");
-    memcpy(limits, bytes, sizeof(*limits));
+    memcpy(limits, bytes, length);
     return true;
 }
 

@@ -69,9 +69,9 @@ uint64_t asked(uint64_t work)
 bool wrmsr(unsigned cpu, uint32_t msr, uint64_t value)
 {
     struct bus_range ranges[3];
+    unsigned count = local_apic_msr_ranges(&apics[cpu], ranges);
 
-    local_apic_msr_ranges(&apics[cpu], ranges);
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < count; i++)
         if (msr >= ranges[i].first && msr <= ranges[i].last)
             return ranges[i].device->ops->write(ranges[i].device, msr - ranges[i].first, 8, value);
     return false;
@@ -80,9 +80,9 @@ bool wrmsr(unsigned cpu, uint32_t msr, uint64_t value)
 bool rdmsr(unsigned cpu, uint32_t msr, uint64_t *value)
 {
     struct bus_range ranges[3];
+    unsigned count = local_apic_msr_ranges(&apics[cpu], ranges);
 
-    local_apic_msr_ranges(&apics[cpu], ranges);
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < count; i++)
         if (msr >= ranges[i].first && msr <= ranges[i].last)
             return ranges[i].device->ops->read(ranges[i].device, msr - ranges[i].first, 8, value);
     return false;
@@ -204,6 +204,8 @@ int setup(void **state)
                                        .group = &group,
                                        .physical_bits = 39,
                                        .bootstrap = i == 0,
+                                       .x2apic = true,
+                                       .tsc_deadline = true,
                                        .extint = {acknowledge_external, &external_vector},
                                        .eoi = {broadcast, &broadcasts},
                                    });

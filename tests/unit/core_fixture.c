@@ -218,6 +218,12 @@ __attribute__((weak)) const struct cpuid_regs *cpuid_lookup(const struct vcpu *v
     return &core.cpuid;
 }
 
+__attribute__((weak)) bool cpuid_hides(const struct vcpu *vcpu, const char *name)
+{
+    (void)vcpu;
+    return core.hides && strcmp(name, core.hides) == 0;
+}
+
 /* No leaf is at hand in the vCPUs' tables: where it is looked up without a call. */
 static struct cpuid_leaves leaves;
 

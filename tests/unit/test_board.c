@@ -186,7 +186,9 @@ static void create(void)
     memory = aligned_alloc(PAGE_SIZE, board_size(VCPUS)); /* exactly: the sanitizer watches its ends */
     memset(memory, 0, board_size(VCPUS));
     assert_non_null(memory);
-    assert_true(board_create(&vm, memory, &backend, 39));
+    assert_true(
+        board_create(&vm, memory, &backend,
+                     &(struct cpuid_limits){.physical_bits = 39, .x2apic = true, .tsc_deadline = true}));
 }
 
 static int setup(void **state)

@@ -243,7 +243,7 @@ static void an_unknown_key_is_said_with_those_there_are(void **state)
     (void)state;
     assert_false(parse("[vm a]\nkernel=k\nvcpu=1\n"));
     assert_said("keel.conf:3: [vm a] \"vcpu\" is not a key of this section; those are: memory vcpus cpus "
-                "weight cap kernel");
+                "weight cap cpuid kernel");
     assert_false(config.vms[0].start);
     assert_false(parse("[keel]\nmemory=1G\n[vm a]\nkernel=k\n"));
     assert_said("keel.conf:2: [keel] \"memory\" is not a key of this section; those are: console escape gdb "
@@ -425,6 +425,30 @@ static void who_waits_for_nobody_or_for_himself_is_not_started(void **state)
 }
 
 /* docs/configuration.md has a row for each, with its default. */
+static void features_are_hidden_by_their_linux_names(void **state)
+{
+    (void)state;
+    assert_true(parse_vm_line("cpuid = -x2apic, -avx512f,+hle"));
+    assert_true(config.vms[0].start);
+    assert_true(cpuid_is_hidden(&config.vms[0].cpuid_choice, "x2apic"));
+    assert_true(cpuid_is_hidden(&config.vms[0].cpuid_choice, "avx512bw"));
+    assert_false(cpuid_is_hidden(&config.vms[0].cpuid_choice, "avx2"));
+}
+
+static void a_name_that_is_no_feature_is_said_with_those_near_it(void **state)
+{
+    (void)state;
+    assert_false(parse_vm_line("cpuid = -x2apik"));
+    assert_false(config.vms[0].start);
+    assert_non_null(strstr(fake_log,
+                           ":3: [vm a] cpuid: \"x2apik\" is not a feature of /proc/cpuinfo that a VM "
+                           "can have; near it are x2apic"));
+    assert_non_null(strstr(fake_log, "; the VM is not started"));
+    fake_log[0] = 0;
+    assert_false(parse_vm_line("cpuid = avx"));
+    assert_non_null(strstr(fake_log, "\"avx\" begins with neither + nor -"));
+}
+
 static void every_key_is_in_the_documentation(void **state)
 {
     static char page[65536];
@@ -480,6 +504,8 @@ int main(void)
         cmocka_unit_test(a_flat_kernel_has_keys_of_its_own),
         cmocka_unit_test(a_vm_may_wait_for_a_call_or_for_the_end_of_another),
         cmocka_unit_test(who_waits_for_nobody_or_for_himself_is_not_started),
+        cmocka_unit_test(features_are_hidden_by_their_linux_names),
+        cmocka_unit_test(a_name_that_is_no_feature_is_said_with_those_near_it),
         cmocka_unit_test(every_key_is_in_the_documentation),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

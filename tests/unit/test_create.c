@@ -141,9 +141,9 @@ static size_t board_size(unsigned vcpus)
 }
 
 static bool board_create(struct vm *vm, void *memory, const struct serial_backend *serial,
-                         unsigned physical_bits)
+                         const struct cpuid_limits *of)
 {
-    (void)serial, (void)physical_bits;
+    (void)serial, (void)of;
     if (!grant())
         return false;
     vm->board = memory;
@@ -252,6 +252,15 @@ gpa_t acpi_build(const struct guest_mem *memory, unsigned vcpus)
 {
     (void)memory, (void)vcpus;
     return 0;
+}
+void cpuid_limit(struct cpuid_limits *of)
+{
+    (void)of;
+}
+const char *cpuid_wanted_missing(const struct cpuid_choice *choice, const struct vcpu *vcpu)
+{
+    (void)choice, (void)vcpu;
+    return NULL;
 }
 void mp_table_build(const struct guest_mem *memory, unsigned vcpus, const struct mp_processor *processor)
 {

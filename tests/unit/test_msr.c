@@ -24,6 +24,7 @@ static int setup(void **state)
 {
     (void)state;
     core_begin(64);
+    core.cpuid = (struct cpuid_regs){.ebx = BIT(1), .edx = BIT(20)}; /* IA32_TSC_ADJUST, NX */
     memset(&msrs, 0xa5, sizeof(msrs)); /* a reset must not depend on what was there */
     core.vcpu->msrs = &msrs;
     devices = calloc(1, msr_devices_size());
@@ -160,6 +161,20 @@ static void a_write_to_tsc_adjust_moves_the_tsc_by_the_difference(void **state)
     assert_int_equal(get(TSC), 1000);
     assert_int_equal(core.vcpu->tsc_offset, 0);
     assert_int_equal(core.tsc_changes, 4);
+}
+
+static void what_cpuid_hides_raises_gp(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    core.cpuid = (struct cpuid_regs){0};
+    assert_false(put(TSC_ADJUST, 500));
+    assert_false(msr_read(core.vcpu, TSC_ADJUST, &value));
+    assert_int_equal(core.vcpu->tsc_offset, 0);
+    vcpu_set(core.vcpu, REG_EFER, 0);
+    assert_false(put(EFER, EFER_NXE));
+    assert_true(put(EFER, EFER_LME));
 }
 
 static void misc_enable_keeps_what_may_not_change(void **state)
@@ -361,6 +376,7 @@ int main(void)
         TEST(constants_read_as_they_are_and_take_what_the_manual_lets_them),
         TEST(the_ratio_in_perf_status_is_never_zero_nor_too_wide),
         TEST(unknown_msrs_raise_gp_and_are_counted),
+        TEST(what_cpuid_hides_raises_gp),
         TEST(native_msrs_are_not_on_the_bus),
         TEST(a_write_to_the_tsc_moves_tsc_adjust_as_much),
         TEST(a_write_to_tsc_adjust_moves_the_tsc_by_the_difference),

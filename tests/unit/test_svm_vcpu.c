@@ -313,6 +313,32 @@ static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, svm_setup, svm_teardown)
 
+/* They are intercepted, to raise #UD; and TSC_AUX goes with RDTSCP. */
+static void what_cpuid_hides_is_intercepted(void **state)
+{
+    void *vendor = core.vcpu->vendor;
+    struct native_state native = core.vcpu->native;
+    uint64_t map[3];
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        const union vmcb *vmcb;
+
+        core.hides = i == 1 ? "rdtscp" : i == 2 ? "invpcid" : NULL;
+        memset(&core.vcpu->native, 0, sizeof(core.vcpu->native));
+        assert_true(svm_vcpu_create(core.vcpu));
+        vmcb = &svm_of(core.vcpu)->vmcb;
+        assert_int_equal(vmcb->intercepts2 >> 7 & 1, i == 1);
+        assert_int_equal(vmcb->intercepts3 >> 2 & 1, i == 2);
+        map[i] = vmcb->msrpm;
+        svm_vcpu_destroy(core.vcpu);
+    }
+    assert_int_not_equal(map[0], map[1]);
+    assert_int_equal(map[0], map[2]);
+    core.vcpu->vendor = vendor;
+    core.vcpu->native = native;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +357,7 @@ int main(void)
         TEST(vcpus_that_share_an_asid_begin_with_a_flush),
         TEST(a_vcpu_that_memory_is_missing_for_leaves_nothing_behind),
         TEST(a_request_to_stop_is_served_before_the_guest_is_entered),
+        TEST(what_cpuid_hides_is_intercepted),
     };
     return cmocka_run_group_tests_name("svm_vcpu", tests, NULL, NULL);
 }

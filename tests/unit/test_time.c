@@ -110,7 +110,9 @@ static void create(struct machine *machine)
     machine->vcpu.vm = &machine->vm;
     machine->memory = aligned_alloc(PAGE_SIZE, ALIGN_UP(board_size(1), PAGE_SIZE));
     memset(machine->memory, 0, board_size(1));
-    assert_true(board_create(&machine->vm, machine->memory, &nobody, 39));
+    assert_true(
+        board_create(&machine->vm, machine->memory, &nobody,
+                     &(struct cpuid_limits){.physical_bits = 39, .x2apic = true, .tsc_deadline = true}));
     board_reset(&machine->vm);
 }
 

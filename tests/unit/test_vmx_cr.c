@@ -14,6 +14,7 @@ static struct vm vm;
 static struct vmx_vcpu vmx;
 static uint64_t vmcs[0x8000];
 static unsigned flushes;
+static uint32_t shown; /* by each leaf of CPUID */
 
 struct vmx_capabilities vmx_cpu = {.cr0_fixed0 = CR0_PG | CR0_NE | CR0_PE, .cr4_fixed1 = UINT64_MAX};
 
@@ -34,7 +35,8 @@ uint64_t vmx_get(struct vcpu *of, enum vcpu_reg reg)
     case REG_CR0:
         return (vmcs[VMCS_GUEST_CR0] & ~vmx_cr0_owned()) | (vmcs[VMCS_CR0_SHADOW] & vmx_cr0_owned());
     case REG_CR4:
-        return (vmcs[VMCS_GUEST_CR4] & ~vmx_cr4_owned()) | (vmcs[VMCS_CR4_SHADOW] & vmx_cr4_owned());
+        return (vmcs[VMCS_GUEST_CR4] & ~vmx_cr4_owned(&vcpu)) |
+               (vmcs[VMCS_CR4_SHADOW] & vmx_cr4_owned(&vcpu));
     case REG_CR3:
         return vmcs[VMCS_GUEST_CR3];
     default:
@@ -65,10 +67,11 @@ void vmx_limits(struct cpuid_limits *limits)
 
 const struct cpuid_regs *cpuid_lookup(const struct vcpu *of, uint32_t leaf, uint32_t subleaf)
 {
-    static const struct cpuid_regs none;
+    static struct cpuid_regs regs;
 
     (void)of, (void)leaf, (void)subleaf;
-    return &none;
+    regs = (struct cpuid_regs){shown, shown, shown, shown};
+    return &regs;
 }
 
 static unsigned faults;
@@ -146,9 +149,11 @@ static int setup(void **state)
     memset(vmcs, 0, sizeof(vmcs));
     vmx = (struct vmx_vcpu){0};
     vcpu = (struct vcpu){.vm = &vm, .vendor = &vmx};
+    shown = UINT32_MAX;
     vmx_cr_reset();
+    vmx.cr4_allowed = vmx_cr4_allowed(&vcpu);
     vmcs[VMCS_CR0_MASK] = vmx_cr0_owned();
-    vmcs[VMCS_CR4_MASK] = vmx_cr4_owned();
+    vmcs[VMCS_CR4_MASK] = vmx_cr4_owned(&vcpu);
     vmcs[VMCS_GUEST_CR0] = vmx_cr0_real(CR0_PE | CR0_ET);
     vmcs[VMCS_CR0_SHADOW] = CR0_CD; /* what is not owned is stale there */
     vmcs[VMCS_GUEST_CR4] = vmx_cr4_real(0);
@@ -191,7 +196,7 @@ static void a_change_of_what_is_watched_is_told_once_and_done(void **state)
             assert_int_equal(guest_reads(bits[i].number), after);
             assert_int_equal(move_to(bits[i].number, before), 0); /* nothing is remembered any more */
             assert_int_equal(vmcs[VMCS_CR0_MASK], vmx_cr0_owned());
-            assert_int_equal(vmcs[VMCS_CR4_MASK], vmx_cr4_owned());
+            assert_int_equal(vmcs[VMCS_CR4_MASK], vmx_cr4_owned(&vcpu));
         }
 }
 
@@ -214,6 +219,20 @@ static void a_value_that_is_refused_ends_no_watch(void **state)
     assert_true(vmcs[VMCS_CR0_MASK] & CR0_PG);
 }
 
+static void what_cpuid_hides_is_reserved_in_cr4(void **state)
+{
+    (void)state;
+    shown = ~BIT(20); /* SMAP, by leaf 7, EBX */
+    vmx.cr4_allowed = vmx_cr4_allowed(&vcpu);
+    vmcs[VMCS_CR4_MASK] = vmx_cr4_owned(&vcpu);
+    move_to(4, guest_reads(4) | CR4_SMEP);
+    assert_int_equal(faults, 0);
+    assert_true(guest_reads(4) & CR4_SMEP);
+    assert_int_equal(move_to(4, guest_reads(4) | CR4_SMAP), 1);
+    assert_int_equal(faults, 1);
+    assert_false(guest_reads(4) & CR4_SMAP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +240,7 @@ int main(void)
         cmocka_unit_test_setup(a_change_of_what_is_watched_is_told_once_and_done, setup),
         cmocka_unit_test_setup(what_is_not_watched_stays_without_exits, setup),
         cmocka_unit_test_setup(a_value_that_is_refused_ends_no_watch, setup),
+        cmocka_unit_test_setup(what_cpuid_hides_is_reserved_in_cr4, setup),
     };
     return cmocka_run_group_tests_name("vmx_cr", tests, NULL, NULL);
 }

@@ -67,8 +67,15 @@ uint64_t vmx_cr0_owned(void)
     return 0;
 }
 
-uint64_t vmx_cr4_owned(void)
+uint64_t vmx_cr4_allowed(struct vcpu *vcpu)
 {
+    (void)vcpu;
+    return UINT64_MAX;
+}
+
+uint64_t vmx_cr4_owned(const struct vcpu *vcpu)
+{
+    (void)vcpu;
     return 0;
 }
 
@@ -112,12 +119,33 @@ static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state
     assert_int_equal(tries, 4); /* its state, what XSAVE needs, the VMCS, and nothing failed */
 }
 
+/* Without their control they raise #UD. */
+static void what_cpuid_hides_has_no_control(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t control;
+    } cases[] = {{NULL, 0},           {"rdtscp", BIT(3)},   {"invpcid", BIT(12)},
+                 {"xsaves", BIT(20)}, {"waitpkg", BIT(26)}, {"avx", 0}};
+
+    (void)state;
+    privileged_begin();
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+        core.hides = cases[i].name;
+        assert_true(vmx_vcpu_create(core.vcpu));
+        assert_int_equal(vmx_of(core.vcpu)->hidden, cases[i].control);
+        vmx_vcpu_destroy(core.vcpu);
+    }
+    privileged_end();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, core_setup, core_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_vcpu_that_memory_is_missing_for_leaves_nothing_behind),
+        TEST(what_cpuid_hides_has_no_control),
     };
     return cmocka_run_group_tests_name("vmx_vcpu", tests, NULL, NULL);
 }

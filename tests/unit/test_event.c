@@ -277,7 +277,7 @@ static void nmis_of_many_senders_are_merged_and_never_made_up(void **state)
         vcpu_note(core.vcpu, REQUEST_EVENT);
         vcpu_serve_requests(core.vcpu);
     }
-    assert_in_range(core.injections, 2, SENDERS * SENT);
+    assert_in_range(core.injections, 1, SENDERS * SENT); /* 1: all came while NMIs were blocked */
     assert_int_equal(core.vcpu->nmis, 0);
     vcpu_request_nmi(core.vcpu); /* alone again: once */
     arrived = core.injections;

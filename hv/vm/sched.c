@@ -139,13 +139,19 @@ static struct sched_core *lock_home(const struct vcpu *vcpu)
     }
 }
 
+static bool has_work(const struct vcpu *vcpu)
+{
+    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
+}
+
 static __attribute__((noinline)) void wake(struct vcpu *vcpu)
 {
     struct sched_core *home = lock_home(vcpu);
     uint64_t now = clock_now();
     unsigned index;
 
-    if (vcpu->run_state != RUN_ASLEEP) {
+    /* What it is woken for may have been served since, on another core. */
+    if (vcpu->run_state != RUN_ASLEEP || !has_work(vcpu)) {
         spin_unlock(&home->lock);
         return;
     }
@@ -273,11 +279,6 @@ static unsigned emptiest_core(const struct vm *vm)
              (cores[i].serving == cores[found].serving && cores[i].homes < cores[found].homes)))
             found = i;
     return found;
-}
-
-static bool has_work(const struct vcpu *vcpu)
-{
-    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
 }
 
 void sched_add(struct vcpu *vcpu)

@@ -46,13 +46,13 @@ static void update_timer_status(struct acpi_pm *pm)
 }
 
 /* Brings TMR_STS, the SCI and the host timer up to date: after anything that may change them. */
-static void update(struct acpi_pm *pm)
+void acpi_pm_update(struct acpi_pm *pm)
 {
     bool enabled = pm->pm1_control & CONTROL_SCI_EN;
 
     update_timer_status(pm);
     irq_line_set(&pm->sci, enabled && (pm->pm1_status & pm->pm1_enable || pm->gpe_status & pm->gpe_enable));
-    if (enabled && pm->pm1_enable & PM1_TIMER && !(pm->pm1_status & PM1_TIMER)) {
+    if (enabled && pm->pm1_enable & PM1_TIMER && !(pm->pm1_status & PM1_TIMER) && irq_line_heard(&pm->sci)) {
         uint64_t carry = (pm->carries + 1) << (PC_PM_TMR_BITS - 1);
 
         timer_arm(&pm->timer, mul_div(carry, clock_hz(), PM_TIMER_HZ) + 1);
@@ -63,7 +63,7 @@ static void update(struct acpi_pm *pm)
 
 static void timer_expired(struct timer *timer)
 {
-    update(container_of(timer, struct acpi_pm, timer));
+    acpi_pm_update(container_of(timer, struct acpi_pm, timer));
 }
 
 static uint16_t read_register(const struct acpi_pm *pm, unsigned index, uint32_t ticks)
@@ -144,7 +144,7 @@ static bool block_write(struct device *device, uint64_t offset, unsigned size, u
 
         write_register(pm, (offset + i) / 2, (value >> (8 * i) & 0xff) << shift, 0xff << shift);
     }
-    update(pm);
+    acpi_pm_update(pm);
     return true;
 }
 
@@ -171,7 +171,7 @@ static bool smi_write(struct device *device, uint64_t offset, unsigned size, uin
         pm->pm1_control |= CONTROL_SCI_EN;
     else if (value == PC_ACPI_DISABLE)
         pm->pm1_control &= ~CONTROL_SCI_EN;
-    update(pm);
+    acpi_pm_update(pm);
     return true;
 }
 
@@ -183,7 +183,7 @@ static void reset(struct device *device)
     pm->gpe_status = pm->gpe_enable = 0;
     pm->smi_command = pm->smi_status = 0;
     pm->carries = timer_ticks() >> (PC_PM_TMR_BITS - 1);
-    update(pm);
+    acpi_pm_update(pm);
 }
 
 static void describe(struct device *device, struct writer *out)
@@ -212,7 +212,7 @@ void acpi_pm_init(struct acpi_pm *pm, struct vm *vm)
 bool acpi_pm_press_power_button(struct acpi_pm *pm)
 {
     pm->pm1_status |= PM1_POWER_BUTTON;
-    update(pm);
+    acpi_pm_update(pm);
     return pm->pm1_control & CONTROL_SCI_EN && pm->pm1_enable & PM1_POWER_BUTTON;
 }
 

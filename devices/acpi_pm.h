@@ -17,7 +17,7 @@ struct acpi_pm {
     struct device smi;   /* PC_SMI_CMD and the status byte after it */
     struct irq_line sci; /* level */
     struct vm *vm;
-    struct timer timer; /* armed only while the PM timer's carry can raise an SCI */
+    struct timer timer; /* armed only while the PM timer's carry can raise an SCI that is heard */
     uint64_t carries;   /* of the PM timer, as TMR_STS was last brought up to date */
     uint16_t pm1_status, pm1_enable, pm1_control;
     uint16_t gpe_status, gpe_enable;
@@ -26,6 +26,9 @@ struct acpi_pm {
 
 /* The board connects sci and resets the device before use. */
 void acpi_pm_init(struct acpi_pm *pm, struct vm *vm);
+
+/* Brings the SCI up to date, and its timer: somebody looks at it, or has opened its input. With the lock. */
+void acpi_pm_update(struct acpi_pm *pm);
 
 /*
  * The power button is pressed: asks the guest to shut down. Returns false if it has not enabled that event,

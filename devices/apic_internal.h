@@ -45,6 +45,7 @@ void apic_timer_set_count(struct local_apic *apic, uint32_t count);
 void apic_timer_set_divide(struct local_apic *apic, uint32_t value);
 uint32_t apic_timer_count(struct local_apic *apic);
 void apic_timer_tsc_changed(struct local_apic *apic);
+void apic_timer_resumed(struct local_apic *apic);
 
 static inline bool apic_enabled(const struct local_apic *apic)
 {

@@ -40,16 +40,6 @@ static void write_dfr(struct local_apic *apic, enum apic_reg reg, uint64_t value
     apic_store(apic, reg, value | 0x0fffffff);
 }
 
-/* While software-disabled every entry is masked: SDM, "Local APIC State After It Has Been Software Disabled".
- */
-static void write_svr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
-{
-    apic_store(apic, reg, value);
-    if (!(value & SVR_ENABLED))
-        for (unsigned lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt++)
-            apic_store(apic, lvt, apic_load(apic, lvt) | LVT_MASKED);
-}
-
 static void write_esr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
 {
     (void)value;
@@ -76,6 +66,16 @@ static void write_lvt(struct local_apic *apic, enum apic_reg reg, uint64_t value
     apic_store(apic, reg, value);
     if (reg == APIC_LVT_LINT0)
         apic_lint0_changed(apic);
+}
+
+/* While software-disabled every entry is masked: SDM, "Local APIC State After It Has Been Software Disabled".
+ */
+static void write_svr(struct local_apic *apic, enum apic_reg reg, uint64_t value)
+{
+    apic_store(apic, reg, value);
+    if (!(value & SVR_ENABLED))
+        for (unsigned lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt++)
+            write_lvt(apic, lvt, apic_load(apic, lvt) | LVT_MASKED);
 }
 
 static void write_initial_count(struct local_apic *apic, enum apic_reg reg, uint64_t value)

@@ -1,7 +1,10 @@
-/* The local APIC's timer (SDM, "APIC Timer"). Its input clock is the TSC, as CPUID leaf 0x15 tells the guest.
+/*
+ * The local APIC's timer (SDM, "APIC Timer"). Its input clock is the TSC, as CPUID leaf 0x15 tells the guest.
+ * Counts are computed when they are read: the host's timer is armed only while the entry is not masked.
  */
 #include "devices/apic_internal.h"
 #include "hv/host/clock.h"
+#include "hv/vm/vm_timer.h"
 
 /*
  * The host's timer runs at most this often a second for one guest's periodic timer, so that a guest cannot
@@ -29,6 +32,31 @@ static void stop(struct apic_timer *timer)
     timer_cancel(&timer->timer);
 }
 
+/* Masked, the end of a count is for nobody: it is noticed when somebody looks. */
+static bool masked(const struct local_apic *apic)
+{
+    return apic_load(apic, APIC_LVT_TIMER) & LVT_MASKED;
+}
+
+static void pass_masked(struct local_apic *apic)
+{
+    struct apic_timer *timer = &apic->timer;
+
+    if (timer->running && !timer->period && masked(apic) && timer->expiry <= clock_now())
+        stop(timer);
+}
+
+/* The host's timer for the next end of the count, if anybody is to be told of it. */
+static void watch(struct local_apic *apic)
+{
+    struct apic_timer *timer = &apic->timer;
+
+    if (!timer->running || masked(apic))
+        timer_cancel(&timer->timer);
+    else
+        timer_arm(&timer->timer, timer->period ? next_expiry(timer, clock_now()) : timer->expiry);
+}
+
 /* Runs for `count` from now on; a periodic timer then from `initial` again and again. */
 static void start(struct local_apic *apic, uint32_t count, uint32_t initial)
 {
@@ -37,7 +65,7 @@ static void start(struct local_apic *apic, uint32_t count, uint32_t initial)
     timer->running = true;
     timer->expiry = clock_now() + ((uint64_t)count << timer->shift);
     timer->period = timer->mode == TIMER_PERIODIC ? (uint64_t)initial << timer->shift : 0;
-    timer_arm(&timer->timer, timer->expiry);
+    watch(apic);
 }
 
 static uint32_t current_count(const struct local_apic *apic)
@@ -63,10 +91,10 @@ static void expired(struct timer *host_timer)
     /* While this waited for the lock the vCPU, on another core, may have stopped the timer or set it anew. */
     if (!timer->running || timer_armed(host_timer))
         return;
-    if (timer->period)
-        timer_arm(host_timer, next_expiry(timer, clock_now() + timer->shortest));
-    else
+    if (!timer->period)
         stop(timer);
+    else if (vm_timer_at_home(apic->vcpu->vm, apic->vcpu))
+        timer_arm(host_timer, next_expiry(timer, clock_now() + timer->shortest));
     local_apic_raise_lvt(apic, APIC_LVT_TIMER);
 }
 
@@ -89,9 +117,18 @@ uint32_t apic_timer_count(struct local_apic *apic)
     uint32_t count;
 
     spin_lock(&apic->timer.lock);
+    pass_masked(apic);
     count = current_count(apic);
     spin_unlock(&apic->timer.lock);
     return count;
+}
+
+void apic_timer_resumed(struct local_apic *apic)
+{
+    spin_lock(&apic->timer.lock);
+    if (!timer_armed(&apic->timer.timer))
+        watch(apic);
+    spin_unlock(&apic->timer.lock);
 }
 
 /* Bits 3, 1 and 0 are the power of two less one, 7 meaning 0. */
@@ -122,8 +159,10 @@ void apic_timer_set_lvt(struct local_apic *apic, uint32_t value)
 {
     struct apic_timer *timer = &apic->timer;
     unsigned mode = LVT_TIMER_MODE(value);
+    bool was_masked = masked(apic);
 
     spin_lock(&timer->lock);
+    pass_masked(apic);
     if (mode != timer->mode) {
         uint32_t left = mode <= TIMER_PERIODIC ? current_count(apic) : 0;
 
@@ -133,7 +172,9 @@ void apic_timer_set_lvt(struct local_apic *apic, uint32_t value)
         if (left)
             start(apic, left, timer->initial);
     }
-    apic->reg[APIC_LVT_TIMER].low = value;
+    apic_store(apic, APIC_LVT_TIMER, value);
+    if (was_masked != masked(apic))
+        watch(apic);
     spin_unlock(&timer->lock);
 }
 
@@ -156,12 +197,13 @@ static void set_deadline(struct local_apic *apic, uint64_t deadline)
     timer->deadline = deadline;
     timer->period = 0;
     timer->expiry = deadline - guest_now > UINT64_MAX - now ? UINT64_MAX : now + (deadline - guest_now);
-    timer_arm(&timer->timer, timer->expiry);
+    watch(apic);
 }
 
 void apic_timer_tsc_changed(struct local_apic *apic)
 {
     spin_lock(&apic->timer.lock);
+    pass_masked(apic);
     if (apic->timer.deadline)
         set_deadline(apic, apic->timer.deadline);
     spin_unlock(&apic->timer.lock);
@@ -173,6 +215,7 @@ static bool deadline_read(struct device *device, uint64_t offset, unsigned size,
 
     (void)offset, (void)size;
     spin_lock(&apic->timer.lock);
+    pass_masked(apic);
     *value = apic->timer.deadline;
     spin_unlock(&apic->timer.lock);
     return true;
@@ -205,10 +248,11 @@ static void describe(struct device *device, struct writer *out)
 {
     static const char *const modes[4] = {"one-shot", "periodic", "tsc-deadline", "reserved mode"};
     struct local_apic *apic = device->state;
+    uint32_t count = apic_timer_count(apic);
 
     print_to(out, "timer %s%s initial 0x%08x current 0x%08x divide by %u deadline 0x%lx\n",
-             modes[apic->timer.mode], apic->timer.running ? " running" : "", apic->timer.initial,
-             apic_timer_count(apic), 1u << apic->timer.shift, (unsigned long)apic->timer.deadline);
+             modes[apic->timer.mode], apic->timer.running ? " running" : "", apic->timer.initial, count,
+             1u << apic->timer.shift, (unsigned long)apic->timer.deadline);
 }
 
 const struct device_ops apic_deadline_ops = {
@@ -218,6 +262,7 @@ void apic_timer_init(struct local_apic *apic)
 {
     apic->timer.timer.expired = expired;
     apic->timer.timer.lock = &apic->timer.lock;
+    apic->timer.timer.payer = &apic->vcpu->runner;
     apic->timer.shortest = clock_hz() / TICKS_MOST;
     apic_timer_reset(apic);
 }
@@ -226,7 +271,7 @@ void apic_timer_reset(struct local_apic *apic)
 {
     spin_lock(&apic->timer.lock);
     stop(&apic->timer);
-    apic->reg[APIC_LVT_TIMER].low = LVT_MASKED;
+    apic_store(apic, APIC_LVT_TIMER, LVT_MASKED);
     apic->reg[APIC_INITIAL_COUNT].low = apic->timer.initial = 0;
     apic->timer.mode = TIMER_ONE_SHOT;
     apic->reg[APIC_DIVIDE].low = 0;

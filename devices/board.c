@@ -136,6 +136,34 @@ static void set_wire(void *owner, unsigned wire, bool asserted)
     ioapic_set_line(&board->ioapic, wires[wire].ioapic_pin, asserted);
 }
 
+static bool hears_wire(void *owner, unsigned wire)
+{
+    const struct board *board = owner;
+
+    return pic_is_open(&board->pic, wires[wire].pic_pin) ||
+           ioapic_is_open(&board->ioapic, wires[wire].ioapic_pin, true);
+}
+
+/* The devices that raise their lines by the clock. */
+static void update_sources(void *owner)
+{
+    struct board *board = owner;
+
+    pit_update(&board->pit);
+    rtc_update(&board->rtc);
+    acpi_pm_update(&board->pm);
+}
+
+/* A vCPU is served again. */
+static void resumed(void *owner)
+{
+    struct board *board = owner;
+
+    spin_lock(&board->vm->lock);
+    pit_resume(&board->pit);
+    spin_unlock(&board->vm->lock);
+}
+
 /* The 8259As' INTR reaches LINT0 of every local APIC, of which firmware opens the bootstrap processor's. */
 static void set_intr(void *owner, unsigned pin, bool asserted)
 {
@@ -179,7 +207,7 @@ static void create_shared_devices(struct board *board, const struct serial_backe
 
     pic_init(&board->pic, lock);
     ioapic_init(&board->ioapic, PC_IOAPIC_ID, &fabric, lock);
-    pit_init(&board->pit, lock);
+    pit_init(&board->pit, vm);
     rtc_init(&board->rtc, lock, low_end, high_size);
     uart_init(&board->com1, "com1", lock, serial);
     vga_init(&board->vga, lock);
@@ -191,8 +219,11 @@ static void create_shared_devices(struct board *board, const struct serial_backe
     fw_cfg_init(&board->fw_cfg, lock, vm->vcpu_count, low_end + high_size);
 
     for (unsigned i = 0; i < ARRAY_LENGTH(wires); i++)
-        *(struct irq_line *)part(board, wires[i].line) = (struct irq_line){set_wire, board, i};
-    board->pic.intr = (struct irq_line){set_intr, board, 0};
+        *(struct irq_line *)part(board, wires[i].line) = (struct irq_line){set_wire, board, i, hears_wire};
+    for (unsigned i = 0; i < ARRAY_LENGTH(timers); i++)
+        ((struct timer *)part(board, timers[i]))->payer = &vm->vcpus[0]->runner;
+    board->pic.sources = board->ioapic.sources = (struct irq_sources){update_sources, board};
+    board->pic.intr = (struct irq_line){set_intr, board, 0, NULL};
 }
 
 static void create_local_apics(struct board *board, const struct cpuid_limits *limits)
@@ -209,6 +240,7 @@ static void create_local_apics(struct board *board, const struct cpuid_limits *l
                                               .tsc_deadline = limits->tsc_deadline,
                                               .bootstrap = i == 0,
                                               .extint = {acknowledge, board},
+                                              .resumed = {resumed, board},
                                               .eoi = {broadcast_eoi, board},
                                           });
 }
@@ -254,7 +286,7 @@ static void create_testdev(struct board *board)
 {
     testdev_init(&board->test, board->vm);
     for (unsigned i = 0; i < TESTDEV_LINES; i++)
-        board->test.irq[i] = (struct irq_line){set_test_line, board, i};
+        board->test.irq[i] = (struct irq_line){set_test_line, board, i, NULL};
 }
 
 size_t board_size(unsigned vcpus)

@@ -103,10 +103,16 @@ static uint64_t entry_read(const struct ioapic *ioapic, unsigned pin)
 
 static void entry_write(struct ioapic *ioapic, unsigned pin, uint64_t value)
 {
+    bool opens = ioapic->table[pin] & ~value & ENTRY_MASKED;
+
+    if (opens)
+        irq_sources_update(&ioapic->sources);
     ioapic->table[pin] = value & ENTRY_WRITABLE;
     if (!is_level(value))
         ioapic->remote_irr &= ~BIT(pin); /* how software for version 0x11 gets rid of a stuck one */
     serve_level(ioapic, pin);
+    if (opens)
+        irq_sources_update(&ioapic->sources);
 }
 
 static uint32_t register_read(const struct ioapic *ioapic)

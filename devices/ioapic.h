@@ -22,12 +22,13 @@ struct ioapic {
     uint8_t id, index;
     uint8_t initial_id; /* after reset, as firmware would number it */
     struct apic_fabric fabric;
+    struct irq_sources sources;
     struct device device;
 };
 
 /*
  * Prepares the device; `lock` is held around its accesses, and by whoever calls the functions below. The
- * board resets it through the bus before use.
+ * board connects `sources` and resets it through the bus before use.
  */
 void ioapic_init(struct ioapic *ioapic, unsigned id, const struct apic_fabric *fabric, struct spinlock *lock);
 

@@ -287,6 +287,14 @@ static void tsc_changed(void *state)
     apic_timer_tsc_changed(state);
 }
 
+static void resumed(void *state)
+{
+    struct local_apic *apic = state;
+
+    apic_timer_resumed(apic);
+    apic->config.resumed.call(apic->config.resumed.owner);
+}
+
 static bool enabled(void *state)
 {
     return apic_enabled(state);
@@ -299,6 +307,7 @@ const struct interrupt_controller apic_controller = {
     .set_tpr = set_tpr,
     .reset = reset,
     .tsc_changed = tsc_changed,
+    .resumed = resumed,
     .written = written,
     .ended = ended,
     .enabled = enabled,

@@ -88,6 +88,10 @@ struct local_apic_config {
         void *owner;
     } extint;
     struct {
+        void (*call)(void *owner); /* timers of the VM's wait for the vCPU: hv/vm/vm_timer.h */
+        void *owner;
+    } resumed;
+    struct {
         void (*broadcast)(void *owner, uint8_t vector); /* a level-triggered interrupt has ended */
         void *owner;
     } eoi;

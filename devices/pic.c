@@ -151,8 +151,21 @@ int pic_acknowledge(void *state)
     return vector;
 }
 
-static void write_icw1(struct pic_chip *chip, uint8_t value)
+/* OCW1: what comes behind a masked pin is latched all the same. */
+static void write_imr(struct pic *pic, struct pic_chip *chip, uint8_t value)
 {
+    bool opens = chip->imr & ~value;
+
+    if (opens)
+        irq_sources_update(&pic->sources);
+    chip->imr = value;
+    if (opens)
+        irq_sources_update(&pic->sources);
+}
+
+static void write_icw1(struct pic *pic, struct pic_chip *chip, uint8_t value)
+{
+    irq_sources_update(&pic->sources);
     chip->latched = 0; /* only an edge from now on counts */
     chip->isr = chip->imr = 0;
     chip->lowest = 7;
@@ -239,32 +252,43 @@ static struct pic_chip *chip_of(struct device *device)
 static bool write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
     struct pic_chip *chip = chip_of(device);
+    struct pic *pic = device->state;
 
     (void)size;
     if (offset == 0) {
         if (value & ICW1)
-            write_icw1(chip, value);
+            write_icw1(pic, chip, value);
         else if (value & OCW3)
             write_ocw3(chip, value);
         else
             write_ocw2(chip, value);
     } else if (chip->next_icw) {
         write_icw(chip, value);
+        if (!chip->next_icw)
+            irq_sources_update(&pic->sources);
     } else {
-        chip->imr = value;
+        write_imr(pic, chip, value);
     }
-    update(device->state);
+    update(pic);
     return true;
 }
 
 /* The read after a poll command is an acknowledge cycle of this chip alone, at either address. */
 static __attribute__((noinline)) uint8_t poll(struct pic *pic, struct pic_chip *chip)
 {
-    int pin = take(chip);
+    int pin;
 
+    irq_sources_update(&pic->sources);
+    pin = take(chip);
     chip->poll = false;
     update(pic);
     return pin < 0 ? 0 : POLL_REQUEST | pin;
+}
+
+static __attribute__((noinline)) uint8_t read_requests(struct pic *pic, const struct pic_chip *chip)
+{
+    irq_sources_update(&pic->sources);
+    return requests(chip);
 }
 
 static bool read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
@@ -276,8 +300,10 @@ static bool read(struct device *device, uint64_t offset, unsigned size, uint64_t
         *value = poll(device->state, chip);
     else if (offset == 1)
         *value = chip->imr;
+    else if (chip->reads_isr)
+        *value = chip->isr;
     else
-        *value = chip->reads_isr ? chip->isr : requests(chip);
+        *value = read_requests(device->state, chip);
     return true;
 }
 
@@ -332,8 +358,8 @@ bool pic_is_open(const struct pic *pic, unsigned pin)
 
 void pic_unmask(struct pic *pic)
 {
-    pic->chips[0].imr = OPEN_MASTER;
-    pic->chips[1].imr = OPEN_SLAVE;
+    write_imr(pic, &pic->chips[0], OPEN_MASTER);
+    write_imr(pic, &pic->chips[1], OPEN_SLAVE);
     update(pic);
 }
 

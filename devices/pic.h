@@ -30,12 +30,13 @@ struct pic {
     struct pic_chip chips[2]; /* master, slave */
     bool intr_asserted;
     struct irq_line intr; /* the master's INT pin */
+    struct irq_sources sources;
     struct device master, slave, elcr;
 };
 
 /*
  * Prepares the devices; `lock` is held around their accesses, and by whoever calls the functions below. The
- * board connects `intr` and resets the pair through the bus before use.
+ * board connects `intr` and `sources`, and resets the pair through the bus before use.
  */
 void pic_init(struct pic *pic, struct spinlock *lock);
 

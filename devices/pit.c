@@ -3,13 +3,16 @@
  * computed from its clock, and a counter is carried over any number of them from one event to the next, whole
  * periods at once. Times never depend on earlier roundings, so there is no drift.
  *
- * OUT 0 is IRQ 0. A timer delivers each of its rising edges; a fall is shown to the line just before the next
- * rise, or when the guest writes to the counter, because no PC's controller looks at it in between.
+ * OUT 0 is IRQ 0. A timer delivers each of its rising edges, if anybody hears them; a fall is shown to the
+ * line just before the next rise, or when the guest writes to the counter, because no PC's controller looks
+ * at it in between.
  */
 #include "devices/pit.h"
 
 #include "hv/host/clock.h"
 #include "hv/lib/arith.h"
+#include "hv/vm/vm.h"
+#include "hv/vm/vm_timer.h"
 
 #define ACCESS_LOW       1
 #define ACCESS_HIGH      2
@@ -31,11 +34,13 @@
  * Edges that come late (the vCPU was not served) are delivered a quarter of a period apart, which leaves the
  * guest time to take each, until the line has caught up. No two edges of a periodic mode are ever closer than
  * 1/50000 s, and what is more than a second late is dropped: however fast a guest lets the counter run, it
- * gets to execute between its interrupts.
+ * gets to execute between its interrupts. Where no vCPU of the VM is served the line has had its edge: the
+ * next ones are no news, and come this seldom.
  */
 #define CATCH_UP_DIVISOR 4
 #define EDGES_MOST_HZ    50000
 #define LATE_MOST_CLOCKS PIT_HZ
+#define EDGES_AWAY_HZ    100
 
 static inline uint64_t pit_clock(void)
 {
@@ -219,7 +224,7 @@ static uint64_t next_rise(struct pit_counter counter)
 
 static void schedule(struct pit *pit, uint64_t not_before)
 {
-    if (pit->edge == PIT_NEVER)
+    if (pit->edge == PIT_NEVER || !irq_line_heard(&pit->irq))
         timer_cancel(&pit->timer);
     else
         timer_arm(&pit->timer, MAX(time_of(pit->edge), not_before));
@@ -229,6 +234,40 @@ static void show_edge(struct pit *pit)
 {
     irq_line_set(&pit->irq, false);
     irq_line_set(&pit->irq, true);
+}
+
+/* The edges until now were one to the line: nobody took any of them. */
+static void pass_edges(struct pit *pit, uint64_t clock)
+{
+    const struct pit_counter *counter = &pit->counters[0];
+
+    if (pit->edge > clock)
+        return;
+    if (!is_periodic(counter) || counter->initial == 1)
+        pit->edge = PIT_NEVER;
+    else
+        pit->edge += ((clock - pit->edge) / counter->initial + 1) * counter->initial;
+}
+
+void pit_update(struct pit *pit)
+{
+    uint64_t clock = pit_clock();
+
+    if (timer_armed(&pit->timer))
+        return;
+    if (pit->edge <= clock)
+        show_edge(pit);
+    pass_edges(pit, clock);
+    schedule(pit, 0);
+}
+
+void pit_resume(struct pit *pit)
+{
+    if (!pit->away)
+        return;
+    pit->away = false;
+    pass_edges(pit, pit_clock());
+    schedule(pit, 0);
 }
 
 static void edge_due(struct timer *timer)
@@ -251,6 +290,10 @@ static void edge_due(struct timer *timer)
             pit->edge += too_late - too_late % counter->initial;
         }
         gap = MAX(gap, time_of(counter->initial / CATCH_UP_DIVISOR));
+    }
+    if (!vm_timer_at_home(pit->vm, NULL)) {
+        pit->away = true;
+        gap = clock_hz() / EDGES_AWAY_HZ;
     }
     schedule(pit, now + gap);
 }
@@ -519,12 +562,13 @@ static const struct device_ops control_ops = {
     .width = 1,
 };
 
-void pit_init(struct pit *pit, struct spinlock *lock)
+void pit_init(struct pit *pit, struct vm *vm)
 {
     *pit = (struct pit){
-        .counter_ports = {.name = "pit", .ops = &counters_ops, .state = pit, .lock = lock},
-        .control_port = {.name = "pit gate", .ops = &control_ops, .state = pit, .lock = lock},
-        .timer = {.expired = edge_due, .lock = lock},
+        .counter_ports = {.name = "pit", .ops = &counters_ops, .state = pit, .lock = &vm->lock},
+        .control_port = {.name = "pit gate", .ops = &control_ops, .state = pit, .lock = &vm->lock},
+        .vm = vm,
+        .timer = {.expired = edge_due, .lock = &vm->lock},
         .edge = PIT_NEVER,
     };
 }

@@ -5,6 +5,8 @@
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 
+struct vm;
+
 #define PIT_HZ    1193182 /* CLK of every counter */
 #define PIT_NEVER ((uint64_t)-1)
 
@@ -32,18 +34,26 @@ struct pit {
     struct device counter_ports; /* 0x40-0x43 */
     struct device control_port;  /* 0x61 */
     struct irq_line irq;         /* OUT of counter 0 */
+    struct vm *vm;
     struct timer timer;
     struct pit_counter counters[3];
     uint64_t edge;        /* the CLK pulse with the next rising edge of OUT 0 to deliver, or PIT_NEVER */
     uint8_t port_control; /* port 0x61's four writable bits */
+    bool away;            /* the last edge came while no vCPU of the VM was served where the timer fired */
 };
 
 /*
  * Makes the timer, as a PC's firmware leaves it. The caller connects pit->irq, puts counter_ports on
  * 0x40-0x43 and control_port on 0x61, and resets counter_ports once the VM can run: counter 0 ticks from then
- * on. `lock` is the one held around the device's accesses, by its timer too.
+ * on. The VM's lock is held around the device's accesses, by its timer too, and by callers of the others.
  */
-void pit_init(struct pit *pit, struct spinlock *lock);
+void pit_init(struct pit *pit, struct vm *vm);
+
+/* Brings OUT 0 up to date, and its timer: somebody looks at the line, or has opened its input. */
+void pit_update(struct pit *pit);
+
+/* A vCPU is served again on this core: the timer comes here. */
+void pit_resume(struct pit *pit);
 
 /* Whether OUT 0 will rise if the guest does nothing; the caller holds the lock. `pit` is a struct pit. */
 bool pit_may_raise(const void *pit);

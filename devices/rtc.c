@@ -2,7 +2,8 @@
  * MC146818 (Motorola's data sheet) at 32.768 kHz, and CMOS memory as the IBM AT lays it out. The registers
  * are the clock: when somebody looks, the seconds that the divider chain has counted since the last look are
  * added to them. So a guest that changes the format, or writes a date of its own, finds what the chip would
- * show. The one timer is armed only for an enabled interrupt whose flag is not set yet.
+ * show. The one timer is armed only for an enabled interrupt whose flag is not set yet, and that somebody
+ * hears.
  */
 #include "devices/rtc.h"
 
@@ -271,18 +272,21 @@ static void update_irq(struct rtc *rtc)
 
     rtc->cmos[RTC_C] = flags | (level ? FLAG_IRQ : 0);
     irq_line_set(&rtc->irq, level);
-    if (next == NEVER)
+    if (next == NEVER || !irq_line_heard(&rtc->irq))
         timer_cancel(&rtc->timer);
     else
         timer_arm(&rtc->timer, next);
 }
 
-static void interrupt_due(struct timer *timer)
+void rtc_update(struct rtc *rtc)
 {
-    struct rtc *rtc = container_of(timer, struct rtc, timer);
-
     synchronize(rtc, clock_now());
     update_irq(rtc);
+}
+
+static void interrupt_due(struct timer *timer)
+{
+    rtc_update(container_of(timer, struct rtc, timer));
 }
 
 static bool is_update_near(const struct rtc *rtc, uint64_t now)

@@ -29,3 +29,5 @@ void rtc_init(struct rtc *rtc, struct spinlock *lock, uint64_t low_end, uint64_t
 
 /* Whether its clock may raise the interrupt; the caller holds the lock. `rtc` is a struct rtc. */
 bool rtc_may_raise(const void *rtc);
+/* Brings the line up to date, and its timer: somebody looks at it, or has opened its input. With the lock. */
+void rtc_update(struct rtc *rtc);

@@ -6,6 +6,8 @@
 #include "hv/host/cpu.h"
 #include "hv/host/x86.h"
 
+void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);
+
 /* Sets the core's hardware timer for its earliest deadline. The queue's lock is held, and the queue is this
  * core's. */
 static void program(struct timer_queue *queue)
@@ -73,14 +75,34 @@ void timer_arm(struct timer *timer, uint64_t deadline)
     spin_unlock(&queue->lock);
 }
 
+/* Returns when the callback was over. */
+static uint64_t fire(struct timer *timer, uint64_t began)
+{
+    uint64_t over;
+
+    if (timer->lock)
+        spin_lock(timer->lock);
+    if (unlikely(record_active))
+        record_timer(timer);
+    else
+        timer->expired(timer);
+    if (timer->lock)
+        spin_unlock(timer->lock);
+    over = clock_now();
+    if (timer->payer)
+        timer_paid(timer->payer, began, over);
+    return over;
+}
+
 void timer_interrupt(void)
 {
     struct timer_queue *queue = &this_cpu()->timers;
-    uint64_t now;
+    uint64_t now, began;
 
     if (unlikely(record_active))
         record_interrupt(true);
-    now = clock_now(); /* read once: a timer that arms itself again for the near future waits its turn */
+    /* Read once: a timer that arms itself again for the near future waits its turn. */
+    now = began = clock_now();
     spin_lock(&queue->lock);
     while (queue->first && queue->first->deadline <= now) {
         struct timer *timer = queue->first;
@@ -88,14 +110,7 @@ void timer_interrupt(void)
         __atomic_store_n(&queue->running, timer, __ATOMIC_RELAXED);
         unlink(queue, timer);
         spin_unlock(&queue->lock);
-        if (timer->lock)
-            spin_lock(timer->lock);
-        if (unlikely(record_active))
-            record_timer(timer);
-        else
-            timer->expired(timer);
-        if (timer->lock)
-            spin_unlock(timer->lock);
+        began = fire(timer, began);
         __atomic_store_n(&queue->running, NULL, __ATOMIC_RELEASE);
         spin_lock(&queue->lock);
     }

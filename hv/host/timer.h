@@ -8,11 +8,13 @@
 #include "hv/lib/spinlock.h"
 
 struct timer_queue;
+struct runner;
 
 struct timer {
     uint64_t deadline;                    /* in ticks of clock_now() */
     void (*expired)(struct timer *timer); /* may arm the timer again */
     struct spinlock *lock;                /* taken around `expired` if not NULL */
+    struct runner *payer;                 /* whose time `expired` takes; NULL: Keel's own */
     struct timer_queue *queue;            /* where it is armed; NULL when it is not */
     struct timer *next;
 };
@@ -33,6 +35,9 @@ static inline bool timer_armed(const struct timer *timer)
 {
     return timer->queue != NULL;
 }
+
+/* Told from when until when a payer's timer has had the calling core, with no lock held. Set once. */
+extern void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);
 
 /* The handler of the core's timer interrupt: fires what is due. */
 void timer_interrupt(void);

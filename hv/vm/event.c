@@ -200,12 +200,8 @@ static void choose_event(struct vcpu *vcpu)
         virt->update_apic(vcpu);
 }
 
-static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests)
+static __attribute__((noinline)) void serve_rare(struct vcpu *vcpu, uint64_t requests)
 {
-    if (requests & (REQUEST_STOP | REQUEST_YIELD)) {
-        vcpu_note(vcpu, requests & ~REQUEST_YIELD);
-        return false;
-    }
     if (requests & REQUEST_INIT)
         take_init(vcpu);
     if (requests & REQUEST_SIPI)
@@ -214,6 +210,22 @@ static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests
         virt->flush(vcpu);
     if (requests & REQUEST_DEBUG)
         debug_apply(vcpu);
+}
+
+static __attribute__((noinline, cold)) void take_timers(struct vcpu *vcpu)
+{
+    __atomic_store_n(&vcpu->timers_wait, false, __ATOMIC_SEQ_CST);
+    vcpu->interrupts.resumed(vcpu->interrupts.state);
+}
+
+static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests)
+{
+    if (requests & (REQUEST_STOP | REQUEST_YIELD)) {
+        vcpu_note(vcpu, requests & ~REQUEST_YIELD);
+        return false;
+    }
+    if (unlikely(requests & (REQUEST_INIT | REQUEST_SIPI | REQUEST_FLUSH | REQUEST_DEBUG)))
+        serve_rare(vcpu, requests);
     if (requests & REQUEST_NMI) /* one is taken now if it can be, and one is latched behind it */
         vcpu->nmis = (uint8_t)MIN(vcpu->nmis + (requests & REQUEST_NMI_TOO ? 2u : 1u),
                                   virt->nmi_allowed(vcpu) ? 2u : 1u);
@@ -223,6 +235,8 @@ static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests
     }
     if (vcpu->activity != VCPU_RUNNABLE || vcpu->vm->end != VM_RUNS)
         return false;
+    if (unlikely(__atomic_load_n(&vcpu->timers_wait, __ATOMIC_RELAXED)))
+        take_timers(vcpu);
     choose_event(vcpu);
     return true;
 }

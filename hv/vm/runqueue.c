@@ -110,6 +110,13 @@ static int64_t refill(struct run_group *group, const struct run_times *times, ui
     return left;
 }
 
+/* What its timers took counts once it takes part. */
+static void pay(struct runner *runner)
+{
+    if (__atomic_load_n(&runner->owes, __ATOMIC_RELAXED))
+        runner->virtual += to_virtual(runner, __atomic_exchange_n(&runner->owes, 0, __ATOMIC_RELAXED));
+}
+
 void runqueue_charge(struct run_queue *queue, uint64_t now)
 {
     struct runner *runner = queue->running;
@@ -126,6 +133,33 @@ void runqueue_charge(struct run_queue *queue, uint64_t now)
     spin_unlock(&runner->group->lock);
     runner->virtual += distance(shared, UNIT, runner->group->weight);
     runner->ran += ticks;
+    pay(runner);
+}
+
+/* What its group shares is its business from now on. */
+static void begin_share(struct runner *runner, uint64_t now)
+{
+    spin_lock(&runner->group->lock);
+    pass_time(runner->group, now);
+    runner->shared = runner->group->shared;
+    spin_unlock(&runner->group->lock);
+}
+
+void runqueue_charge_other(struct run_queue *queue, struct runner *payer, uint64_t from, uint64_t now)
+{
+    struct runner *running = queue->running;
+    uint64_t ticks = since(now, from);
+
+    if (payer == running)
+        return;
+    runqueue_charge(queue, from);
+    queue->charged += since(now, queue->charged);
+    if (running)
+        begin_share(running, now);
+    spin_lock(&payer->group->lock);
+    spend(payer->group, ticks);
+    spin_unlock(&payer->group->lock);
+    __atomic_fetch_add(&payer->owes, ticks, __ATOMIC_RELAXED);
 }
 
 static struct runner *runner_at(struct list_link *link)
@@ -193,6 +227,7 @@ static void place(struct run_queue *queue, struct runner *runner, unsigned owed_
 static void put_in(struct run_queue *queue, struct runner *runner, unsigned owed_most, uint64_t now)
 {
     runner->throttled = !runner->urgent && refill(runner->group, queue->times, now) <= 0;
+    pay(runner);
     place(queue, runner, owed_most, now);
     list_append(&queue->runners, &runner->link);
     queue->count++;
@@ -318,12 +353,8 @@ struct runner *runqueue_pick(struct run_queue *queue, struct runner *aside, uint
     queue->running = chosen;
     if (!chosen)
         return NULL;
-    if (chosen != was) {
-        spin_lock(&chosen->group->lock);
-        pass_time(chosen->group, now);
-        chosen->shared = chosen->group->shared;
-        spin_unlock(&chosen->group->lock);
-    }
+    if (chosen != was)
+        begin_share(chosen, now);
     *until = MIN(*until, run_until(queue, chosen, now));
     return chosen;
 }

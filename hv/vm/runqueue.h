@@ -39,6 +39,7 @@ struct runner {
         deadline;    /* service received, and at the end of its request, both by weight; they wrap */
     uint64_t shared; /* the group's when it was last charged */
     uint64_t ran;    /* ticks */
+    uint64_t owes;   /* ticks that its timers took of others, not yet in `virtual`; atomic */
     bool throttled;  /* its group has used up its cap */
     bool urgent;     /* runs all the same: it is to be ended */
 };
@@ -78,6 +79,12 @@ bool runqueue_preempts(struct run_queue *queue, const struct runner *runner);
 
 /* Brings the one that runs up to date: its time, and what it has used of weight and cap. */
 void runqueue_charge(struct run_queue *queue, uint64_t now);
+
+/*
+ * From `from` until now this core has served not the one that runs but a timer of the payer's, which may be
+ * in any queue or in none: the payer's weight and cap are charged for it.
+ */
+void runqueue_charge_other(struct run_queue *queue, struct runner *payer, uint64_t from, uint64_t now);
 
 /* The virtual time: the mean of all that can run, by weight. */
 uint64_t runqueue_virtual(struct run_queue *queue, uint64_t now);

@@ -139,19 +139,13 @@ static struct sched_core *lock_home(const struct vcpu *vcpu)
     }
 }
 
-static bool has_work(const struct vcpu *vcpu)
-{
-    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
-}
-
 static __attribute__((noinline)) void wake(struct vcpu *vcpu)
 {
     struct sched_core *home = lock_home(vcpu);
     uint64_t now = clock_now();
     unsigned index;
 
-    /* What it is woken for may have been served since, on another core. */
-    if (vcpu->run_state != RUN_ASLEEP || !has_work(vcpu)) {
+    if (vcpu->run_state != RUN_ASLEEP) {
         spin_unlock(&home->lock);
         return;
     }
@@ -210,8 +204,19 @@ void vcpu_post(struct vcpu *vcpu)
     attend(vcpu, REQUEST_EVENT, VECTOR_POSTED);
 }
 
+/* A timer has taken the core from who runs there, as any other core's that its VM may not even use. */
+static void charge_timer(struct runner *payer, uint64_t from, uint64_t until)
+{
+    struct sched_core *core = &cores[this_cpu()->index];
+
+    spin_lock(&core->lock);
+    runqueue_charge_other(&core->queue, payer, from, until);
+    spin_unlock(&core->lock);
+}
+
 void sched_init(void)
 {
+    timer_paid = charge_timer;
     times = (struct run_times){clock_hz() / SLICES_A_SECOND, clock_hz() / PERIODS_A_SECOND};
     memset(idle_cores, 0, sizeof(idle_cores));
     for (unsigned i = 0; i < CPUS_MOST; i++) {
@@ -279,6 +284,11 @@ static unsigned emptiest_core(const struct vm *vm)
              (cores[i].serving == cores[found].serving && cores[i].homes < cores[found].homes)))
             found = i;
     return found;
+}
+
+static bool has_work(const struct vcpu *vcpu)
+{
+    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
 }
 
 void sched_add(struct vcpu *vcpu)

@@ -248,6 +248,7 @@ struct vcpu {
     enum vcpu_activity activity;
     struct event event; /* to inject at the next entry */
     bool deaf;          /* while it halts: RFLAGS.IF is clear */
+    bool timers_wait;   /* hv/vm/vm_timer.h: for it to be served again; set by any core */
     uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
     uint8_t sipi_vector;
     struct cpu *running_on; /* NULL: none runs it */
@@ -334,15 +335,6 @@ void vcpu_post(struct vcpu *vcpu);
  * the vCPU goes on to enter the guest; false when it must leave its run loop.
  */
 bool vcpu_serve_requests(struct vcpu *vcpu);
-
-/*
- * At the begin of a run: returns whether the vCPU enters the guest. One that halts, waits for SIPI or is off
- * does not for nothing: what it was queued for may have been served, or taken back, since.
- */
-static inline bool vcpu_begins(struct vcpu *vcpu)
-{
-    return likely(!vcpu->requests && vcpu->activity == VCPU_RUNNABLE) || vcpu_serve_requests(vcpu);
-}
 
 /* Whether something would wake the vCPU from HLT now. */
 bool vcpu_wakes(struct vcpu *vcpu);

@@ -7,7 +7,7 @@ struct local_apic apics[APICS];
 struct local_apic_group group;
 static uint64_t requests[APICS];
 struct placed placed[APICS];
-unsigned cpuid_changes, acknowledges, broadcasts;
+unsigned cpuid_changes, acknowledges, broadcasts, resumptions;
 int external_vector;
 uint8_t broadcast_vector;
 
@@ -48,10 +48,16 @@ static void broadcast(void *owner, uint8_t vector)
     broadcast_vector = vector;
 }
 
+static void resumed(void *owner)
+{
+    assert_ptr_equal(owner, &resumptions);
+    resumptions++;
+}
+
 void forget(void)
 {
     memset(requests, 0, sizeof(requests));
-    broadcasts = acknowledges = cpuid_changes = 0;
+    broadcasts = acknowledges = cpuid_changes = resumptions = 0;
 }
 
 uint64_t asked(uint64_t work)
@@ -208,6 +214,7 @@ int setup(void **state)
                                        .tsc_deadline = true,
                                        .extint = {acknowledge_external, &external_vector},
                                        .eoi = {broadcast, &broadcasts},
+                                       .resumed = {resumed, &resumptions},
                                    });
         local_apic_reset(&apics[i], false);
         put_on(i, APIC_SVR, 0x1ff);

@@ -23,7 +23,7 @@ struct placed {
     gpa_t base;
 };
 extern struct placed placed[APICS];
-extern unsigned cpuid_changes, acknowledges, broadcasts;
+extern unsigned cpuid_changes, acknowledges, broadcasts, resumptions;
 extern int external_vector; /* what the 8259A answers */
 extern uint8_t broadcast_vector;
 

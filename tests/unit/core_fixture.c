@@ -234,6 +234,12 @@ __attribute__((weak)) const struct cpuid_regs *cpuid_search(struct cpuid_table *
     return cpuid_lookup(core.vcpu, leaf, subleaf);
 }
 
+static void resumed(void *state)
+{
+    (void)state;
+    core.resumptions++;
+}
+
 static void begin_vcpu(unsigned id)
 {
     struct vcpu *vcpu = &core.vcpus[id];
@@ -247,6 +253,7 @@ static void begin_vcpu(unsigned id)
                                                      .set_tpr = set_tpr,
                                                      .reset = controller_reset,
                                                      .tsc_changed = tsc_changed,
+                                                     .resumed = resumed,
                                                      .enabled = enabled};
     core.vm.vcpus[id] = vcpu;
 }

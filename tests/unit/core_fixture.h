@@ -18,7 +18,7 @@ struct core {
 
     /* The interrupt controller: what is pending, what acknowledge answers. */
     int pending, vector;
-    unsigned acknowledged, tpr, controller_resets, tsc_changes;
+    unsigned acknowledged, tpr, controller_resets, tsc_changes, resumptions;
     bool init; /* the latest controller reset was by INIT */
 
     /* The vendor. */

@@ -3,6 +3,7 @@
 #include "hv/debug/console.h"
 #include "hv/host/paging.h"
 #include "hv/vm/native.h"
+#include "hv/vm/vm_timer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,24 +15,13 @@ char fake_log[16384];
 struct fake_cpu fake_cpu;
 const struct virt_ops *virt __attribute__((weak)) = &fake_virt;
 
+bool fake_at_home = true;
+__attribute__((weak)) void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);
+
 struct timer_queue {
     struct timer *first;
 };
 static struct timer_queue queue;
-
-__attribute__((weak)) const char *serial_claim(struct serial *serial, const char *user)
-{
-    const char *before = serial->user;
-
-    if (!before)
-        serial->user = user;
-    return before;
-}
-
-__attribute__((weak)) void serial_release(struct serial *serial)
-{
-    serial->user = NULL;
-}
 
 __attribute__((weak)) uint64_t clock_now(void)
 {
@@ -76,6 +66,12 @@ __attribute__((weak)) void timer_arm(struct timer *timer, uint64_t deadline)
     *at = timer;
 }
 
+__attribute__((weak)) bool vm_timer_at_home(struct vm *vm, struct vcpu *vcpu)
+{
+    (void)vm, (void)vcpu;
+    return fake_at_home;
+}
+
 uint64_t fake_next_deadline(void)
 {
     return queue.first ? queue.first->deadline : UINT64_MAX;
@@ -100,6 +96,7 @@ void fake_run_until(uint64_t when)
 void fake_reset(void)
 {
     queue.first = NULL;
+    fake_at_home = true;
     fake_now = 0;
     fake_hz = 1000000000;
     fake_wall = 1700000000;

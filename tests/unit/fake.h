@@ -25,6 +25,9 @@ void fake_run_until(uint64_t when);
 /* The earliest armed deadline, or UINT64_MAX. */
 uint64_t fake_next_deadline(void);
 
+/* Whether the core that a timer fires on serves the vCPU that it is for. */
+extern bool fake_at_home;
+
 /* The page that vm_hide_page took away, plus 1, where hv/vm/vm.c is not linked. */
 extern gpa_t fake_hidden;
 

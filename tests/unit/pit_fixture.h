@@ -8,17 +8,18 @@
 
 #include "devices/pit.h"
 #include "hv/vm/bus.h"
+#include "hv/vm/vm.h"
 #include "tests/unit/pit_model.h"
 
 #define SECOND 1000000000ull
 
 static struct pit pit;
-static struct spinlock lock;
+static struct vm vm;
 static struct bus bus;
 static struct bus_range ranges[2];
 static unsigned rises;
 static uint64_t last_rise;
-static bool line;
+static bool line, unheard;
 
 static inline void set_line(void *owner, unsigned pin, bool asserted)
 {
@@ -26,6 +27,12 @@ static inline void set_line(void *owner, unsigned pin, bool asserted)
     if (asserted && !line)
         rises++, last_rise = fake_now;
     line = asserted;
+}
+
+static inline bool hears_line(void *owner, unsigned pin)
+{
+    (void)owner, (void)pin;
+    return !unheard;
 }
 
 static inline uint8_t in(unsigned port)
@@ -58,8 +65,9 @@ static inline void power_on(uint64_t hz)
 {
     fake_reset();
     fake_hz = hz;
-    pit_init(&pit, &lock);
-    pit.irq = (struct irq_line){set_line, NULL, 0};
+    pit_init(&pit, &vm);
+    pit.irq = (struct irq_line){set_line, NULL, 0, hears_line};
+    unheard = false;
     ranges[0] = (struct bus_range){0x40, 0x43, &pit.counter_ports};
     ranges[1] = (struct bus_range){0x61, 0x61, &pit.control_port};
     assert_true(bus_init(&bus, "port", ranges, 2));

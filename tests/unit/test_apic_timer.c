@@ -187,6 +187,66 @@ static void masked_it_counts_and_stays_silent(void **state)
     assert_int_equal(acknowledge(0), 0x41);
 }
 
+/* The host's timer is for those who can be told: masked it is not armed, and what happened shows when looked
+ * at. */
+static void masked_it_costs_the_host_nothing(void **state)
+{
+    static const uint32_t modes[] = {0, PERIODIC, DEADLINE};
+
+    (void)state;
+    put(APIC_DIVIDE, DIVIDE_BY_1);
+    for (unsigned i = 0; i < ARRAY_LENGTH(modes); i++) {
+        uint64_t start = fake_now;
+
+        put(APIC_LVT_TIMER, MASKED | modes[i] | 0x40);
+        if (modes[i] == DEADLINE)
+            assert_true(wrmsr(0, MSR_TSC_DEADLINE, start + 1000));
+        else
+            put(APIC_INITIAL_COUNT, 1000);
+        assert_int_equal(fake_next_deadline(), UINT64_MAX);
+        put(APIC_DIVIDE, DIVIDE_BY_1);
+        assert_int_equal(fake_next_deadline(), UINT64_MAX);
+        fake_run_until(start + 500);
+        put(APIC_LVT_TIMER, modes[i] | 0x40); /* open: for the moment that it was to be */
+        assert_int_equal(fake_next_deadline(), start + 1000);
+        put(APIC_LVT_TIMER, MASKED | modes[i] | 0x40);
+        assert_int_equal(fake_next_deadline(), UINT64_MAX);
+        fake_run_until(start + 2300);
+        put(APIC_LVT_TIMER, modes[i] | 0x40); /* only what repeats is still to come */
+        assert_int_equal(fake_next_deadline(), modes[i] == PERIODIC ? start + 3000 : UINT64_MAX);
+        assert_int_equal(pending(0), -1);
+        put(APIC_LVT_TIMER, 0x40);
+        put(APIC_INITIAL_COUNT, 0);
+    }
+    put(APIC_LVT_TIMER, PERIODIC | 0x40);
+    put(APIC_INITIAL_COUNT, 1000);
+    put(APIC_SVR, 0xff); /* software-disabled: every entry is masked */
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
+}
+
+/* Where its vCPU does not run the first tick is in IRR; those behind it change nothing, and cost nothing. */
+static void away_from_its_vcpu_it_fires_once(void **state)
+{
+    (void)state;
+    put(APIC_DIVIDE, DIVIDE_BY_1);
+    put(APIC_LVT_TIMER, PERIODIC | 0x40);
+    put(APIC_INITIAL_COUNT, 100000);
+    fake_at_home = false;
+    fake_run_until(1000 + 100000);
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
+    fake_run_until(1000 + 750000);
+    fake_at_home = true;
+    vcpus[0].interrupts.resumed(&apics[0]);
+    assert_int_equal(resumptions, 1);
+    assert_int_equal(fake_next_deadline(), 1000 + 800000);
+    assert_int_equal(acknowledge(0), 0x40);
+    put(APIC_EOI, 0);
+    assert_int_equal(pending(0), -1);
+    assert_int_equal(ticks_until(1000 + 1000000, 0x40), 3);
+    vcpus[0].interrupts.resumed(&apics[0]); /* not away: nothing changes */
+    assert_int_equal(fake_next_deadline(), 1000 + 1100000);
+}
+
 static void into_deadline_mode_and_out_of_it_it_is_disarmed(void **state)
 {
     static const uint32_t modes[] = {0, PERIODIC, DEADLINE, PERIODIC | DEADLINE};
@@ -423,6 +483,8 @@ int main(void)
         cmocka_unit_test_setup(a_new_count_starts_over, setup),
         cmocka_unit_test_setup(a_new_divisor_takes_effect_at_once, setup),
         cmocka_unit_test_setup(masked_it_counts_and_stays_silent, setup),
+        cmocka_unit_test_setup(masked_it_costs_the_host_nothing, setup),
+        cmocka_unit_test_setup(away_from_its_vcpu_it_fires_once, setup),
         cmocka_unit_test_setup(into_deadline_mode_and_out_of_it_it_is_disarmed, setup),
         cmocka_unit_test_setup(between_one_shot_and_periodic_the_count_goes_on, setup),
         cmocka_unit_test_setup(a_reserved_mode_runs_nothing, setup),

@@ -159,6 +159,51 @@ static void a_timer_that_comes_too_early_is_put_back(void **state)
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
 }
 
+static void a_line_that_nobody_hears_costs_the_host_nothing(void **state)
+{
+    (void)state;
+    unheard = true;
+    program(0x34, 1193);
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
+    fake_now += 10500000; /* ten periods and a half */
+    pit_update(&pit);     /* somebody looks: to the line they were one edge */
+    assert_int_equal(rises, 1);
+    assert_int_equal(fake_next_deadline(), UINT64_MAX);
+    pit_update(&pit);
+    assert_int_equal(rises, 1);
+    unheard = false;
+    pit_update(&pit); /* opened: the next in phase with those before */
+    fake_run_until(fake_now + 510000);
+    assert_int_equal(rises, 2);
+    fake_run_until(fake_now + 10 * 1000000);
+    assert_int_equal(rises, 12);
+    unheard = true; /* masked while one is on its way */
+    fake_run_until(fake_now + SECOND);
+    assert_in_range(rises, 12, 13);
+    program(0x30, 1000); /* a one-shot */
+    fake_now += SECOND;
+    pit_update(&pit);
+    assert_int_equal(rises, 1);
+    assert_true(line);
+}
+
+static void away_from_its_vm_it_is_slow_and_then_in_phase(void **state)
+{
+    (void)state;
+    program(0x34, 24); /* 50 kHz */
+    fake_run_until(SECOND);
+    fake_at_home = false;
+    rises = 0;
+    fake_run_until(2 * SECOND);
+    assert_in_range(rises, 99, 101);
+    rises = 0;
+    fake_at_home = true;
+    pit_resume(&pit);
+    assert_in_range(fake_next_deadline() - fake_now, 1, 24 * SECOND / PIT_HZ + 1);
+    fake_run_until(fake_now + SECOND / 1000);
+    assert_in_range(rises, 49, 50);
+}
+
 static void one_shots_raise_the_line_once(void **state)
 {
     (void)state;
@@ -201,6 +246,8 @@ int main(void)
         cmocka_unit_test_setup(a_rate_beyond_reason_leaves_the_guest_time, setup),
         cmocka_unit_test_setup(a_write_does_not_lose_an_edge_that_is_due, setup),
         cmocka_unit_test_setup(a_timer_that_comes_too_early_is_put_back, setup),
+        cmocka_unit_test_setup(a_line_that_nobody_hears_costs_the_host_nothing, setup),
+        cmocka_unit_test_setup(away_from_its_vm_it_is_slow_and_then_in_phase, setup),
         cmocka_unit_test_setup(one_shots_raise_the_line_once, setup),
         cmocka_unit_test_setup(starts_as_firmware_leaves_it, setup),
     };

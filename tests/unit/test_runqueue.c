@@ -421,11 +421,49 @@ static void chance(void **state)
     assert_true(runners[3].ran <= (now - begin) / 5 + SLICE);
 }
 
+/* A core serves a timer of one that sleeps: who runs there is not charged, and the other pays when it takes
+ * part. */
+static void timers_are_charged_to_their_owner(void **state)
+{
+    struct runner *sleeper = add(1, 100, 0), *runs = add(0, 100, 0);
+    uint64_t until, virtual, ran;
+
+    (void)state;
+    runqueue_remove(&queue, sleeper, now);
+    assert_ptr_equal(runqueue_pick(&queue, NULL, now, &until), runs);
+    virtual = runs->virtual;
+    ran = runs->ran;
+    now += 1000;
+    runqueue_charge_other(&queue, sleeper, now - 400, now);
+    runqueue_charge(&queue, now);
+    assert_int_equal(runs->ran - ran, 600);
+    assert_int_equal(groups[1].ran, 400);
+    runqueue_insert(&queue, sleeper, now);
+    assert_int_equal((sleeper->virtual - virtual) / 1000, (runs->virtual - virtual) * 4 / 6 / 1000);
+    now += 500;
+    runqueue_charge_other(&queue, runs, now - 400, now); /* its own, while it runs: as time that it runs */
+    runqueue_charge(&queue, now);
+    assert_int_equal(runs->ran - ran, 1100);
+}
+
+static void timers_use_up_a_cap(void **state)
+{
+    struct runner *capped = add(0, 100, PERIOD / 10);
+    uint64_t until;
+
+    (void)state;
+    runqueue_charge_other(&second, capped, now - PERIOD / 10, now);
+    assert_null(runqueue_pick(&queue, NULL, now, &until));
+    assert_int_equal(until, groups[0].refilled + PERIOD);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(timers_are_charged_to_their_owner),
+        TEST(timers_use_up_a_cap),
         TEST(shares_are_by_weight_within_a_slice),
         TEST(sixty_four_runners_share_evenly),
         TEST(a_group_divides_its_weight_among_those_that_can_run),

@@ -60,6 +60,37 @@ static void timers_fire_in_the_order_of_their_deadlines_and_the_hardware_has_the
     assert_int_equal(programmed, UINT64_MAX);
 }
 
+static struct runner *paid;
+static uint64_t paid_ticks;
+
+static void note_payment(struct runner *payer, uint64_t from, uint64_t until)
+{
+    assert_int_equal(until, fake_now);
+    paid = payer;
+    paid_ticks += until - from;
+}
+
+static void take_a_while(struct timer *timer)
+{
+    fake_now += timer == &first ? 7 : 30;
+}
+
+static void whose_a_timer_is_pays_for_it(void **state)
+{
+    struct runner *payer = (struct runner *)&fired;
+
+    (void)state;
+    timer_paid = note_payment;
+    first.expired = second.expired = take_a_while;
+    first.payer = payer;
+    timer_arm(&first, 10);
+    timer_arm(&second, 10); /* Keel's own */
+    fake_now = 12;
+    timer_interrupt();
+    assert_ptr_equal(paid, payer);
+    assert_int_equal(paid_ticks, 7);
+}
+
 static void rearm(struct timer *timer)
 {
     count(timer);
@@ -135,6 +166,7 @@ static void stopping_waits_for_a_callback_on_another_core_and_undoes_what_it_arm
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(whose_a_timer_is_pays_for_it),
         TEST(timers_fire_in_the_order_of_their_deadlines_and_the_hardware_has_the_next),
         TEST(a_periodic_timer_goes_on_until_it_is_stopped),
         TEST(stopping_waits_for_a_callback_on_another_core_and_undoes_what_it_armed),

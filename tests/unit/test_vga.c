@@ -58,7 +58,7 @@ static void the_cursor_is_where_it_was_put(void **state)
     assert_int_equal(get(0x3d4, 0x0f), 0xcf);
     assert_int_equal(in(0x3d4), 0x0f);
     assert_int_equal(bus.misses.count, 0);
-    assert_int_equal(lock.held, 0);
+    assert_false(spin_is_held(&lock));
 }
 
 static void it_begins_with_80_columns_of_text(void **state)

@@ -372,8 +372,7 @@ static bool choose_cores(struct life *life)
     if (!sched_may_run(vm))
         return refuse(life, "none of the cores that `cpus` names is there; the machine has 0 to %u",
                       cpu_count - 1);
-    sched_add_vm(vm, life->config->weight, life->config->cap);
-    return true;
+    return sched_add_vm(vm, life->config->weight, life->config->cap);
 }
 
 void life_destroy(struct life *life)
@@ -382,12 +381,12 @@ void life_destroy(struct life *life)
 
     record_close(vm);
     console_detach(&life->console);
-    sched_remove_vm(vm);
     if (life->devices) {
         if (vm->board)
             life->board->stop(vm); /* once more: what was typed until now may have armed a timer */
         host_free(life->devices, life->devices_size);
     }
+    sched_remove_vm(vm); /* behind the last timer, whose time is charged to the VM */
     if (vm->test_memory)
         host_free(vm->test_memory, VM_TEST_MEMORY);
     vm->test_memory = NULL;

@@ -1,13 +1,17 @@
 /*
- * Proportional share of a core: earliest eligible virtual deadline first (Stoica and Abdel-Wahab, 1995), with
- * a weight and a cap for groups of runners. Arithmetic only: time comes as an argument, in ticks, and the
- * caller holds the queue's lock. docs/scheduling.md says why.
+ * Proportional share of a core, with a weight and a cap for groups of runners. In a queue the groups take
+ * turns by weight, and in a group its runners, evenly (hv/vm/fair.h). What a group has received of a core and
+ * what it is due there is kept for the group, not for its runners: whoever of them sleeps, wakes, comes or
+ * goes, their group gets no more of that core than its weight says. Arithmetic only: time comes as an
+ * argument, in ticks, and the caller holds the queue's lock. docs/scheduling.md says why.
  */
 #pragma once
 
 #include "hv/lib/base.h"
 #include "hv/lib/list.h"
 #include "hv/lib/spinlock.h"
+#include "hv/lib/tree.h"
+#include "hv/vm/fair.h"
 
 #define RUN_WEIGHT_MOST 10000
 #define RUN_NEVER       UINT64_MAX
@@ -18,59 +22,87 @@ struct run_times {
     uint64_t period; /* in which a cap is kept */
 };
 
+struct run_group;
+
+/* Those of a group that are in one queue, and what the group has received there. All zero: nothing yet. */
+struct run_part {
+    struct fair_member member; /* among the parts in the queue; or among those that have used up their cap:
+                                  its node's key is then when it may go on */
+    struct fair runners;
+    struct run_group *group;
+    uint64_t shared; /* the group's when this part was last charged */
+    uint64_t owes; /* ticks that its group's timers took of this core's others, not yet in its virtual time */
+    bool throttled;
+};
+
 /* Those that share a weight and a cap: the vCPUs of a VM. Its own lock is for what several cores change. */
 struct run_group {
     struct spinlock lock;
     unsigned weight;   /* 1 to RUN_WEIGHT_MOST; divided evenly among those of its runners that can run */
     unsigned runnable; /* runners in queues */
     uint64_t shared; /* `runnable` summed over time until `since`: what dividing the weight costs a runner */
+    uint64_t busy;   /* ticks until `since` in which a runner was in a queue */
     uint64_t since;
     uint64_t quota; /* ticks a period; 0: no cap */
     int64_t budget; /* left of it; negative: overdrawn, taken off the next */
     uint64_t refilled;
-    uint64_t ran; /* ticks, all runners */
+    uint64_t ran;           /* ticks, all runners */
+    struct run_part *parts; /* one for each queue, by its index */
 };
 
-/* One that runs on one core at a time: a vCPU. */
+/* One that runs on one core at a time: a vCPU. All zero but for `group`: it has never run. */
 struct runner {
-    struct list_link link;
+    struct list_link link, hurried;
+    struct fair_member member;
     struct run_group *group;
-    uint64_t virtual,
-        deadline;    /* service received, and at the end of its request, both by weight; they wrap */
-    uint64_t shared; /* the group's when it was last charged */
-    uint64_t ran;    /* ticks */
-    uint64_t owes;   /* ticks that its timers took of others, not yet in `virtual`; atomic */
-    bool throttled;  /* its group has used up its cap */
-    bool urgent;     /* runs all the same: it is to be ended */
+    struct run_part *part; /* it is in, or was in last */
+    int64_t lag;           /* ticks that it was owed by the others of that one when it left it */
+    uint64_t ran;          /* ticks */
+    bool urgent;           /* it is next, whatever the weights and caps */
 };
 
 /* Those that can run on one core. */
 struct run_queue {
     const struct run_times *times;
-    struct list_link runners;
-    struct runner *running; /* one of them, or NULL */
+    unsigned index;
+    struct fair parts;           /* that have not used up their cap */
+    struct tree_node *throttled; /* those that have, by the time when they may go on */
+    struct list_link runners;    /* all, in the order in which they came */
+    struct list_link hurried;    /* those that are urgent */
+    struct runner *running;      /* one of them, or NULL */
     unsigned count;
     uint64_t charged; /* until when `running` has been charged */
-    uint64_t virtual; /* the virtual time when last asked for: others may read it without the lock */
 };
 
-void runqueue_init(struct run_queue *queue, const struct run_times *times);
+/* `index` is the queue's number, which a group's part in it has in `parts`. */
+void runqueue_init(struct run_queue *queue, const struct run_times *times, unsigned index);
 
-/* `quota` is in ticks of each period, 0: none. */
-void run_group_init(struct run_group *group, unsigned weight, uint64_t quota, uint64_t now);
+/* `quota` is in ticks of each period, 0: none. `parts`, all zero, one for each queue, belong to the group. */
+void run_group_init(struct run_group *group, struct run_part *parts, unsigned weight, uint64_t quota,
+                    uint64_t now);
 
-/* Puts a runner in. Where it stood against the others counts, within bounds: no sleeper hoards or starves. */
+/* Brings `shared` and `busy` up to date. With no lock held. */
+void run_group_pass(struct run_group *group, uint64_t now);
+
+/* Puts a runner in. Where it and its group stood against the others counts, within bounds: no sleeper hoards
+ * or starves. */
 void runqueue_insert(struct run_queue *queue, struct runner *runner, uint64_t now);
 
 /* Takes it out: it sleeps or has ended. If it was running, nobody is then. */
 void runqueue_remove(struct run_queue *queue, struct runner *runner, uint64_t now);
 
-/* Moves one that waits to the queue of another core. */
+/*
+ * Moves one that waits to the queue of another core. It brings no claim: its group is owed nothing there by
+ * its coming. What it owes comes along if the group has nobody there.
+ */
 void runqueue_move(struct run_queue *from, struct run_queue *to, struct runner *runner, uint64_t now);
 
+/* A runner of this queue is to be picked next, once, even if it runs now or its group has used up its cap. */
+void runqueue_hurry(struct run_queue *queue, struct runner *runner);
+
 /*
- * Decides who runs from now on. `aside`, if not NULL, runs only if nobody else can. *until is when to decide
- * again: the end of a request, of a cap, or its refilling; or RUN_NEVER. NULL: nobody.
+ * Decides who runs from now on. `aside`, if not NULL, has run last, and runs only if nobody else can. *until
+ * is when to decide again: the end of a request, of a cap, or its refilling; or RUN_NEVER. NULL: nobody.
  */
 struct runner *runqueue_pick(struct run_queue *queue, struct runner *aside, uint64_t now, uint64_t *until);
 
@@ -82,19 +114,14 @@ void runqueue_charge(struct run_queue *queue, uint64_t now);
 
 /*
  * From `from` until now this core has served not the one that runs but a timer of the payer's, which may be
- * in any queue or in none: the payer's weight and cap are charged for it.
+ * in any queue or in none: its group's weight and cap are charged for it.
  */
 void runqueue_charge_other(struct run_queue *queue, struct runner *payer, uint64_t from, uint64_t now);
 
-/* The virtual time: the mean of all that can run, by weight. */
-uint64_t runqueue_virtual(struct run_queue *queue, uint64_t now);
-
-/* Ticks that a runner would be owed where the virtual time is this; negative: that it owes. */
-int64_t runner_lag(const struct runner *runner, uint64_t virtual);
-
-/* Moves the queue's virtual time forward to this: claims on other cores are forgotten, those within it stay.
- */
-void runqueue_lift(struct run_queue *queue, uint64_t virtual);
+/* The sum of the weights of those that can run, and what of it one of them has: in the same unit. Both may be
+ * read without the lock, as a guess. */
+uint64_t runqueue_load(const struct run_queue *queue);
+uint64_t runner_load(const struct runner *runner);
 
 /* Whether somebody waits, who could run. */
 bool runqueue_contended(const struct run_queue *queue);

@@ -5,6 +5,7 @@
 #include "hv/host/cpu.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
+#include "hv/host/paging.h"
 #include "hv/host/timer.h"
 #include "hv/host/x86.h"
 #include "hv/lib/arith.h"
@@ -18,9 +19,9 @@
 
 #define SLICES_A_SECOND  200
 #define PERIODS_A_SECOND 10
-#define CORES_LOOKED_AT  8  /* by one that has others waiting, in each slice */
-#define WORTH_MOVING     2  /* slices that a vCPU would be owed elsewhere */
-#define FORGOTTEN        20 /* times that: what a core's vCPUs are owed by others, if none of them can move */
+#define LOOKED_AT        8  /* cores, and vCPUs, by one that has others waiting, in each slice */
+#define TURN             10 /* slices: how long what cannot be made even stays as it is */
+#define TURN_SLACK       8  /* a part of it by which a change of places may make it less even */
 
 /* A core's queue. Whoever holds one lock may only try another. */
 static struct sched_core {
@@ -29,6 +30,7 @@ static struct sched_core {
     struct timer slice;
     uint64_t until;    /* when to decide again */
     uint64_t balanced; /* when this core last looked at others */
+    uint64_t moved;    /* when a vCPU last came or went, but by waking */
     unsigned homes;    /* vCPUs that were added here or moved here */
     bool serving;      /* the core is in sched_loop */
     bool due;          /* who runs is asked to leave for another */
@@ -42,13 +44,6 @@ static uint64_t idle_cores[CPUS_MOST / 64];
 static struct run_times times;
 static struct shares shares;
 bool sched_report_shares;
-
-/* Before it changes who can run. */
-static void account(uint64_t now)
-{
-    if (sched_report_shares)
-        share_pass(&shares, now);
-}
 
 static struct vcpu *vcpu_at(struct runner *runner)
 {
@@ -139,18 +134,12 @@ static struct sched_core *lock_home(const struct vcpu *vcpu)
     }
 }
 
-static __attribute__((noinline)) void wake(struct vcpu *vcpu)
+/* It sleeps, and its core's lock is held. Returns the core whose queue it is in then, locked. */
+static struct sched_core *rouse(struct sched_core *home, struct vcpu *vcpu, uint64_t now)
 {
-    struct sched_core *home = lock_home(vcpu);
-    uint64_t now = clock_now();
-    unsigned index;
+    unsigned index = choose_core(vcpu);
 
-    if (vcpu->run_state != RUN_ASLEEP) {
-        spin_unlock(&home->lock);
-        return;
-    }
     vcpu->run_state = RUN_QUEUED;
-    index = choose_core(vcpu);
     if (index != vcpu->core) {
         home->homes--;
         vcpu->core = index;
@@ -159,9 +148,24 @@ static __attribute__((noinline)) void wake(struct vcpu *vcpu)
         spin_lock(&home->lock);
         home->homes++;
     }
-    account(now);
     runqueue_insert(&home->queue, &vcpu->runner, now);
-    announce(index, &vcpu->runner, now);
+    return home;
+}
+
+/* If it sleeps. One that is urgent does not wait until its VM's weight and cap allow that. */
+static __attribute__((noinline)) void wake(struct vcpu *vcpu, bool urgent)
+{
+    struct sched_core *home = lock_home(vcpu);
+    bool slept = vcpu->run_state == RUN_ASLEEP;
+    uint64_t now = clock_now();
+
+    urgent = urgent && vcpu->run_state != RUN_OUT;
+    if (slept)
+        home = rouse(home, vcpu, now);
+    if (urgent)
+        runqueue_hurry(&home->queue, &vcpu->runner);
+    if (slept || urgent)
+        announce(vcpu->core, &vcpu->runner, now);
     spin_unlock(&home->lock);
 }
 
@@ -173,14 +177,10 @@ static inline void attend(struct vcpu *vcpu, uint64_t requests, enum host_vector
 
     if (likely(on == this_cpu()))
         return;
-    if (requests & REQUEST_STOP) /* it does not wait until its VM's cap allows that */
-        vcpu->runner.urgent = true;
     if (on)
         send(on->index, vector);
-    else if (__atomic_load_n(&vcpu->run_state, __ATOMIC_ACQUIRE) == RUN_ASLEEP)
-        wake(vcpu);
-    else if (requests & REQUEST_STOP)
-        sched_kick(vcpu->core);
+    else if (requests & REQUEST_STOP || __atomic_load_n(&vcpu->run_state, __ATOMIC_ACQUIRE) == RUN_ASLEEP)
+        wake(vcpu, requests & REQUEST_STOP);
 }
 
 void vcpu_attend(struct vcpu *vcpu, uint64_t requests)
@@ -221,7 +221,7 @@ void sched_init(void)
     memset(idle_cores, 0, sizeof(idle_cores));
     for (unsigned i = 0; i < CPUS_MOST; i++) {
         cores[i] = (struct sched_core){.until = RUN_NEVER};
-        runqueue_init(&cores[i].queue, &times);
+        runqueue_init(&cores[i].queue, &times, i);
     }
 }
 
@@ -244,14 +244,23 @@ bool sched_may_run(const struct vm *vm)
     return usable_cores(vm) > 0;
 }
 
-void sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
+static size_t parts_size(void)
+{
+    return cpu_count * sizeof(struct run_part);
+}
+
+bool sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
 {
     unsigned most = 100 * usable_cores(vm);
     uint64_t now = clock_now();
+    struct run_part *parts = host_allocate(parts_size());
 
-    run_group_init(&vm->group, weight, times.period * cap / 100, now);
+    if (!parts)
+        return false;
+    run_group_init(&vm->group, parts, weight, times.period * cap / 100, now);
     if (sched_report_shares)
         share_add(&shares, &vm->share, &vm->group, cap ? MIN(cap, most) : most, now);
+    return true;
 }
 
 static uint64_t to_ms(uint64_t ticks)
@@ -259,18 +268,25 @@ static uint64_t to_ms(uint64_t ticks)
     return mul_div(ticks, 1000, clock_hz());
 }
 
-void sched_remove_vm(struct vm *vm)
+static void report_share(struct vm *vm)
 {
     uint64_t now = clock_now(), slept = 0;
 
-    if (!vm->share.group)
-        return;
     share_remove(&shares, &vm->share, now);
     vm->share.group = NULL;
     for (unsigned i = 0; i < cpu_count; i++)
         slept += cores[i].slept + (cores[i].sleeps ? now : 0);
     log_line("vm %s: ran %lu ms, was due %lu ms, in %lu ms; the cores have slept %lu ms", vm->name,
              to_ms(vm->group.ran), to_ms(vm->share.due), to_ms(now - vm->share.begin), to_ms(slept));
+}
+
+void sched_remove_vm(struct vm *vm)
+{
+    if (vm->share.group)
+        report_share(vm);
+    if (vm->group.parts)
+        host_free(vm->group.parts, parts_size());
+    vm->group.parts = NULL;
 }
 
 /* The core with the fewest vCPUs, of those that are not still busy starting VMs if there are any. */
@@ -301,35 +317,45 @@ void sched_add(struct vcpu *vcpu)
     core = &cores[index];
     spin_lock(&core->lock);
     vcpu->runner.group = &vcpu->vm->group;
-    vcpu->runner.urgent = false;
-    if (!vcpu->runner.ran)
-        vcpu->runner.virtual = core->queue.virtual;
     core->homes++;
     /* A full barrier: a request that comes now finds it asleep, or is found here. */
     __atomic_store_n(&vcpu->run_state, RUN_ASLEEP, __ATOMIC_SEQ_CST);
     spin_unlock(&core->lock);
     if (has_work(vcpu))
-        wake(vcpu);
+        wake(vcpu, false);
 }
 
-/* The one that waits, is owed most where the virtual time is this, more than `least`, and may go there. */
-static struct vcpu *candidate(struct sched_core *from, unsigned to, uint64_t virtual, int64_t least)
+static bool may_move(const struct sched_core *from, const struct runner *runner, unsigned to, uint64_t most)
 {
-    struct vcpu *found = NULL;
+    const struct vcpu *vcpu = container_of(runner, struct vcpu, runner);
+
+    return runner != from->queue.running && !runner->urgent && !runner->part->throttled &&
+           runner_load(runner) <= most && usable(vcpu->vm, to) &&
+           __atomic_load_n(&cpus[vcpu->core]->current, __ATOMIC_ACQUIRE) != vcpu;
+}
+
+/*
+ * Of those that have been longest in a queue, one that waits, has no more of its load than this, and may go
+ * to the other core. Those that may not go to the end, so that another time others are looked at.
+ */
+static struct vcpu *candidate(struct sched_core *from, unsigned to, uint64_t most)
+{
+    unsigned looked = 0;
 
     list_for_each(link, &from->queue.runners)
     {
         struct runner *runner = container_of(link, struct runner, link);
-        struct vcpu *vcpu = vcpu_at(runner);
-        int64_t lag = runner_lag(runner, virtual);
 
-        if (runner == from->queue.running || runner->throttled || lag <= least || !usable(vcpu->vm, to) ||
-            __atomic_load_n(&cpus[vcpu->core]->current, __ATOMIC_ACQUIRE) == vcpu)
-            continue;
-        found = vcpu;
-        least = lag;
+        if (may_move(from, runner, to, most))
+            return vcpu_at(runner);
+        if (++looked > LOOKED_AT)
+            break;
+        if (!usable(vcpu_at(runner)->vm, to)) {
+            list_remove(link);
+            list_append(&from->queue.runners, link);
+        }
     }
-    return found;
+    return NULL;
 }
 
 /* Both locks are held. */
@@ -337,6 +363,7 @@ static void move(struct sched_core *from, unsigned to, struct vcpu *vcpu, uint64
 {
     from->homes--;
     cores[to].homes++;
+    from->moved = cores[to].moved = now;
     vcpu->core = to;
     runqueue_move(&from->queue, &cores[to].queue, &vcpu->runner, now);
 }
@@ -357,7 +384,7 @@ static bool steal(unsigned index)
 
         if (!__atomic_load_n(&from->queue.count, __ATOMIC_RELAXED) || !spin_try_lock(&from->lock))
             continue;
-        vcpu = candidate(from, index, from->queue.virtual, INT64_MIN);
+        vcpu = candidate(from, index, UINT64_MAX);
         if (vcpu)
             move(from, index, vcpu, clock_now());
         spin_unlock(&from->lock);
@@ -367,45 +394,25 @@ static bool steal(unsigned index)
     return found;
 }
 
-/* The least virtual time of a core on which somebody waits: those that run alone have no claim beyond it. */
-static uint64_t least_claim(uint64_t virtual)
-{
-    uint64_t least = virtual;
-
-    for (unsigned i = 0; i < cpu_count; i++) {
-        uint64_t other = __atomic_load_n(&cores[i].queue.virtual, __ATOMIC_RELAXED);
-
-        if (__atomic_load_n(&cores[i].queue.count, __ATOMIC_RELAXED) > 1 && (int64_t)(other - least) < 0)
-            least = other;
-    }
-    return least;
-}
-
 /*
- * Gives the other core, both locked, what waits here and would be owed most there: a core whose virtual time
- * is ahead has more to give.
+ * Gives the other core, both locked, what makes their loads more even. Where nothing does, as with three
+ * alike on two cores, they change places now and then, so that in the end all have had the same.
  */
-static bool give(struct sched_core *core, unsigned to, uint64_t least, uint64_t now)
+static bool give(struct sched_core *core, unsigned to, uint64_t now)
 {
     struct sched_core *other = &cores[to];
-    int64_t worth = (int64_t)(WORTH_MOVING * times.slice);
-    uint64_t virtual = runqueue_virtual(&other->queue, now);
+    uint64_t mine = runqueue_load(&core->queue), theirs = runqueue_load(&other->queue), most;
     struct vcpu *vcpu;
 
-    if (!other->queue.count) {
-        virtual = core->queue.virtual;
-        worth = INT64_MIN;
-    } else if (!runqueue_contended(&other->queue)) {
-        runqueue_lift(&other->queue, least);
-        virtual = other->queue.virtual;
-    }
-    vcpu = candidate(core, to, virtual, worth);
+    if (mine <= theirs)
+        return false;
+    most = mine - theirs - 1;
+    if (now - MAX(core->moved, other->moved) >= TURN * times.slice)
+        most += 1 + (mine - theirs) / TURN_SLACK;
+    vcpu = candidate(core, to, other->queue.count ? most : UINT64_MAX);
     if (vcpu) {
         move(core, to, vcpu, now);
         announce(to, &vcpu->runner, now);
-    } else if (core->queue.running && worth > 0 &&
-               runner_lag(core->queue.running, virtual) > FORGOTTEN * worth) {
-        runqueue_lift(&core->queue, core->queue.virtual + (virtual - core->queue.virtual) / 2);
     }
     return vcpu;
 }
@@ -414,7 +421,7 @@ static bool give(struct sched_core *core, unsigned to, uint64_t least, uint64_t 
 static void balance(unsigned index)
 {
     struct sched_core *core = &cores[index];
-    uint64_t now, least;
+    uint64_t now;
     unsigned first;
 
     if (core->queue.count < 2 || cpu_count == 1)
@@ -425,14 +432,13 @@ static void balance(unsigned index)
     first = (unsigned)(now / times.slice) % (cpu_count - 1);
     core->balanced = now;
     spin_lock(&core->lock);
-    least = least_claim(runqueue_virtual(&core->queue, now));
-    for (unsigned i = 0; i < MIN(cpu_count - 1, CORES_LOOKED_AT); i++) {
+    for (unsigned i = 0; i < MIN(cpu_count - 1, LOOKED_AT); i++) {
         unsigned to = (index + 1 + (first + i) % (cpu_count - 1)) % cpu_count;
         bool given;
 
         if (!cores[to].serving || !spin_try_lock(&cores[to].lock))
             continue;
-        given = give(core, to, least, now);
+        given = give(core, to, now);
         spin_unlock(&cores[to].lock);
         if (given)
             break;
@@ -459,28 +465,31 @@ static void set_slice(struct sched_core *core)
         timer_arm(&core->slice, core->until);
 }
 
-/* The vCPU has left the guest. It sleeps if it has nothing to do; a request that comes now wakes it. */
-static void settle(struct sched_core *core, struct vcpu *vcpu, struct runner **aside, uint64_t now)
+/*
+ * The vCPU has left the guest. It sleeps if it has nothing to do; a request that comes now wakes it. One that
+ * has been asked to stop since it left is called at once for that; what is done when it was `told` is work
+ * like any other.
+ */
+static void settle(struct sched_core *core, struct vcpu *vcpu, bool told, struct runner **aside, uint64_t now)
 {
     uint64_t requests = __atomic_fetch_and(&vcpu->requests, ~REQUEST_YIELD, __ATOMIC_ACQ_REL);
 
     /* One that spins in PAUSE leaves of its own accord: others go first. */
     *aside = core->due || requests & REQUEST_STOP ? NULL : &vcpu->runner;
-    if (!(requests & REQUEST_STOP))
-        vcpu->runner.urgent = false;
+    if (requests & REQUEST_STOP && !told)
+        runqueue_hurry(&core->queue, &vcpu->runner);
     vcpu->run_state = has_work(vcpu) ? RUN_QUEUED : RUN_ASLEEP;
     __atomic_store_n(&vcpu->running_on, NULL, __ATOMIC_SEQ_CST);
     if (vcpu->run_state == RUN_ASLEEP && has_work(vcpu))
         vcpu->run_state = RUN_QUEUED;
     if (vcpu->run_state == RUN_ASLEEP) {
-        account(now);
         runqueue_remove(&core->queue, &vcpu->runner, now);
         *aside = NULL;
     }
 }
 
-/* The vCPU to run, or NULL. `was`, if not NULL, has run until now. */
-static struct vcpu *choose(struct sched_core *core, struct cpu *cpu, struct vcpu *was)
+/* The vCPU to run, or NULL. `was`, if not NULL, has run until now; whether it was told that it is to stop. */
+static struct vcpu *choose(struct sched_core *core, struct cpu *cpu, struct vcpu *was, bool told)
 {
     struct runner *aside = NULL;
     struct vcpu *vcpu;
@@ -489,7 +498,7 @@ static struct vcpu *choose(struct sched_core *core, struct cpu *cpu, struct vcpu
     spin_lock(&core->lock);
     now = clock_now();
     if (was)
-        settle(core, was, &aside, now);
+        settle(core, was, told, &aside, now);
     core->due = false;
     vcpu = vcpu_at(runqueue_pick(&core->queue, aside, now, &core->until));
     if (vcpu) {
@@ -499,6 +508,13 @@ static struct vcpu *choose(struct sched_core *core, struct cpu *cpu, struct vcpu
     set_idle(cpu->index, !vcpu);
     spin_unlock(&core->lock);
     return vcpu;
+}
+
+/* What each VM is due, for the report: with no lock of the scheduler's, and now and then. */
+static void take_stock(void)
+{
+    if (unlikely(sched_report_shares))
+        share_pass(&shares, clock_now(), times.slice);
 }
 
 static void make_current(struct cpu *cpu, struct vcpu *vcpu)
@@ -519,7 +535,6 @@ void sched_remove(struct vcpu *vcpu)
     spin_lock(&core->lock);
     vcpu->run_state = RUN_OUT;
     vcpu->running_on = NULL;
-    account(now);
     runqueue_remove(&core->queue, &vcpu->runner, now);
     core->homes--;
     spin_unlock(&core->lock);
@@ -555,7 +570,7 @@ void sched_look(unsigned index, struct sched_view *view)
         view->vcpus[count].vm = vcpu->vm;
         view->vcpus[count].id = vcpu->id;
         view->vcpus[count].runs = runner == core->queue.running;
-        view->vcpus[count++].throttled = runner->throttled;
+        view->vcpus[count++].throttled = runner->part->throttled;
     }
     spin_unlock(&core->lock);
 }
@@ -565,13 +580,15 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
     struct cpu *cpu = this_cpu();
     struct sched_core *core = &cores[cpu->index];
     struct vcpu *vcpu = NULL;
+    bool told = false;
 
     core->slice.expired = slice_over;
     core->serving = true;
     share_count_core(&shares, 1, clock_now());
     for (;;) {
         work_run();
-        vcpu = choose(core, cpu, vcpu);
+        take_stock();
+        vcpu = choose(core, cpu, vcpu, told);
         if (!vcpu) {
             if (steal(cpu->index))
                 continue;
@@ -585,10 +602,9 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
         observe(vcpu, OBSERVED_RUN, 0);
         virt->run(vcpu);
         observe(vcpu, OBSERVED_LEFT, 0);
-        if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP) {
-            vcpu->runner.urgent = false; /* it has left its guest: what follows is work like any other */
+        told = __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP;
+        if (told)
             stopped(vcpu);
-        }
         if (!core->queue.running) /* and it may be gone */
             vcpu = NULL;
     }

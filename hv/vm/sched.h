@@ -13,10 +13,11 @@ struct vm;
 void sched_init(void);
 
 /* A VM's share: `weight` against other VMs, at most `cap` percent of a core (0: no limit). Once, before its
- * vCPUs are added. vm->cores has been set. */
-void sched_add_vm(struct vm *vm, unsigned weight, unsigned cap);
+ * vCPUs are added. vm->cores has been set. false: Keel has no memory left for it. */
+bool sched_add_vm(struct vm *vm, unsigned weight, unsigned cap);
 
-/* The VM is gone. A line says what it had and was due, if sched_report_shares. */
+/* The VM is gone; or sched_add_vm was never called for it, or failed. A line says what it had and was due, if
+ * sched_report_shares. */
 void sched_remove_vm(struct vm *vm);
 
 /* Keep account of what each VM is due. Set before the first VM is added. */

@@ -7,12 +7,29 @@
 /* Who has run ahead of its due still takes part until that has caught up, though it sleeps. */
 static bool active(const struct share *share)
 {
-    return share->group->runnable || share->due < share->group->ran;
+    return share->awake || share->due < share->group->ran;
 }
 
 static uint64_t limit(const struct share *share)
 {
-    return MIN((uint64_t)share->width * CORE, (uint64_t)share->most * CORE / 100);
+    return MIN(share->width, (uint64_t)share->most * CORE / 100);
+}
+
+/* How many of each group's runners could run since it was last looked at, in the mean. */
+static void measure(struct shares *shares, uint64_t now)
+{
+    for (unsigned i = 0; i < shares->count; i++) {
+        struct share *share = shares->members[i];
+        struct run_group *group = share->group;
+        uint64_t shared = share->shared, busy = share->busy;
+
+        run_group_pass(group, now);
+        share->shared = group->shared;
+        share->busy = group->busy;
+        share->awake = share->busy != busy;
+        if (share->awake)
+            share->width = mul_div(share->shared - shared, CORE, now - shares->since);
+    }
 }
 
 /* Divides the cores by weight; what is more than one can use goes to the others. */
@@ -24,7 +41,6 @@ static void divide(struct shares *shares)
     for (unsigned i = 0; i < shares->count; i++) {
         struct share *share = shares->members[i];
 
-        share->width = share->group->runnable ? share->group->runnable : MAX(share->width, 1u);
         share->rate = active(share) ? UINT64_MAX : 0; /* not known yet */
         total += share->rate ? share->group->weight : 0;
     }
@@ -54,7 +70,7 @@ static uint64_t step(const struct shares *shares, uint64_t ticks)
     for (unsigned i = 0; i < shares->count; i++) {
         const struct share *share = shares->members[i];
 
-        if (!share->group->runnable && share->rate && share->due < share->group->ran)
+        if (!share->awake && share->rate && share->due < share->group->ran)
             ticks = MIN(ticks, mul_div(share->group->ran - share->due, CORE, share->rate) + 1);
     }
     return ticks;
@@ -63,6 +79,9 @@ static uint64_t step(const struct shares *shares, uint64_t ticks)
 /* With the lock held. Each turn but the last ends somebody's part. */
 static void pass(struct shares *shares, uint64_t now)
 {
+    if ((int64_t)(now - shares->since) <= 0)
+        return;
+    measure(shares, now);
     for (unsigned turns = 0; turns <= SHARES_MOST && (int64_t)(now - shares->since) > 0; turns++) {
         uint64_t ticks;
 
@@ -74,21 +93,29 @@ static void pass(struct shares *shares, uint64_t now)
     }
 }
 
-void share_pass(struct shares *shares, uint64_t now)
+void share_pass(struct shares *shares, uint64_t now, uint64_t ticks)
 {
-    spin_lock(&shares->lock);
+    if ((int64_t)(now - __atomic_load_n(&shares->since, __ATOMIC_RELAXED)) < (int64_t)ticks ||
+        !spin_try_lock(&shares->lock))
+        return;
     pass(shares, now);
     spin_unlock(&shares->lock);
 }
 
-bool share_add(struct shares *shares, struct share *share, const struct run_group *group, unsigned most,
+bool share_add(struct shares *shares, struct share *share, struct run_group *group, unsigned most,
                uint64_t now)
 {
     bool fits;
 
     spin_lock(&shares->lock);
     pass(shares, now);
-    *share = (struct share){.group = group, .most = most, .begin = now};
+    run_group_pass(group, now);
+    *share = (struct share){.group = group,
+                            .most = most,
+                            .width = CORE,
+                            .shared = group->shared,
+                            .busy = group->busy,
+                            .begin = now};
     fits = shares->count < SHARES_MOST;
     if (fits)
         shares->members[shares->count++] = share;

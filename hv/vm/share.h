@@ -12,9 +12,11 @@
 #define SHARES_MOST 32
 
 struct share {
-    const struct run_group *group;
+    struct run_group *group;
     unsigned most;  /* percent of a core: what its cap and its cores let it have */
-    unsigned width; /* of its runners, those that can run or could last */
+    uint64_t width; /* of its runners, how many could run: the mean since they were last looked at, by CORE */
+    bool awake;     /* some could since then */
+    uint64_t shared, busy; /* the group's, when it was last looked at */
     uint64_t rate;
     uint64_t begin;
     uint64_t due; /* ticks */
@@ -29,12 +31,15 @@ struct shares {
 };
 
 /* false: there are too many. */
-bool share_add(struct shares *shares, struct share *share, const struct run_group *group, unsigned most,
+bool share_add(struct shares *shares, struct share *share, struct run_group *group, unsigned most,
                uint64_t now);
 void share_remove(struct shares *shares, struct share *share, uint64_t now);
 
 /* One core more, or one less, runs guests from now on. */
 void share_count_core(struct shares *shares, int by, uint64_t now);
 
-/* Brings what is due up to date: before it changes who can run, and before it is read. */
-void share_pass(struct shares *shares, uint64_t now);
+/*
+ * Brings what is due up to date if the last time was so many ticks ago, and nobody else is at it. Who could
+ * run in between, and for how long, the groups know by themselves.
+ */
+void share_pass(struct shares *shares, uint64_t now, uint64_t ticks);

@@ -402,9 +402,10 @@ bool sched_others_wait(void)
     return false;
 }
 
-void sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
+bool sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
 {
     (void)vm, (void)weight, (void)cap;
+    return true;
 }
 
 void sched_remove_vm(struct vm *vm)

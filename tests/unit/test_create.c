@@ -31,9 +31,10 @@ bool sched_may_run(const struct vm *vm)
     return vm->cores[0] & 3;
 }
 
-void sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
+bool sched_add_vm(struct vm *vm, unsigned weight, unsigned cap)
 {
     vm->group = (struct run_group){.weight = weight, .quota = cap};
+    return true;
 }
 
 void sched_remove_vm(struct vm *vm)

@@ -1,6 +1,7 @@
 /* The run queue in virtual time: one core that always runs whom the queue picks, for as long as it says. */
 #include "hv/vm/runqueue.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 static const struct run_times times = {SLICE, PERIOD};
 static struct run_queue queue, second;
+static struct run_part parts[MOST][2];
 static struct run_group groups[MOST];
 static struct runner runners[MOST];
 static uint64_t now, idle;
@@ -20,16 +22,17 @@ static int setup(void **state)
 {
     (void)state;
     now = 1000000, idle = 0;
+    memset(parts, 0, sizeof(parts));
     memset(groups, 0, sizeof(groups));
     memset(runners, 0, sizeof(runners));
-    runqueue_init(&queue, &times);
-    runqueue_init(&second, &times);
+    runqueue_init(&queue, &times, 0);
+    runqueue_init(&second, &times, 1);
     return 0;
 }
 
 static struct runner *add(unsigned i, unsigned weight, uint64_t quota)
 {
-    run_group_init(&groups[i], weight, quota, now);
+    run_group_init(&groups[i], parts[i], weight, quota, now);
     runners[i].group = &groups[i];
     runqueue_insert(&queue, &runners[i], now);
     return &runners[i];
@@ -117,7 +120,7 @@ static void a_sibling_that_sleeps_when_accounts_are_made_does_not_cheat(void **s
     uint64_t until;
 
     (void)state;
-    run_group_init(&groups[0], 100, 0, now);
+    run_group_init(&groups[0], parts[0], 100, 0, now);
     runners[0].group = runners[1].group = &groups[0];
     runqueue_insert(&queue, &runners[0], now);
     runqueue_insert(&second, &runners[1], now);
@@ -126,10 +129,10 @@ static void a_sibling_that_sleeps_when_accounts_are_made_does_not_cheat(void **s
     now += 1000;
     runqueue_remove(&second, &runners[1], now);
     runqueue_charge(&queue, now);
-    assert_int_equal(runners[0].virtual, 1000 * 2 * 4096 / 100);
+    assert_int_equal(parts[0][0].member.node.value, 1000 * 2 * 4096 / 100);
     now += 1000; /* alone */
     runqueue_charge(&queue, now);
-    assert_int_equal(runners[0].virtual, 1000 * 3 * 4096 / 100);
+    assert_int_equal(parts[0][0].member.node.value, 1000 * 3 * 4096 / 100);
 }
 
 static void who_slept_long_runs_at_once_but_has_saved_nothing(void **state)
@@ -284,9 +287,12 @@ static void what_is_urgent_runs_though_its_cap_is_used_up(void **state)
     live_until(now + PERIOD / 2);
     assert_null(runqueue_pick(&queue, NULL, now, &until));
     assert_int_equal(until, groups[0].refilled + PERIOD);
-    runners[0].urgent = true;
+    runqueue_hurry(&queue, &runners[0]);
+    assert_true(runqueue_preempts(&queue, &runners[0]));
     assert_ptr_equal(runqueue_pick(&queue, NULL, now, &until), &runners[0]);
-    assert_int_equal(until, RUN_NEVER);
+    now += 100;
+    assert_null(runqueue_pick(&queue, NULL, now, &until)); /* once */
+    assert_int_equal(runners[0].ran, PERIOD / 100 + 100);
 }
 
 /* Also what was used up in one go, such as the loading of a kernel: nothing of it is forgotten. */
@@ -314,53 +320,83 @@ static void who_steps_aside_lets_even_those_go_first_that_owe(void **state)
     add(1, 100, 0);
     first = runqueue_pick(&queue, NULL, now, &until);
     other = first == &runners[0] ? &runners[1] : &runners[0];
-    other->virtual += 1000000;
+    runqueue_remove(&queue, other, now);
+    other->part->member.node.value += 1000000;
+    runqueue_insert(&queue, other, now);
     assert_ptr_equal(runqueue_pick(&queue, NULL, now, &until), first);
     assert_ptr_equal(runqueue_pick(&queue, first, now, &until), other);
     runqueue_remove(&queue, other, now);
     assert_ptr_equal(runqueue_pick(&queue, first, now, &until), first);
 }
 
-static void what_is_owed_moves_along_and_a_day_apart_does_not(void **state)
+static uint64_t virtual_of(const struct runner *runner)
 {
-    uint64_t far = UINT64_C(1) << 60;
-
-    (void)state;
-    add(0, 100, 0);
-    add(1, 100, 0);
-    runners[0].virtual += far;
-    queue.running = NULL;
-    run_group_init(&groups[2], 100, 0, now);
-    runners[2].group = &groups[2];
-    runqueue_insert(&second, &runners[2], now);
-    runqueue_move(&second, &queue, &runners[2], now);
-    assert_int_equal(runner_lag(&runners[2], queue.virtual), 20 * SLICE); /* the bound */
-    assert_int_equal(queue.count, 3);
-    assert_int_equal(second.count, 0);
-    assert_int_equal(groups[2].runnable, 1);
-    runners[0].virtual = runners[1].virtual;
-    runqueue_remove(&queue, &runners[2], now);
-    runners[2].virtual = runners[1].virtual + far;
-    runqueue_insert(&queue, &runners[2], now);
-    live_until(now + 2000 * SLICE); /* it owes, but not for ever */
-    assert_true(runners[2].ran > 300 * SLICE);
+    return runner->part->member.node.value;
 }
 
-static void lifting_keeps_who_is_owed_what(void **state)
+static void what_is_owed_stays_and_what_one_owes_comes_along(void **state)
 {
-    uint64_t gap;
+    uint64_t far = UINT64_C(1) << 50;
 
     (void)state;
     add(0, 100, 0);
-    add(1, 300, 0);
-    live_until(now + 3 * SLICE / 2);
-    gap = runners[0].virtual - runners[1].virtual;
-    runqueue_lift(&queue, runqueue_virtual(&queue, now) + 12345678);
-    assert_int_equal(runners[0].virtual - runners[1].virtual, gap);
-    gap = queue.virtual;
-    assert_int_equal(runqueue_virtual(&queue, now), gap);
-    runqueue_lift(&queue, gap - 1);
-    assert_int_equal(runqueue_virtual(&queue, now), gap); /* forward only */
+    run_group_init(&groups[2], parts[2], 100, 0, now);
+    runners[2].group = &groups[2];
+    parts[2][1].member.node.value = -far; /* very late, on the other queue */
+    second.parts.virtual = 0;
+    runqueue_insert(&second, &runners[2], now);
+    runqueue_move(&second, &queue, &runners[2], now);
+    assert_int_equal(virtual_of(&runners[2]), fair_virtual(&queue.parts));
+    assert_int_equal(queue.count, 2);
+    assert_int_equal(second.count, 0);
+    assert_int_equal(groups[2].runnable, 1);
+    run_group_init(&groups[3], parts[3], 100, 0, now);
+    runners[3].group = &groups[3];
+    runqueue_insert(&second, &runners[3], now);
+    runqueue_remove(&queue, &runners[2], now);
+    parts[2][1].member.node.value = 1000; /* ahead of the only other one there */
+    runqueue_insert(&second, &runners[2], now);
+    runqueue_move(&second, &queue, &runners[2], now);
+    assert_int_equal(virtual_of(&runners[2]), virtual_of(&runners[0]) + 500);
+}
+
+/* Whatever its runners do, what a group has had of a core is not forgotten there. */
+static void who_is_away_for_a_while_comes_back_where_it_stood(void **state)
+{
+    uint64_t stood, until;
+
+    (void)state;
+    add(0, 100, 0);
+    add(1, 1, 0);
+    runqueue_pick(&queue, NULL, now, &until);
+    now += 1;
+    assert_ptr_equal(runqueue_pick(&queue, &runners[0], now, &until), &runners[1]);
+    now += SLICE;
+    runqueue_pick(&queue, NULL, now, &until);
+    stood = virtual_of(&runners[1]);
+    runqueue_move(&queue, &second, &runners[1], now);
+    live_until(now + SLICE);
+    runqueue_move(&second, &queue, &runners[1], now);
+    assert_int_equal(virtual_of(&runners[1]), stood);
+}
+
+/* The sums that are kept along the way do not drift. */
+static void virtual_time_of_many_is_still_their_mean(void **state)
+{
+    (void)state;
+    srand(2);
+    for (unsigned i = 0; i < MOST; i++)
+        add(i, 1 + (unsigned)rand() % 300, 0);
+    for (unsigned step = 0; step < 500; step++) {
+        double sum = 0, weight = 0;
+
+        live_until(now + (unsigned)rand() % (3 * SLICE));
+        for (unsigned i = 0; i < MOST; i++) {
+            sum += (double)groups[i].weight * (double)virtual_of(&runners[i]);
+            weight += groups[i].weight;
+        }
+        assert_true(fabs(sum / weight - (double)fair_virtual(&queue.parts)) < 2);
+    }
 }
 
 static void virtual_time_may_wrap(void **state)
@@ -368,12 +404,12 @@ static void virtual_time_may_wrap(void **state)
     uint64_t begin = now;
 
     (void)state;
+    queue.parts.virtual = -UINT64_C(1000000);
+    parts[0][0].member.node.value = parts[1][0].member.node.value = -UINT64_C(1000000);
     add(0, 1, 0);
     add(1, 2, 0);
-    runners[0].virtual = runners[1].virtual = -UINT64_C(1000000);
-    runners[0].deadline = runners[1].deadline = 0;
     live_until(now + 300 * SLICE);
-    assert_true(runners[0].virtual < UINT64_MAX / 2);
+    assert_true(virtual_of(&runners[0]) < UINT64_MAX / 2);
     assert_share(0, (now - begin) / 3, 2 * SLICE);
 }
 
@@ -401,7 +437,7 @@ static void chance(void **state)
     (void)state;
     srand(1);
     for (unsigned i = 0; i < 8; i++) {
-        run_group_init(&groups[i], weights[i], i % 4 == 3 ? PERIOD / 5 : 0, now);
+        run_group_init(&groups[i], parts[i], weights[i], i % 4 == 3 ? PERIOD / 5 : 0, now);
         runners[i].group = &groups[i];
     }
     for (unsigned step = 0; step < 20000; step++) {
@@ -431,7 +467,7 @@ static void timers_are_charged_to_their_owner(void **state)
     (void)state;
     runqueue_remove(&queue, sleeper, now);
     assert_ptr_equal(runqueue_pick(&queue, NULL, now, &until), runs);
-    virtual = runs->virtual;
+    virtual = virtual_of(runs);
     ran = runs->ran;
     now += 1000;
     runqueue_charge_other(&queue, sleeper, now - 400, now);
@@ -439,7 +475,7 @@ static void timers_are_charged_to_their_owner(void **state)
     assert_int_equal(runs->ran - ran, 600);
     assert_int_equal(groups[1].ran, 400);
     runqueue_insert(&queue, sleeper, now);
-    assert_int_equal((sleeper->virtual - virtual) / 1000, (runs->virtual - virtual) * 4 / 6 / 1000);
+    assert_int_equal((virtual_of(sleeper) - virtual) / 1000, (virtual_of(runs) - virtual) * 4 / 6 / 1000);
     now += 500;
     runqueue_charge_other(&queue, runs, now - 400, now); /* its own, while it runs: as time that it runs */
     runqueue_charge(&queue, now);
@@ -479,8 +515,9 @@ int main(void)
         TEST(what_is_urgent_runs_though_its_cap_is_used_up),
         TEST(what_a_cap_was_overdrawn_by_is_paid_back),
         TEST(who_steps_aside_lets_even_those_go_first_that_owe),
-        TEST(what_is_owed_moves_along_and_a_day_apart_does_not),
-        TEST(lifting_keeps_who_is_owed_what),
+        TEST(what_is_owed_stays_and_what_one_owes_comes_along),
+        TEST(who_is_away_for_a_while_comes_back_where_it_stood),
+        TEST(virtual_time_of_many_is_still_their_mean),
         TEST(virtual_time_may_wrap),
         TEST(clocks_that_differ_a_little_do_no_harm),
         TEST(chance),

@@ -93,7 +93,8 @@ static struct virt_ops ops;
 static void set_vm(uint64_t may_use, unsigned cap)
 {
     core.vm.cores[0] = may_use;
-    sched_add_vm(&core.vm, 100, cap);
+    sched_remove_vm(&core.vm);
+    assert_true(sched_add_vm(&core.vm, 100, cap));
 }
 
 /* What follows happens on this core. */
@@ -142,6 +143,7 @@ static const char *live(unsigned runs)
 static int teardown(void **state)
 {
     privileged_end();
+    sched_remove_vm(&core.vm);
     return core_teardown(state);
 }
 
@@ -403,7 +405,7 @@ static void a_cap_lets_the_core_sleep_until_the_next_period(void **state)
     set_vm(1, 10);
     sched_add(&core.vcpus[0]);
     assert_string_equal(live(9), "L0R0z"); /* 20 ms at once, of 10 in 100 */
-    assert_int_equal(fake_next_deadline(), fake_hz / 10);
+    assert_int_equal(fake_next_deadline(), fake_hz / 5);
     vcpu_request(&core.vcpus[0], REQUEST_STOP); /* but it ends at once */
     activity = end_vm;
     assert_string_equal(live(9), "R0S0z");

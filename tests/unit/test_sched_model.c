@@ -435,6 +435,12 @@ static void begin_core(struct model_core *core)
     makecontext(&core->context, live, 0);
 }
 
+static void end_machine(void)
+{
+    for (unsigned i = 0; i < VMS; i++)
+        sched_remove_vm(&vms[i]);
+}
+
 static void begin_machine(void)
 {
     memset(models, 0, sizeof(models));
@@ -459,7 +465,7 @@ static void begin_machine(void)
     for (unsigned i = 0; i < VMS; i++) {
         vms[i].cores[0] = i == 2 ? 6 : 7;
         vms[i].vcpu_count = VCPUS;
-        sched_add_vm(&vms[i], 50 + 100 * i, i == 1 && seed % 2 == 0 ? 30 : 0);
+        assert_true(sched_add_vm(&vms[i], 50 + 100 * i, i == 1 && seed % 2 == 0 ? 30 : 0));
     }
     for (unsigned i = 0; i < ALL; i++) {
         models[i].on = -1;
@@ -505,6 +511,7 @@ static void whatever_the_order_no_request_is_lost_and_no_vcpu_is_in_two_places(v
             describe();
         if (problem)
             fail_msg("seed %u, step %u, core %u: %s", i, steps, here, problem);
+        end_machine();
         for (unsigned m = 0; m < ALL; m++)
             read += models[m].read;
     }

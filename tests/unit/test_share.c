@@ -19,7 +19,7 @@ static int setup(void **state)
 
 static void add(unsigned i, unsigned weight, unsigned runnable, unsigned most)
 {
-    run_group_init(&groups[i], weight, 0, 0);
+    run_group_init(&groups[i], NULL, weight, 0, shares.since);
     groups[i].runnable = runnable;
     assert_true(share_add(&shares, &share[i], &groups[i], most, shares.since));
 }
@@ -41,7 +41,7 @@ static void time_is_divided_by_weight(void **state)
     cores(2);
     add(0, 100, 4, 6400);
     add(1, 300, 4, 6400);
-    share_pass(&shares, 100000);
+    share_pass(&shares, 100000, 0);
     assert_due(0, 50000);
     assert_due(1, 150000);
 }
@@ -54,7 +54,7 @@ static void what_one_cannot_use_goes_to_the_others(void **state)
     add(1, 100, 1, 6400);
     add(2, 300, 1, 6400);
     add(3, 100, 2, 10); /* a cap */
-    share_pass(&shares, 100000);
+    share_pass(&shares, 100000, 0);
     assert_due(0, 100000);
     assert_due(3, 10000);
     assert_due(1, 22500);
@@ -65,10 +65,10 @@ static void nobody_is_due_more_than_there_is(void **state)
 {
     (void)state;
     add(0, 100, 1, 6400);
-    share_pass(&shares, 1000); /* no core yet */
+    share_pass(&shares, 1000, 0); /* no core yet */
     assert_int_equal(share[0].due, 0);
     cores(8);
-    share_pass(&shares, 2000);
+    share_pass(&shares, 2000, 0);
     assert_due(0, 1000);
 }
 
@@ -78,12 +78,12 @@ static void who_sleeps_is_due_nothing(void **state)
     cores(1);
     add(0, 100, 1, 6400);
     add(1, 100, 0, 6400);
-    share_pass(&shares, 1000);
+    share_pass(&shares, 1000, 0);
     groups[1].runnable = 1;
-    share_pass(&shares, 2000);
+    share_pass(&shares, 2000, 0);
     assert_due(0, 1500);
     assert_due(1, 500);
-    share_pass(&shares, 1500); /* a clock that is behind */
+    share_pass(&shares, 1500, 0); /* a clock that is behind */
     assert_due(0, 1500);
 }
 
@@ -95,7 +95,7 @@ static void who_ran_all_at_once_and_sleeps_catches_up(void **state)
     add(1, 100, 0, 6400);
     groups[1].ran = 1000; /* it had the core for itself */
     groups[0].ran = 0;
-    share_pass(&shares, 10000);
+    share_pass(&shares, 10000, 0);
     assert_due(1, 1000);
     assert_due(0, 9000);
 }
@@ -109,7 +109,7 @@ static void one_that_is_gone_leaves_its_part(void **state)
     assert_false(share_add(&shares, &share[SHARES_MOST], &groups[SHARES_MOST], 100, 0));
     for (unsigned i = 1; i < SHARES_MOST; i++)
         share_remove(&shares, &share[i], 32000);
-    share_pass(&shares, 33000);
+    share_pass(&shares, 33000, 0);
     assert_due(0, 2000);
     assert_due(1, 1000);
 }

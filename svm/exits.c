@@ -365,7 +365,6 @@ static void handle_exception(struct vcpu *vcpu, uint8_t vector)
         handle_breakpoint(vcpu);
         return;
     }
-    debug_on_exception(vcpu);
     vcpu_raise(vcpu, &(struct fault){.vector = vector,
                                      .has_error = with_error >> vector & 1,
                                      .error = (uint32_t)vmcb->exit_info1,

@@ -188,8 +188,13 @@ bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 void svm_raise_step(struct vcpu *vcpu)
 {
-    if (!(vmcb_of(vcpu)->debugctl & DEBUGCTL_BTF))
-        vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = BIT(14)});
+    uint64_t guests;
+
+    if (vmcb_of(vcpu)->debugctl & DEBUGCTL_BTF)
+        return;
+    guests = debug_on_trap(vcpu, BIT(14));
+    if (guests)
+        vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = guests});
 }
 
 void svm_advance(struct vcpu *vcpu, unsigned length)

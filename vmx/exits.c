@@ -94,7 +94,6 @@ static void handle_exception(struct vcpu *vcpu)
         reflect_debug(vcpu);
         break;
     default:
-        debug_on_exception(vcpu);
         vcpu_raise(vcpu, &(struct fault){
                              .vector = (uint8_t)vector,
                              .has_error = information & INFORMATION_ERROR,

@@ -40,6 +40,8 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
     struct event *event = &vcpu->event;
     bool exception_on_its_way = event->valid && event->type == EVENT_EXCEPTION;
 
+    if (unlikely(debug_steps(&vcpu->debug))) /* also one that Keel raises for what it completes */
+        debug_on_exception(vcpu);
     if (fault->vector == EXC_PF)
         vcpu_set(vcpu, REG_CR2, fault->address);
     if (fault->vector == EXC_DB)

@@ -436,15 +436,15 @@ void console_listen(const struct serial *serial)
     (void)serial;
 }
 
-const struct serial *console_port(void)
+const char *serial_claim(struct serial *serial, const char *user)
 {
+    (void)serial, (void)user;
     return NULL;
 }
 
-bool console_port_taken(const struct serial *serial)
+void serial_release(struct serial *serial)
 {
     (void)serial;
-    return false;
 }
 
 void console_attach(struct console_client *client)

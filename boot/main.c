@@ -251,6 +251,8 @@ static void audit_paging(void)
     if (audit.writable_and_executable)
         panic("%lu of %lu mapped pages are writable and executable", audit.writable_and_executable,
               audit.pages);
+    if (audit.executable)
+        panic("%lu of %lu mapped pages are executable and not of Keel's text", audit.executable, audit.pages);
     log_line("paging: %lu mapped pages, none writable and executable", audit.pages);
 }
 

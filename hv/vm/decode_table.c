@@ -137,17 +137,6 @@ static const struct opcode_row one_byte[256] = {
 static const struct opcode_row two_byte[256] = {
     GROUP(0x00, GROUP_6),
     GROUP(0x01, GROUP_7),
-    [0x10] = {OP_VECTOR, V_x, M_x, 0},
-    [0x11] = {OP_VECTOR, M_x, V_x, 0},
-    [0x28] = {OP_VECTOR, V_x, M_x, 0},
-    [0x29] = {OP_VECTOR, M_x, V_x, 0},
-    [0x2b] = {OP_VECTOR, M_x, V_x, 0},
-    [0x6e] = {OP_VECTOR, V_x, M_x, 0},
-    [0x6f] = {OP_VECTOR, V_x, M_x, 0},
-    [0x7e] = {OP_VECTOR, M_x, V_x, 0},
-    [0x7f] = {OP_VECTOR, M_x, V_x, 0},
-    [0xd6] = {OP_VECTOR, M_x, V_x, 0},
-    [0xe7] = {OP_VECTOR, M_x, V_x, 0},
     [0x08] = {OP_LEAVES, NONE, NONE, 0}, /* INVD, WBINVD, WRMSR, RDMSR, RDPMC, CPUID */
     [0x09] = {OP_LEAVES, NONE, NONE, 0},
     [0x20] = {OP_MOV_CONTROL, R_y, C_y, ROW_MOD_3},
@@ -179,8 +168,8 @@ static const struct opcode_row two_byte[256] = {
     [0xb7] = {OP_MOVZX,       G_v,  E_w,  0},
     GROUP(0xba, GROUP_8),
     [0xbb] = {OP_BTC,         E_v,  G_v,  ROW_LOCK},
-    [0xbc] = {OP_BSF,         G_v,  E_v,  ROW_NO_REP},
-    [0xbd] = {OP_BSR,         G_v,  E_v,  ROW_NO_REP},
+    [0xbc] = {OP_BSF,         G_v,  E_v,  ROW_NO_F3},
+    [0xbd] = {OP_BSR,         G_v,  E_v,  ROW_NO_F3},
     [0xbe] = {OP_MOVSX,       G_v,  E_b,  0},
     [0xbf] = {OP_MOVSX,       G_v,  E_w,  0},
     [0xc0] = {OP_XADD,        E_b,  G_b,  ROW_LOCK},
@@ -246,7 +235,8 @@ static const struct opcode_row groups[][8] = {
 
 const struct opcode_row *decode_row(unsigned map, uint8_t opcode)
 {
-    static const struct opcode_row *const maps[] = {one_byte, two_byte, three_byte_38};
+    static const struct opcode_row three_byte_3a[256];
+    static const struct opcode_row *const maps[] = {one_byte, two_byte, three_byte_38, three_byte_3a};
 
     return &maps[map][opcode];
 }

@@ -28,7 +28,6 @@ struct cached {
     bool more;    /* to compare than three levels of paging structures and the first word of code */
     uint8_t raw[INSTRUCTION_MOST], raw_length;
     struct instruction in;
-    uint8_t unused[8]; /* finding an entry is a shift */
 };
 
 _Static_assert(sizeof(struct cached) == 256, "the size of an entry of the decode cache is a power of two");
@@ -289,6 +288,7 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
         entry->in.to.kind == OPERAND_MEMORY && (row->compute || entry->in.operation == OP_CMPXCHG8B);
     struct emulation e = {.vcpu = vcpu,
                           .in = &entry->in,
+                          .bytes = entry->raw,
                           .mode = vcpu_code_mode(vcpu),
                           .rip = rip,
                           .gpa = entry->trusted && row->one_operand_in_memory && !rewrites ? gpa

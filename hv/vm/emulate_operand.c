@@ -58,14 +58,14 @@ uint64_t effective_address(struct emulation *e)
     return address & size_mask(in->address_size);
 }
 
-/* Natural alignment as #AC means it; most 16-byte operands have their own rule. */
+/* Natural alignment as #AC means it; CMPXCHG16B has its own rule, as vectors have in emulate_run.c. */
 static inline bool aligned(struct emulation *e, gva_t gva, unsigned size)
 {
-    if (size == 16 && (gva & 15) && !e->unaligned) {
+    if (e->in->operation == OP_CMPXCHG8B && size == 16 && (gva & 15)) {
         e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
         return false;
     }
-    return linear_aligned(e->vcpu, gva, size, &e->fault);
+    return linear_aligned(e->vcpu, gva, BIT(31 - __builtin_clz(size)), &e->fault);
 }
 
 bool memory_find(struct emulation *e, enum vcpu_segment segment, uint64_t offset, unsigned size,

@@ -10,7 +10,8 @@ sources_pci := devices/pci.c devices/reset.c hv/vm/bus.c hv/lib/format.c
 sources_reset := devices/reset.c hv/lib/format.c
 sources_debug_ports := devices/debug_ports.c hv/vm/bus.c hv/lib/format.c
 sources_fw_cfg := devices/fw_cfg.c hv/vm/bus.c hv/lib/format.c
-sources_decode := hv/vm/decode.c hv/vm/decode_table.c
+decoder := hv/vm/decode.c $(wildcard hv/vm/decode_*.c)
+sources_decode := $(decoder)
 libraries_decode := -lZydis
 sources_ept := ept/table.c ept/formats.c
 sources_uart := devices/uart.c hv/lib/format.c
@@ -21,9 +22,11 @@ sources_time := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
 sources_frames := hv/host/frames.c
 sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
-emulator := tests/unit/guest.c $(wildcard hv/vm/emulate*.c) hv/vm/decode.c hv/vm/decode_table.c hv/vm/linear.c \
+emulator := $(addprefix tests/unit/,guest.c guest_stub.c guest_trap.c) $(wildcard hv/vm/emulate*.c) $(decoder) hv/host/stub_call.c hv/vm/linear.c \
             hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c \
             hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c
+sources_operands := $(emulator)
+libraries_operands := -lZydis
 sources_unicorn := $(emulator)
 libraries_unicorn := -lunicorn
 sources_guest_map := hv/load/guest_map.c hv/vm/guest_mem.c

@@ -149,7 +149,7 @@ static bool is_left_out(unsigned operation)
 {
     return operation == OP_LOAD_SEGMENT || operation == OP_POP_SEGMENT || operation == OP_INS ||
            operation == OP_OUTS || operation == OP_MOVBE || operation == OP_MOV_CONTROL ||
-           operation == OP_MOV_DEBUG || operation == OP_LEAVES || operation == OP_VECTOR ||
+           operation == OP_MOV_DEBUG || operation == OP_LEAVES || operation == OP_RUN ||
            operation == OP_LOAD_SYSTEM || (operation >= OP_CALL && operation <= OP_JUMP_FAR);
 }
 

@@ -135,6 +135,11 @@ static struct sched_core *lock_home(const struct vcpu *vcpu)
     }
 }
 
+static bool has_work(const struct vcpu *vcpu)
+{
+    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
+}
+
 /* It sleeps, and its core's lock is held. Returns the core whose queue it is in then, locked. */
 static struct sched_core *rouse(struct sched_core *home, struct vcpu *vcpu, uint64_t now)
 {
@@ -153,11 +158,12 @@ static struct sched_core *rouse(struct sched_core *home, struct vcpu *vcpu, uint
     return home;
 }
 
-/* If it sleeps. One that is urgent does not wait until its VM's weight and cap allow that. */
+/* If it sleeps, and what it is woken for was not served since, on another core. One that is urgent does not
+ * wait until its VM's weight and cap allow that. */
 static __attribute__((noinline)) void wake(struct vcpu *vcpu, bool urgent)
 {
     struct sched_core *home = lock_home(vcpu);
-    bool slept = vcpu->run_state == RUN_ASLEEP;
+    bool slept = vcpu->run_state == RUN_ASLEEP && has_work(vcpu);
     uint64_t now = clock_now();
 
     urgent = urgent && vcpu->run_state != RUN_OUT;
@@ -301,11 +307,6 @@ static unsigned emptiest_core(const struct vm *vm)
              (cores[i].serving == cores[found].serving && cores[i].homes < cores[found].homes)))
             found = i;
     return found;
-}
-
-static bool has_work(const struct vcpu *vcpu)
-{
-    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
 }
 
 void sched_add(struct vcpu *vcpu)

@@ -336,6 +336,15 @@ void vcpu_post(struct vcpu *vcpu);
  */
 bool vcpu_serve_requests(struct vcpu *vcpu);
 
+/*
+ * At the begin of a run: returns whether the vCPU enters the guest. One that halts, waits for SIPI or is off
+ * does not for nothing: what it was queued for may have been served, or taken back, since.
+ */
+static inline bool vcpu_begins(struct vcpu *vcpu)
+{
+    return likely(!vcpu->requests && vcpu->activity == VCPU_RUNNABLE) || vcpu_serve_requests(vcpu);
+}
+
 /* Whether something would wake the vCPU from HLT now. */
 bool vcpu_wakes(struct vcpu *vcpu);
 

@@ -203,6 +203,8 @@ static unsigned named_size(const struct decoder *d, unsigned form)
         return d->rex & REX_W ? 8 : 4;
     if (form == R_y || form == C_y)
         return d->bits == 64 ? 8 : 4;
+    if (form == M_a)
+        return 2u * d->in->operand_size;
     if (form == M_q)
         return d->rex & REX_W ? 16 : 8;
     return fixed[form] ? fixed[form] : d->in->operand_size;
@@ -362,6 +364,8 @@ static void adjust_size(struct decoder *d, const struct opcode_row *row)
 {
     struct instruction *in = d->in;
 
+    if (in->operation == OP_TRANSLATE) /* at rBX + AL */
+        in->base = REG_RBX, in->from = (struct operand){OPERAND_MEMORY, 0, 1};
     if (row->operation == OP_CMPXCHG8B)
         in->operand_size = in->to.size;
     else if (in->to.kind != OPERAND_NONE && named_size(d, row->to) == 1)

@@ -71,6 +71,12 @@ enum operation {
     OP_JUMP_FAR,    /* to a far pointer in memory */
     OP_ENTER,
     OP_LEAVE,
+    OP_PUSH_ALL,
+    OP_POP_ALL,
+    OP_POP_FLAGS,
+    OP_LOAD_FAR, /* LDS, LES, LSS, LFS, LGS */
+    OP_BOUND,
+    OP_TRANSLATE, /* XLAT */
     OP_MOV_CONTROL,
     OP_MOV_DEBUG,
     OP_LEAVES, /* leaves the guest by itself, and is done when it does: only its length is of interest */
@@ -137,6 +143,7 @@ enum operand_form {
     M_v,
     M_y, /* 4 bytes, 8 with REX.W */
     M_q, /* 8 bytes, 16 with REX.W */
+    M_a, /* two operands */
     M_p, /* a far pointer: its selector is not counted in the operand */
     G_b, /* ModRM reg */
     G_v,

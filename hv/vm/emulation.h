@@ -101,8 +101,10 @@ execute_function execute_move, execute_move_conditionally, execute_set, execute_
     execute_pop, execute_pop_segment, execute_flush;                        /* emulate_move.c */
 execute_function execute_move_control, execute_move_debug, execute_nothing; /* emulate_control.c */
 execute_function execute_string, execute_string_io;                         /* emulate_string.c */
-execute_function execute_run;                                               /* emulate_run.c */
-execute_function execute_call, execute_return, execute_jump, execute_jump_far, execute_enter, execute_leave,
+execute_function execute_push_all, execute_pop_all, execute_pop_flags, execute_enter, execute_load_far,
+    execute_bound, execute_translate; /* emulate_frame.c */
+execute_function execute_run;         /* emulate_run.c */
+execute_function execute_call, execute_return, execute_jump, execute_jump_far, execute_leave,
     execute_load_system; /* emulate_branch.c */
 
 /* The stack (emulate_move.c): bytes of its pointer in use, and what RSP becomes, moved by `by` bytes. */

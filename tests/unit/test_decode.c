@@ -83,6 +83,13 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_JUMP_FAR] = {ZYDIS_MNEMONIC_JMP},
     [OP_ENTER] = {ZYDIS_MNEMONIC_ENTER},
     [OP_LEAVE] = {ZYDIS_MNEMONIC_LEAVE},
+    [OP_PUSH_ALL] = {ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD},
+    [OP_POP_ALL] = {ZYDIS_MNEMONIC_POPA, ZYDIS_MNEMONIC_POPAD},
+    [OP_POP_FLAGS] = {ZYDIS_MNEMONIC_POPF, ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_POPFQ},
+    [OP_LOAD_FAR] = {ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS,
+                     ZYDIS_MNEMONIC_LGS},
+    [OP_BOUND] = {ZYDIS_MNEMONIC_BOUND},
+    [OP_TRANSLATE] = {ZYDIS_MNEMONIC_XLAT},
     [OP_MOVS] = {ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSW, ZYDIS_MNEMONIC_MOVSD, ZYDIS_MNEMONIC_MOVSQ},
     [OP_CMPS] = {ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ},
     [OP_STOS] = {ZYDIS_MNEMONIC_STOSB, ZYDIS_MNEMONIC_STOSW, ZYDIS_MNEMONIC_STOSD, ZYDIS_MNEMONIC_STOSQ},
@@ -179,7 +186,8 @@ static const char *compare_memory(const struct instruction *in, const struct zyd
     if (ours->kind != OPERAND_MEMORY)
         return "no memory operand seen";
     /* The SDM has MOVSXD r16, r/m16; Zydis 4.0 reads four bytes. A flushed line has its own size. */
-    if (operand->size != 8u * (ours->size + (in->operation == OP_JUMP_FAR ? 2u : 0)) &&
+    if (operand->size !=
+            8u * (ours->size + (in->operation == OP_JUMP_FAR || in->operation == OP_LOAD_FAR ? 2u : 0)) &&
         in->operation != OP_FLUSH && !movsxd_16)
         return "memory operand size";
     if (memory->segment != segments[in->segment])
@@ -274,9 +282,9 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
     if (8u * in->address_size != z->in.address_width)
         return "address size";
     if (in->operation != OP_CMPXCHG8B && in->operation != OP_LOAD_SEGMENT && in->operation != OP_FLUSH &&
-        in->operation != OP_MOV && in->operation != OP_LOAD_SYSTEM && in->operation != OP_MOV_CONTROL &&
-        in->operation != OP_MOV_DEBUG && in->operation != OP_INS && in->operation != OP_OUTS &&
-        8u * in->operand_size != z->in.operand_width)
+        in->operation != OP_MOV && in->operation != OP_TRANSLATE && in->operation != OP_LOAD_SYSTEM &&
+        in->operation != OP_MOV_CONTROL && in->operation != OP_MOV_DEBUG && in->operation != OP_INS &&
+        in->operation != OP_OUTS && 8u * in->operand_size != z->in.operand_width)
         return "operand size";
     if (in->lock != !!(z->in.attributes & ZYDIS_ATTRIB_HAS_LOCK))
         return "lock";
@@ -284,7 +292,8 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
         return compare_string(in, z);
     if (memory && (difference = compare_memory(in, z, memory)))
         return difference;
-    if (!memory && (in->to.kind == OPERAND_MEMORY || in->from.kind == OPERAND_MEMORY))
+    if (!memory && in->operation != OP_TRANSLATE &&
+        (in->to.kind == OPERAND_MEMORY || in->from.kind == OPERAND_MEMORY))
         return "memory operand where there is none";
     difference = compare_immediate(in, z);
     return difference ? difference : compare_registers(in, z);

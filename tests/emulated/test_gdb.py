@@ -62,10 +62,10 @@ def said_by(machine, process, limit=100):
         raise keel.Failure(machine.report(f"gdb did not end:\n{(late.stdout or b'').decode()}")) from None
 
 
-def gdb(machine, commands, symbols=None):
+def gdb(machine, commands, symbols=None, limit=100):
     """What gdb prints for these commands, after it has connected."""
     with started(machine, commands, symbols) as process:
-        return said_by(machine, process)
+        return said_by(machine, process, limit)
 
 
 def expect_in_order(text, *patterns):
@@ -187,7 +187,7 @@ def steps_over_what_keel_completes(platform, _):
             f"source {script}", "stepi 5", "python first, first_end, third, third_end = (int(gdb.parse_and_eval('$r%d' % n)) for n in range(12, 16))",
             "python gdb.execute('break *%d' % first)", "continue", "delete", "python steps_to(first_end)",
             *(["python gdb.execute('break *%d' % third)", "continue", "delete", "python steps_to(third_end)"] if itself else []),
-            "echo --- end\\n", "continue"])
+            "echo --- end\\n", "continue"], limit=400)
         expect_in_order(said, r"Breakpoint 1", r"steps: \d{2,3}$", *([r"Breakpoint 2", r"steps: \d{3}$"] if itself else []),
                         r"--- end", r"exited with code 01")
         machine.expect(r"^pass\r?$")

@@ -328,7 +328,7 @@ void vmx_vcpu_put(struct vcpu *vcpu)
 
 void vmx_run(struct vcpu *vcpu)
 {
-    if (!vcpu_begins(vcpu))
+    if (vcpu->requests && !vcpu_serve_requests(vcpu))
         return;
     vmx_enter(vcpu, vmx_of(vcpu)->launched);
     vmx_of(vcpu)->launched = true;

@@ -216,9 +216,16 @@ static void open_gdb(void)
 {
     struct serial *serial = config.gdb.port ? &serial_ports[config.gdb.port - 1] : NULL;
 
-    if (!serial)
+    const char *user = serial ? serial_claim(serial, "GDB's") : NULL;
+
+    if (user)
+        log_line("gdb: COM%u is %s: GDB is not served. Give one of the two another port: gdb = com%u, or "
+                 "console = com%u",
+                 config.gdb.port, user, config.gdb.port % 4 + 1, config.gdb.port % 4 + 1);
+    if (!serial || user)
         return;
     if (!serial_init(serial, config.gdb.baud)) {
+        serial_release(serial);
         log_line("gdb: no UART answers at COM%u", config.gdb.port);
         return;
     }
@@ -244,6 +251,8 @@ static void audit_paging(void)
     if (audit.writable_and_executable)
         panic("%lu of %lu mapped pages are writable and executable", audit.writable_and_executable,
               audit.pages);
+    if (audit.executable)
+        panic("%lu of %lu mapped pages are executable and not of Keel's text", audit.executable, audit.pages);
     log_line("paging: %lu mapped pages, none writable and executable", audit.pages);
 }
 

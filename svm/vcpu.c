@@ -157,7 +157,7 @@ void svm_vcpu_put(struct vcpu *vcpu)
 
 void svm_run(struct vcpu *vcpu)
 {
-    if (vcpu->requests && !vcpu_serve_requests(vcpu))
+    if (!vcpu_begins(vcpu))
         return;
     svm_enter(vcpu);
 }

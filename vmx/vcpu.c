@@ -328,7 +328,7 @@ void vmx_vcpu_put(struct vcpu *vcpu)
 
 void vmx_run(struct vcpu *vcpu)
 {
-    if (vcpu->requests && !vcpu_serve_requests(vcpu))
+    if (!vcpu_begins(vcpu))
         return;
     vmx_enter(vcpu, vmx_of(vcpu)->launched);
     vmx_of(vcpu)->launched = true;

@@ -157,8 +157,15 @@ unsigned console_broken_lines(void)
     return lines_broken;
 }
 
-void console_init(const struct serial *serial)
+void console_init(struct serial *serial)
 {
+    static struct serial *claimed;
+
+    if (claimed)
+        serial_release(claimed);
+    claimed = serial;
+    if (serial)
+        serial_claim(serial, "Keel's console");
     CONSOLE_QUEUE->port = serial;
     CONSOLE_QUEUE->room = 0;
     debug_port = !serial && inb(DEBUG_PORT) == DEBUG_PORT;
@@ -268,14 +275,6 @@ void console_say(const char *format, ...)
     va_end(arguments);
 }
 
-bool console_port_taken(const struct serial *serial)
-{
-    for (unsigned i = 0; i < CONSOLE_CLIENTS; i++)
-        if (console_clients[i] && console_clients[i]->own == serial)
-            return true;
-    return false;
-}
-
 void console_attach(struct console_client *client)
 {
     spin_lock(&console_input_lock);
@@ -321,20 +320,6 @@ void console_set_focus(struct console_client *client)
 void console_seize(void (*taker)(int key))
 {
     __atomic_store_n(&console_taker, taker, __ATOMIC_RELEASE);
-}
-
-void console_release(int (*next)(void))
-{
-    int key;
-
-    spin_lock(&console_input_lock);
-    spin_lock(&console_output_lock);
-    console_taker = NULL;
-    console_set_focus(console_focus);
-    spin_unlock(&console_output_lock);
-    while ((key = next()) >= 0)
-        console_hear(key);
-    spin_unlock(&console_input_lock);
 }
 
 /* The next VM that shares the console, if there is one. */

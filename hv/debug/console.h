@@ -15,9 +15,9 @@
 
 struct vm;
 
-/* The port that the console talks on; NULL: none. Text goes to port 0xE9 too where an emulator answers there.
- * Until console_start whoever writes waits for the port. */
-void console_init(const struct serial *serial);
+/* The port that the console talks on, and that is its own from here on; NULL: none. Text goes to port 0xE9
+ * too where an emulator answers there. Until console_start whoever writes waits for the port. */
+void console_init(struct serial *serial);
 const struct serial *console_port(void);
 
 /* From here on timers run on every core, and output goes through the queue. */
@@ -40,7 +40,7 @@ struct console_client {
     struct vm *vm;
     const char *name;
     unsigned number;                            /* what is typed behind the escape key to give it the focus */
-    const struct serial *own;                   /* a port of its own; NULL: it shares the console */
+    struct serial *own;                         /* a port of its own; NULL: it shares the console */
     bool (*input)(struct vm *vm, uint8_t byte); /* false: the VM cannot take it now */
     void (*ready)(struct vm *vm);               /* there is room again for its output */
     /* The rest is the console's. */
@@ -52,9 +52,6 @@ struct console_client {
     unsigned lost;   /* bytes that it wrote without waiting when there was no room for them */
     bool waits;      /* for `ready` */
 };
-
-/* Whether a VM has this port for its own. */
-bool console_port_taken(const struct serial *serial);
 
 /* Both are harmless where it is as it is to be. */
 void console_attach(struct console_client *client);

@@ -191,6 +191,35 @@ static void try_again(struct timer *timer)
 
 static struct timer retry = {.expired = try_again};
 
+/* Takes what was typed, hands it on, and comes again while something waits. */
+static void serve_shared(bool waiting)
+{
+    unsigned was;
+
+    do {
+        collect();
+        was = typed_count;
+        deliver();
+    } while (typed_count < was);
+    if (waiting || (typed_count && console_focus))
+        timer_arm(&retry, clock_now() + clock_hz() / TRIES_A_SECOND);
+}
+
+void console_release(int (*next)(void))
+{
+    int key;
+
+    spin_lock(&console_input_lock);
+    spin_lock(&console_output_lock);
+    console_taker = NULL;
+    console_set_focus(console_focus);
+    spin_unlock(&console_output_lock);
+    while ((key = next()) >= 0)
+        console_hear(key);
+    serve_shared(false); /* nobody else comes for these */
+    spin_unlock(&console_input_lock);
+}
+
 /* A port of a VM's own: bytes that the VM cannot take yet wait in `held`. Returns whether some wait. */
 static bool poll_own(struct console_client *client)
 {
@@ -217,18 +246,11 @@ void console_listen(const struct serial *serial)
 void console_poll(void)
 {
     bool waiting = false;
-    unsigned was;
 
     spin_lock(&console_input_lock);
     for (unsigned i = 0; i < CONSOLE_CLIENTS; i++)
         if (console_clients[i] && console_clients[i]->own)
             waiting |= poll_own(console_clients[i]);
-    do {
-        collect();
-        was = typed_count;
-        deliver();
-    } while (typed_count < was);
-    if (waiting || (typed_count && console_focus))
-        timer_arm(&retry, clock_now() + clock_hz() / TRIES_A_SECOND);
+    serve_shared(waiting);
     spin_unlock(&console_input_lock);
 }

@@ -37,7 +37,7 @@ static struct recorder {
     struct life *life; /* NULL: nothing is recorded */
     bool ended;        /* there is no more room */
     bool runs;         /* the region is RECORD_RUN */
-    const struct serial *port;
+    struct serial *port;
     struct record_buffer *buffer;
     uint64_t left; /* bytes that may still be written */
     uint64_t written, exits, time;
@@ -442,6 +442,9 @@ static void header_out(const struct config_vm *config, const struct cpuid_limits
 /* Where to; NULL, or why not. */
 static const char *open_sink(const struct config_record *config)
 {
+    static char refusal[96];
+    const char *user;
+
     recorder.left = config->size;
     if (config->port == RECORD_TO_MEMORY) {
         if (!reserved)
@@ -452,10 +455,18 @@ static const char *open_sink(const struct config_record *config)
         memcpy(reserved->signature, RECORD_SIGNATURE, sizeof(reserved->signature));
         return NULL;
     }
+    user = serial_claim(&serial_ports[config->port - 1], "a recording's");
+    if (user) {
+        format_text(refusal, sizeof(refusal), "record: COM%u is %s: record to another port, or to memory",
+                    config->port, user);
+        return refusal;
+    }
+    if (!serial_init(&serial_ports[config->port - 1], 115200)) {
+        serial_release(&serial_ports[config->port - 1]);
+        return "record: no UART answers there";
+    }
     recorder.port = &serial_ports[config->port - 1];
-    if (recorder.port == console_port() || console_port_taken(recorder.port))
-        return "record: the port is taken";
-    return serial_init(&serial_ports[config->port - 1], 115200) ? NULL : "record: no UART answers there";
+    return NULL;
 }
 
 const char *record_open(struct life *life)
@@ -515,6 +526,8 @@ void record_close(const struct vm *vm)
         finish(RECORD_VM_OFF);
     }
     if (recorder.life && &recorder.life->vm == vm) {
+        if (recorder.port)
+            serial_release(recorder.port);
         recorder.life = NULL;
         record_active = false;
     }

@@ -112,4 +112,5 @@ void watchdog_stop(void)
 void watchdog_nmi(const struct trap_frame *frame)
 {
     watched[this_cpu()->index].where = *frame;
+    host_apic_look_again(); /* its timer's interrupt may wait there without a signal */
 }

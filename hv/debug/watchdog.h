@@ -18,7 +18,7 @@ void watchdog_start(void);
 /* Nobody is reported any more: the machine is about to end. */
 void watchdog_stop(void);
 
-/* An NMI has come to the calling core. */
+/* An NMI has come to the calling core: its place is noted, and its APIC looks again for what waits. */
 void watchdog_nmi(const struct trap_frame *frame);
 
 /* What is known of a core that has not ticked for long. */

@@ -102,6 +102,12 @@ void host_apic_eoi(void)
     apic_write(APIC_EOI, 0);
 }
 
+void host_apic_look_again(void)
+{
+    if (x2apic || page)
+        apic_write(APIC_TPR, 0);
+}
+
 static void send(uint32_t destination, uint32_t command)
 {
     if (x2apic) {

@@ -15,6 +15,13 @@ uint32_t host_apic_id(void);
 /* Whether interrupts can be sent to it: xAPIC has eight bits for the id, and the last is everyone's. */
 bool host_apic_reaches(uint32_t apic_id);
 void host_apic_eoi(void);
+
+/*
+ * The calling core's APIC looks again for an interrupt that waits, as it does when its task priority is
+ * written: it is written as it is. For emulators that lose the signal of one (docs/emulators.md). In an NMI
+ * too.
+ */
+void host_apic_look_again(void);
 void host_apic_send(uint32_t apic_id, uint8_t vector);
 void host_apic_send_nmi(uint32_t to);
 void host_apic_send_nmi_others(void);

@@ -2,23 +2,29 @@
 
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
+#include "hv/host/stub.h"
 #include "hv/host/x86.h"
 
 struct cpu *cpus[CPUS_MOST];
 unsigned cpu_count;
 
-#define CR0_WP       BIT(16)
-#define CR0_NW       BIT(29)
-#define CR0_CD       BIT(30)
-#define CR4_DE       BIT(3)
-#define CR4_OSFXSR   BIT(9) /* for the guests' sake: FXSAVE moves their XMM registers */
-#define CR4_UMIP     BIT(11)
-#define CR4_FSGSBASE BIT(16)
-#define CR4_OSXSAVE  BIT(18)
-#define CR4_SMEP     BIT(20)
-#define CR4_SMAP     BIT(21)
-#define EFER_SCE     BIT(0)
-#define EFER_NXE     BIT(11)
+#define CR0_MP         BIT(1)
+#define CR0_EM         BIT(2)
+#define CR0_TS         BIT(3)
+#define CR0_NE         BIT(5)
+#define CR4_OSXMMEXCPT BIT(10)
+#define CR0_WP         BIT(16)
+#define CR0_NW         BIT(29)
+#define CR0_CD         BIT(30)
+#define CR4_DE         BIT(3)
+#define CR4_OSFXSR     BIT(9) /* for the guests' sake: FXSAVE moves their XMM registers */
+#define CR4_UMIP       BIT(11)
+#define CR4_FSGSBASE   BIT(16)
+#define CR4_OSXSAVE    BIT(18)
+#define CR4_SMEP       BIT(20)
+#define CR4_SMAP       BIT(21)
+#define EFER_SCE       BIT(0)
+#define EFER_NXE       BIT(11)
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -28,8 +34,9 @@ static const struct {
     uint32_t leaf;
     uint8_t reg, bit;
 } features[] = {
-    {CR4_OSFXSR, 1, EDX, 24}, {CR4_DE, 1, EDX, 2},    {CR4_OSXSAVE, 1, ECX, 26}, {CR4_FSGSBASE, 7, EBX, 0},
-    {CR4_SMEP, 7, EBX, 7},    {CR4_SMAP, 7, EBX, 20}, {CR4_UMIP, 7, ECX, 2},
+    {CR4_OSFXSR, 1, EDX, 24},  {CR4_OSXMMEXCPT, 1, EDX, 25}, {CR4_DE, 1, EDX, 2},
+    {CR4_OSXSAVE, 1, ECX, 26}, {CR4_FSGSBASE, 7, EBX, 0},    {CR4_SMEP, 7, EBX, 7},
+    {CR4_SMAP, 7, EBX, 20},    {CR4_UMIP, 7, ECX, 2},
 };
 
 bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
@@ -51,7 +58,8 @@ void cpu_enable_features(void)
         if (cpu_has(features[i].leaf, 0, features[i].reg, features[i].bit))
             cr4 |= features[i].cr4;
     write_cr4(cr4);
-    write_cr0((read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW)); /* INIT leaves the caches off */
+    /* INIT leaves the caches off. Of x87 state Keel is to get every exception of a guest's instruction. */
+    write_cr0((read_cr0() | CR0_WP | CR0_MP | CR0_NE) & ~(CR0_CD | CR0_NW | CR0_EM | CR0_TS));
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE | EFER_SCE);
 }
 
@@ -104,6 +112,8 @@ static const struct {
     unsigned first_page, pages;
 } stacks[] = {{1, 4}, {6, 2}, {9, 2}, {12, 2}}; /* main, NMI, double fault, machine check */
 
+#define STUB_FIRST_PAGE 14 /* hv/host/stub.h: an operand, then code */
+
 struct cpu *cpu_create(uint32_t apic_id)
 {
     struct cpu *cpu = host_allocate(sizeof(*cpu));
@@ -124,6 +134,8 @@ struct cpu *cpu_create(uint32_t apic_id)
         else
             cpu->tss.ist[i - 1] = top;
     }
+    if (!stub_create(cpu, base + STUB_FIRST_PAGE * PAGE_SIZE))
+        return NULL;
     cpus[cpu_count++] = cpu;
     return cpu;
 }

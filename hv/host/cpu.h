@@ -21,6 +21,15 @@ struct PACKED tss {
     uint16_t io_map;
 };
 
+/* hv/host/stub.h */
+struct core_stub {
+    uint64_t code;     /* where its page is executed */
+    uint8_t *writable; /* and written */
+    uint8_t *operand;
+    unsigned length; /* of the instruction that is executed now; 0: none */
+    uint8_t vector;  /* that it raised */
+};
+
 struct timer_queue {
     struct spinlock lock;
     struct timer *first;   /* by deadline */
@@ -39,6 +48,7 @@ struct cpu {
     unsigned served;      /* the number of the VM whose vCPU was loaded last */
     struct tss tss;
     uint64_t gdt[7];
+    struct core_stub stub;
     void *vendor;                     /* the vendor's per-core page: VMXON region or host save area */
     uint64_t nmi_seen;                /* NMIs that came while Keel itself ran */
     const struct trap_frame *stopped; /* where a panic's NMI has stopped it */

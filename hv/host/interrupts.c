@@ -3,6 +3,7 @@
 #include "hv/debug/panic.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
+#include "hv/host/stub.h"
 #include "hv/host/x86.h"
 
 /* SDM, "64-Bit Mode Task Gates": a gate of the IDT. */
@@ -111,7 +112,7 @@ void trap_dispatch(struct trap_frame *frame)
         interrupts_serve((uint8_t)frame->vector);
     } else if (frame->vector == 2) {
         panic_nmi(frame);
-    } else if (frame->vector != 13 || !fix_up(frame)) {
+    } else if (!stub_trapped(frame) && (frame->vector != 13 || !fix_up(frame))) {
         panic_trap(frame);
     }
 }

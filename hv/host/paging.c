@@ -199,6 +199,24 @@ bool host_map_new(uint64_t address, unsigned pages)
     return true;
 }
 
+bool host_show_code(uint64_t address, hpa_t physical)
+{
+    bool mapped;
+
+    spin_lock(&mapping_lock);
+    mapped = table_map(&keel, address, physical, PAGE_SIZE, TABLE_READ | TABLE_EXECUTE, PAT_WB);
+    spin_unlock(&mapping_lock);
+    return mapped;
+}
+
+void host_hide_code(uint64_t address)
+{
+    spin_lock(&mapping_lock);
+    table_unmap(&keel, address, PAGE_SIZE);
+    spin_unlock(&mapping_lock);
+    invlpg(address);
+}
+
 void *host_allocate(uint64_t size)
 {
     uint64_t count = ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE;
@@ -247,7 +265,10 @@ static void audit_leaf(void *context, const struct table_leaf *leaf)
     struct paging_audit *audit = context;
     unsigned both = TABLE_WRITE | TABLE_EXECUTE;
 
+    bool text = leaf->address >= (uint64_t)image_start && leaf->address < (uint64_t)text_end;
+
     audit->pages++;
+    audit->executable += leaf->access & TABLE_EXECUTE && !text;
     if ((leaf->access & both) != both)
         return;
     audit->writable_and_executable++;

@@ -52,6 +52,13 @@ void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping);
 /* Maps `pages` fresh zeroed pages at an address of the caller's. */
 bool host_map_new(uint64_t address, unsigned pages);
 
+/*
+ * Lets a page of the pool be executed, not written, at an address of the calling core's own, and ends that.
+ * Between the two nothing but the core itself goes there. false: no memory.
+ */
+bool host_show_code(uint64_t address, hpa_t physical);
+void host_hide_code(uint64_t address);
+
 /* Zeroed memory of Keel's own, page-aligned and physically contiguous. NULL if there is none left. */
 void *host_allocate(uint64_t size);
 void host_free(void *memory, uint64_t size);
@@ -66,9 +73,11 @@ bool guest_space_map(struct table *space, gpa_t gpa, hpa_t physical, uint64_t si
 /* The machine's memory, for guests' RAM and for the log. */
 struct frames *host_frames(void);
 
-/* Counts leaves in an address space (NULL: Keel's own) and those both writable and executable; names the
- * latter. */
+/*
+ * Counts leaves in an address space (NULL: Keel's own), those both writable and executable, which it names,
+ * and those executable that are not the image's text: a core's code page is, while it runs it.
+ */
 struct paging_audit {
-    uint64_t pages, writable_and_executable;
+    uint64_t pages, writable_and_executable, executable; /* the last: outside the image's text */
 };
 struct paging_audit paging_audit(const struct table *space);

@@ -102,6 +102,19 @@ bool serial_init(struct serial *serial, unsigned baud)
     return true;
 }
 
+const char *serial_claim(struct serial *serial, const char *user)
+{
+    const char *nobody = NULL;
+
+    __atomic_compare_exchange_n(&serial->user, &nobody, user, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return nobody;
+}
+
+void serial_release(struct serial *serial)
+{
+    __atomic_store_n(&serial->user, NULL, __ATOMIC_RELEASE);
+}
+
 bool serial_put(const struct serial *serial, uint8_t byte)
 {
     if (!serial->port || !wait_for(serial, HOLDING_EMPTY))

@@ -4,11 +4,12 @@
 #include "hv/lib/base.h"
 
 struct serial {
-    uint64_t port; /* its first port, or where its registers are mapped; 0: there is none */
-    uint32_t irq;  /* of the ISA's, or an I/O APIC's from 16 on */
-    uint8_t fifo;  /* bytes that an empty transmitter takes; set by serial_init */
-    uint8_t width; /* bytes of an access to registers in memory; 0: they are ports */
-    uint8_t shift; /* a register lies its number times two to the power of this behind the first */
+    uint64_t port;    /* its first port, or where its registers are mapped; 0: there is none */
+    uint32_t irq;     /* of the ISA's, or an I/O APIC's from 16 on */
+    uint8_t fifo;     /* bytes that an empty transmitter takes; set by serial_init */
+    uint8_t width;    /* bytes of an access to registers in memory; 0: they are ports */
+    uint8_t shift;    /* a register lies its number times two to the power of this behind the first */
+    const char *user; /* whose it is, in words ("GDB's"); NULL: nobody's */
 };
 
 /* COM1 to COM4, and the one that ACPI names, if it is none of these. */
@@ -20,6 +21,14 @@ extern struct serial serial_ports[SERIAL_ACPI + 1];
 
 /* Sets `baud` 8N1 and turns FIFOs on. Returns false, and marks the port absent, if no UART answers there. */
 bool serial_init(struct serial *serial, unsigned baud);
+
+/*
+ * A port has one user at a time: Keel's console, GDB, a VM or a recording. serial_claim makes it `user`'s and
+ * returns NULL, or returns whose it is already. Whoever claims one that is not there gets it, and nothing out
+ * of it.
+ */
+const char *serial_claim(struct serial *serial, const char *user);
+void serial_release(struct serial *serial);
 
 /* Sends one byte, waiting for room. Returns false if the transmitter never got ready: the byte is lost. */
 bool serial_put(const struct serial *serial, uint8_t byte);

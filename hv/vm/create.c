@@ -204,14 +204,15 @@ bool life_clear(struct life *life)
 /* `serial = com2` and the like: a physical port for this VM alone. */
 static bool open_port(struct life *life)
 {
-    struct serial *port = &serial_ports[life->config->serial - SERIAL_COM2 + 1];
+    unsigned number = life->config->serial - SERIAL_COM2 + 2;
+    struct serial *port = &serial_ports[number - 1];
+    const char *user = serial_claim(port, "another VM's");
 
-    if (port == console_port() || console_port_taken(port))
-        return refuse(life, "COM%u is %s", life->config->serial - SERIAL_COM2 + 2,
-                      port == console_port() ? "Keel's console" : "another VM's");
-    if (!serial_init(port, 115200))
-        return refuse(life, "no UART answers at COM%u", life->config->serial - SERIAL_COM2 + 2);
+    if (user)
+        return refuse(life, "COM%u is %s: give one of the two another port", number, user);
     life->console.own = port;
+    if (!serial_init(port, 115200))
+        return refuse(life, "no UART answers at COM%u", number);
     life->console.held = -1;
     console_listen(port);
     return true;
@@ -381,6 +382,8 @@ void life_destroy(struct life *life)
 
     record_close(vm);
     console_detach(&life->console);
+    if (life->console.own)
+        serial_release(life->console.own);
     if (life->devices) {
         if (vm->board)
             life->board->stop(vm); /* once more: what was typed until now may have armed a timer */

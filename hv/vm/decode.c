@@ -1,24 +1,5 @@
-#include "hv/vm/decode.h"
-
+#include "hv/vm/decoder.h"
 #include "hv/vm/vcpu.h"
-
-struct decoder {
-    const uint8_t *bytes;
-    unsigned at, available;
-    unsigned bits; /* of the code: 16, 32 or 64 */
-    unsigned map;
-    bool operand_prefix, address_prefix;
-    uint8_t rex; /* 0 if none */
-    uint8_t segment;
-    bool has_modrm;
-    uint8_t mod, reg, rm; /* reg and rm with their REX bits */
-    struct instruction *in;
-};
-
-#define REX_W 8
-#define REX_R 4
-#define REX_X 2
-#define REX_B 1
 
 /* Takes the next `count` bytes (1, 2, 4 or 8), sign-extended; false if they are not there. */
 static bool take(struct decoder *d, unsigned count, int64_t *value)
@@ -34,7 +15,7 @@ static bool take(struct decoder *d, unsigned count, int64_t *value)
     return true;
 }
 
-static bool take_byte(struct decoder *d, uint8_t *byte)
+bool decoder_byte(struct decoder *d, uint8_t *byte)
 {
     if (d->at >= d->available)
         return false;
@@ -84,7 +65,7 @@ static bool take_opcode(struct decoder *d)
     uint8_t byte;
 
     for (;;) {
-        if (!take_byte(d, &byte))
+        if (!decoder_byte(d, &byte))
             return false;
         if (is_prefix(d, byte))
             d->rex = 0;
@@ -93,17 +74,22 @@ static bool take_opcode(struct decoder *d)
         else
             break;
     }
+    if (decoder_is_vex(d, byte)) {
+        d->after_prefix = d->rex || d->operand_prefix || d->in->rep || d->in->repne;
+        return decoder_vex(d, byte) && decoder_byte(d, &d->in->opcode);
+    }
     if (byte == 0x0f) {
         d->map = 1;
-        if (!take_byte(d, &byte))
+        if (!decoder_byte(d, &byte))
             return false;
-        if (byte == 0x38) {
-            d->map = 2;
-            if (!take_byte(d, &byte))
+        if (byte == 0x38 || byte == 0x3a) {
+            d->map = byte == 0x38 ? 2 : 3;
+            if (!decoder_byte(d, &byte))
                 return false;
         }
     }
     d->in->opcode = byte;
+    d->space = d->map == 1 && byte == 0x0f ? SPACE_3DNOW : d->map;
     return true;
 }
 
@@ -131,7 +117,7 @@ static bool take_address_32(struct decoder *d)
     if (base == REG_RSP) {
         uint8_t sib, index;
 
-        if (!take_byte(d, &sib))
+        if (!decoder_byte(d, &sib))
             return false;
         base = sib & 7;
         index = (sib >> 3 & 7) | (d->rex & REX_X ? 8 : 0);
@@ -148,11 +134,11 @@ static bool take_address_32(struct decoder *d)
     return d->mod == 0 || take(d, d->mod == 1 ? 1 : 4, &in->displacement);
 }
 
-static bool take_modrm(struct decoder *d, bool registers)
+bool decoder_modrm(struct decoder *d, bool registers)
 {
     uint8_t byte;
 
-    if (!take_byte(d, &byte))
+    if (!decoder_byte(d, &byte))
         return false;
     d->has_modrm = true;
     d->mod = registers ? 3 : byte >> 6;
@@ -176,7 +162,7 @@ static void set_address_size(struct decoder *d)
         d->in->address_size = (d->bits == 32) != d->address_prefix ? 4 : 2;
 }
 
-static void set_operand_size(struct decoder *d, unsigned flags)
+void decoder_operand_size(struct decoder *d, unsigned flags)
 {
     if (flags & ROW_BYTE)
         d->in->operand_size = 1;
@@ -202,44 +188,8 @@ static struct operand rm_operand(const struct decoder *d, unsigned size)
     return (struct operand){OPERAND_MEMORY, 0, size};
 }
 
-#define VECTOR_MMX  0x80
-#define VECTOR_WIDE 0x40 /* twice as many bytes with REX.W */
-
-/* Which vector move it is: how many bytes, by its prefix: none, 66, F3, F2. 0: it is none of them. */
-static unsigned vector_move(const struct decoder *d)
-{
-    static const struct {
-        uint8_t opcode, moves[4];
-    } rows[] = {
-        {0x10, {16, 16, 4, 8}},
-        {0x11, {16, 16, 4, 8}},
-        {0x28, {16, 16}},
-        {0x29, {16, 16}},
-        {0x2b, {16, 16}},
-        {0x6e, {VECTOR_MMX | VECTOR_WIDE | 4, VECTOR_WIDE | 4}},
-        {0x6f, {VECTOR_MMX | 8, 16, 16}},
-        {0x7e, {VECTOR_MMX | VECTOR_WIDE | 4, VECTOR_WIDE | 4, 8}},
-        {0x7f, {VECTOR_MMX | 8, 16, 16}},
-        {0xd6, {0, 8}},
-        {0xe7, {VECTOR_MMX | 8, 16}},
-    };
-    unsigned prefix = d->in->rep ? 2 : d->in->repne ? 3 : d->operand_prefix;
-
-    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
-        if (rows[i].opcode == d->in->opcode)
-            return rows[i].moves[prefix];
-    return 0;
-}
-
-static unsigned vector_size(const struct decoder *d)
-{
-    unsigned move = vector_move(d);
-
-    return (move & 31) << (move & VECTOR_WIDE && d->rex & REX_W);
-}
-
 /* Size in bytes of what a form names. */
-static unsigned form_size(const struct decoder *d, unsigned form)
+static unsigned named_size(const struct decoder *d, unsigned form)
 {
     static const uint8_t fixed[] = {
         [E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2, [M_p] = 0, [S_o] = 2,
@@ -253,10 +203,10 @@ static unsigned form_size(const struct decoder *d, unsigned form)
         return d->rex & REX_W ? 8 : 4;
     if (form == R_y || form == C_y)
         return d->bits == 64 ? 8 : 4;
+    if (form == M_a)
+        return 2u * d->in->operand_size;
     if (form == M_q)
         return d->rex & REX_W ? 16 : 8;
-    if (form == M_x || form == V_x)
-        return vector_size(d);
     return fixed[form] ? fixed[form] : d->in->operand_size;
 }
 
@@ -275,7 +225,7 @@ static bool take_immediate(struct decoder *d, unsigned form)
         size = 2;
     if (form != I_1 && !take(d, size, &value))
         return false;
-    if (form == I_e && !take_byte(d, &level))
+    if (form == I_e && !decoder_byte(d, &level))
         return false;
     if (form == I_w || form == I_e)
         value = (uint16_t)value | level << 16;
@@ -286,7 +236,7 @@ static bool take_immediate(struct decoder *d, unsigned form)
 /* Fills one operand, taking what bytes it still needs; false if they are not there. */
 static bool take_operand(struct decoder *d, unsigned form, struct operand *operand)
 {
-    unsigned size = form_size(d, form), low = d->in->opcode & 7;
+    unsigned size = named_size(d, form), low = d->in->opcode & 7;
 
     switch (form) {
     case NONE:
@@ -301,10 +251,6 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case F_l:
         low = form == C_y ? d->reg : form == F_l ? INDEX_FLAGS : 0;
         *operand = (struct operand){OPERAND_CONTROL, low, size};
-        return true;
-    case V_x:
-        low = vector_move(d) & VECTOR_MMX ? OPERAND_MMX : OPERAND_XMM;
-        *operand = (struct operand){low, low == OPERAND_MMX ? d->reg & 7 : d->reg, size};
         return true;
     case L_r:
     case T_r:
@@ -363,9 +309,7 @@ static enum decode_result check_row(const struct decoder *d, const struct opcode
     if (d->has_modrm && d->mod == 3 && (memory_only(row->to) || memory_only(row->from)))
         return DECODE_UNKNOWN;
     if (((row->flags & ROW_PLAIN) && (rep || d->operand_prefix)) || ((row->flags & ROW_NO_REP) && rep) ||
-        ((row->flags & ROW_66) && (rep || !d->operand_prefix)))
-        return DECODE_UNKNOWN;
-    if (row->operation == OP_VECTOR && !vector_move(d))
+        ((row->flags & ROW_NO_F3) && d->in->rep) || ((row->flags & ROW_66) && (rep || !d->operand_prefix)))
         return DECODE_UNKNOWN;
     if ((row->flags & ROW_NOT_64) && d->bits == 64)
         return DECODE_INVALID;
@@ -406,31 +350,67 @@ static bool is_valid(const struct decoder *d, const struct opcode_row *row)
     return !in->lock || ((row->flags & ROW_LOCK) && in->to.kind == OPERAND_MEMORY);
 }
 
-static void finish(struct decoder *d, const struct opcode_row *row)
+static void finish(struct decoder *d)
 {
     struct instruction *in = d->in;
     bool stack = in->base == REG_RSP || in->base == REG_RBP;
 
     in->segment = d->segment != NO_REGISTER ? d->segment : stack ? SEG_SS : SEG_DS;
+    in->length = d->at;
+}
+
+/* The operand size of those that have another than their prefixes say. */
+static void adjust_size(struct decoder *d, const struct opcode_row *row)
+{
+    struct instruction *in = d->in;
+
+    if (in->operation == OP_TRANSLATE) /* at rBX + AL */
+        in->base = REG_RBX, in->from = (struct operand){OPERAND_MEMORY, 0, 1};
     if (row->operation == OP_CMPXCHG8B)
         in->operand_size = in->to.size;
-    else if (in->to.kind != OPERAND_NONE && form_size(d, row->to) == 1)
+    else if (in->to.kind != OPERAND_NONE && named_size(d, row->to) == 1)
         in->operand_size = 1;
     else if (in->operation >= OP_MUL && in->operation <= OP_IDIV && in->from.size == 1)
         in->operand_size = 1;
-    if (row->operation == OP_VECTOR && in->opcode == 0x7e && in->rep) /* the one of its opcode that loads */
-        in->from = in->to, in->to = (struct operand){OPERAND_XMM, d->reg, 8};
     if ((in->operation == OP_INS || in->operation == OP_OUTS) && in->operand_size == 8)
         in->operand_size = 4;
-    in->length = d->at;
+}
+
+/* An instruction of the integer core. */
+static enum decode_result decode_core(struct decoder *d)
+{
+    const struct opcode_row *row = decode_row(d->map, d->in->opcode);
+    enum decode_result result;
+
+    if (row->flags & ROW_GROUP || wants_modrm(row->to) || wants_modrm(row->from)) {
+        if (!decoder_modrm(d, row->flags & ROW_MOD_3))
+            return DECODE_MORE;
+        if (row->flags & ROW_GROUP)
+            row = decode_group(row->operation, d->reg);
+        if (row->flags & ROW_GROUP_RM && d->mod == 3)
+            row = decode_group(row->operation, d->rm);
+    }
+    result = check_row(d, row);
+    if (result != DECODE_OK)
+        return result;
+    decoder_operand_size(d, row->flags);
+    d->in->operation = row->operation;
+    if (!take_operand(d, row->to, &d->in->to) || !take_operand(d, row->from, &d->in->from))
+        return DECODE_MORE;
+    if ((row->flags & (ROW_IMM_B | ROW_IMM_Z)) && !take_immediate(d, row->flags & ROW_IMM_B ? I_b : I_z))
+        return DECODE_MORE;
+    take_alternative_cr8(d->in);
+    if (!is_valid(d, row))
+        return DECODE_INVALID;
+    adjust_size(d, row);
+    return DECODE_OK;
 }
 
 enum decode_result decode(const uint8_t *bytes, unsigned available, unsigned bits, struct instruction *out)
 {
     struct decoder d = {
         .bytes = bytes, .available = available, .bits = bits, .segment = NO_REGISTER, .in = out};
-    const struct opcode_row *row;
-    enum decode_result result;
+    enum decode_result result = DECODE_UNKNOWN;
 
     *out = (struct instruction){.base = NO_REGISTER, .index = NO_REGISTER};
     if (d.available > INSTRUCTION_MOST)
@@ -438,27 +418,11 @@ enum decode_result decode(const uint8_t *bytes, unsigned available, unsigned bit
     if (!take_opcode(&d))
         return DECODE_MORE;
     set_address_size(&d);
-    row = decode_row(d.map, out->opcode);
-    if (row->flags & ROW_GROUP || wants_modrm(row->to) || wants_modrm(row->from)) {
-        if (!take_modrm(&d, row->flags & ROW_MOD_3))
-            return DECODE_MORE;
-        if (row->flags & ROW_GROUP)
-            row = decode_group(row->operation, d.reg);
-        if (row->flags & ROW_GROUP_RM && d.mod == 3)
-            row = decode_group(row->operation, d.rm);
-    }
-    result = check_row(&d, row);
-    if (result != DECODE_OK)
-        return result;
-    set_operand_size(&d, row->flags);
-    out->operation = row->operation;
-    if (!take_operand(&d, row->to, &out->to) || !take_operand(&d, row->from, &out->from))
-        return DECODE_MORE;
-    if ((row->flags & (ROW_IMM_B | ROW_IMM_Z)) && !take_immediate(&d, row->flags & ROW_IMM_B ? I_b : I_z))
-        return DECODE_MORE;
-    take_alternative_cr8(out);
-    if (!is_valid(&d, row))
-        return DECODE_INVALID;
-    finish(&d, row);
-    return DECODE_OK;
+    if (form_may_be(d.space, out->opcode))
+        result = decode_form(&d);
+    if (result == DECODE_UNKNOWN && d.space < SPACE_VEX)
+        result = decode_core(&d);
+    if (result == DECODE_OK)
+        finish(&d);
+    return result;
 }

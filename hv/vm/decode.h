@@ -63,7 +63,7 @@ enum operation {
     OP_INS,
     OP_OUTS,
     OP_FLUSH,       /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
-    OP_VECTOR,      /* moves between memory and a vector register, XMM or MMX */
+    OP_RUN,         /* outside the integer core: hv/vm/decode_forms.h */
     OP_LOAD_SYSTEM, /* LLDT, LTR */
     OP_CALL,        /* near */
     OP_RETURN,      /* near */
@@ -71,6 +71,12 @@ enum operation {
     OP_JUMP_FAR,    /* to a far pointer in memory */
     OP_ENTER,
     OP_LEAVE,
+    OP_PUSH_ALL,
+    OP_POP_ALL,
+    OP_POP_FLAGS,
+    OP_LOAD_FAR, /* LDS, LES, LSS, LFS, LGS */
+    OP_BOUND,
+    OP_TRANSLATE, /* XLAT */
     OP_MOV_CONTROL,
     OP_MOV_DEBUG,
     OP_LEAVES, /* leaves the guest by itself, and is done when it does: only its length is of interest */
@@ -85,8 +91,6 @@ enum operand_kind {
     OPERAND_IMMEDIATE,
     OPERAND_SEGMENT, /* selector of segment register `index` */
     OPERAND_CONTROL, /* control or debug register `index`; as a source of others than MOV, CR0 or RFLAGS */
-    OPERAND_XMM,
-    OPERAND_MMX,
 };
 
 struct operand {
@@ -95,6 +99,8 @@ struct operand {
 
 #define NO_REGISTER 0xff
 #define INDEX_FLAGS 16 /* of OPERAND_CONTROL */
+
+struct form_row;
 
 struct instruction {
     uint64_t immediate;   /* sign-extended to 64 bits */
@@ -106,6 +112,11 @@ struct instruction {
     uint8_t scale;                      /* as a shift: 0 to 3 */
     struct operand to, from;
     bool lock, rep, repne;
+
+    /* Of OP_RUN. `reg` and `vector` (vvvv) have their upper bits, `vector_index` is the index of VSIB. */
+    uint8_t space, modrm, reg, vector, vector_index;
+    uint8_t vector_length : 2, mask : 3, w : 1, broadcast : 1, zeroes : 1;
+    const struct form_row *form;
 };
 
 enum decode_result {
@@ -132,14 +143,13 @@ enum operand_form {
     M_v,
     M_y, /* 4 bytes, 8 with REX.W */
     M_q, /* 8 bytes, 16 with REX.W */
-    M_x, /* as many bytes as the vector move moves */
+    M_a, /* two operands */
     M_p, /* a far pointer: its selector is not counted in the operand */
     G_b, /* ModRM reg */
     G_v,
     G_y,
     S_w, /* ModRM reg: segment register */
     R_y, /* ModRM rm: register of 4 bytes, 8 in 64-bit code */
-    V_x, /* ModRM reg: vector register */
     C_y, /* ModRM reg: control or debug register */
     S_o, /* segment register in the opcode */
     A_b, /* AL, rAX */
@@ -175,6 +185,7 @@ enum operand_form {
 #define ROW_NO_REP   BIT(10) /* with F2 or F3 it is another instruction */
 #define ROW_GROUP_RM BIT(11) /* `operation` numbers a group, by ModRM rm of registers */
 #define ROW_MOD_3    BIT(12) /* ModRM names registers, whatever its mod */
+#define ROW_NO_F3    BIT(14) /* with F3 it is another instruction */
 #define ROW_F64      BIT(13) /* operand size is 64 bits in 64-bit code, whatever the prefixes say */
 
 struct opcode_row {
@@ -182,6 +193,6 @@ struct opcode_row {
     uint16_t flags;
 };
 
-/* Row of an opcode in map 0 (one byte), 1 (0F) or 2 (0F 38); member `reg` of group `group`. */
+/* Row of an opcode in map 0 (one byte), 1 (0F) 2 (0F 38) or 3 (0F 3A); member `reg` of group `group`. */
 const struct opcode_row *decode_row(unsigned map, uint8_t opcode);
 const struct opcode_row *decode_group(unsigned group, unsigned reg);

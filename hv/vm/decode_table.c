@@ -64,6 +64,9 @@ static const struct opcode_row one_byte[256] = {
     ROWS_8(0x48, OP_DEC, Z_v, NONE, ROW_NOT_64),
     ROWS_8(0x50, OP_PUSH, NONE, Z_v, ROW_D64),
     ROWS_8(0x58, OP_POP, Z_v, NONE, ROW_D64),
+    [0x60] = {OP_PUSH_ALL, NONE, NONE, ROW_NOT_64},
+    [0x61] = {OP_POP_ALL,  NONE, NONE, ROW_NOT_64},
+    [0x62] = {OP_BOUND,    G_v,  M_a,  ROW_NOT_64},
     [0x63] = {OP_MOVSX, G_v,  E_d,  ROW_ONLY_64},
     [0x68] = {OP_PUSH,  NONE, I_z,  ROW_D64},
     [0x69] = {OP_IMUL,  G_v,  E_v,  ROW_IMM_Z},
@@ -105,6 +108,10 @@ static const struct opcode_row one_byte[256] = {
     [0xae] = {OP_SCAS, NONE, NONE, ROW_BYTE},
     [0xaf] = {OP_SCAS, NONE, NONE, 0},
     [0x9c] = {OP_PUSH,   NONE, F_l, ROW_D64},
+    [0x9d] = {OP_POP_FLAGS, NONE, NONE, ROW_D64},
+    [0xc4] = {OP_LOAD_FAR, G_v,  M_p,  ROW_NOT_64},
+    [0xc5] = {OP_LOAD_FAR, G_v,  M_p,  ROW_NOT_64},
+    [0xd7] = {OP_TRANSLATE, NONE, NONE, ROW_BYTE},
     [0x9a] = {OP_LEAVES, NONE, I_p, ROW_NOT_64}, /* far calls and jumps, INT and IRET: to other tasks */
     [0xc2] = {OP_RETURN, NONE, I_w,  ROW_F64},
     [0xc3] = {OP_RETURN, NONE, NONE, ROW_F64},
@@ -137,17 +144,6 @@ static const struct opcode_row one_byte[256] = {
 static const struct opcode_row two_byte[256] = {
     GROUP(0x00, GROUP_6),
     GROUP(0x01, GROUP_7),
-    [0x10] = {OP_VECTOR, V_x, M_x, 0},
-    [0x11] = {OP_VECTOR, M_x, V_x, 0},
-    [0x28] = {OP_VECTOR, V_x, M_x, 0},
-    [0x29] = {OP_VECTOR, M_x, V_x, 0},
-    [0x2b] = {OP_VECTOR, M_x, V_x, 0},
-    [0x6e] = {OP_VECTOR, V_x, M_x, 0},
-    [0x6f] = {OP_VECTOR, V_x, M_x, 0},
-    [0x7e] = {OP_VECTOR, M_x, V_x, 0},
-    [0x7f] = {OP_VECTOR, M_x, V_x, 0},
-    [0xd6] = {OP_VECTOR, M_x, V_x, 0},
-    [0xe7] = {OP_VECTOR, M_x, V_x, 0},
     [0x08] = {OP_LEAVES, NONE, NONE, 0}, /* INVD, WBINVD, WRMSR, RDMSR, RDPMC, CPUID */
     [0x09] = {OP_LEAVES, NONE, NONE, 0},
     [0x20] = {OP_MOV_CONTROL, R_y, C_y, ROW_MOD_3},
@@ -174,13 +170,16 @@ static const struct opcode_row two_byte[256] = {
     [0xaf] = {OP_IMUL,        G_v,  E_v,  0},
     [0xb0] = {OP_CMPXCHG,     E_b,  G_b,  ROW_LOCK},
     [0xb1] = {OP_CMPXCHG,     E_v,  G_v,  ROW_LOCK},
+    [0xb2] = {OP_LOAD_FAR,    G_v,  M_p,  0},
+    [0xb4] = {OP_LOAD_FAR,    G_v,  M_p,  0},
+    [0xb5] = {OP_LOAD_FAR,    G_v,  M_p,  0},
     [0xb3] = {OP_BTR,         E_v,  G_v,  ROW_LOCK},
     [0xb6] = {OP_MOVZX,       G_v,  E_b,  0},
     [0xb7] = {OP_MOVZX,       G_v,  E_w,  0},
     GROUP(0xba, GROUP_8),
     [0xbb] = {OP_BTC,         E_v,  G_v,  ROW_LOCK},
-    [0xbc] = {OP_BSF,         G_v,  E_v,  ROW_NO_REP},
-    [0xbd] = {OP_BSR,         G_v,  E_v,  ROW_NO_REP},
+    [0xbc] = {OP_BSF,         G_v,  E_v,  ROW_NO_F3},
+    [0xbd] = {OP_BSR,         G_v,  E_v,  ROW_NO_F3},
     [0xbe] = {OP_MOVSX,       G_v,  E_b,  0},
     [0xbf] = {OP_MOVSX,       G_v,  E_w,  0},
     [0xc0] = {OP_XADD,        E_b,  G_b,  ROW_LOCK},
@@ -246,7 +245,8 @@ static const struct opcode_row groups[][8] = {
 
 const struct opcode_row *decode_row(unsigned map, uint8_t opcode)
 {
-    static const struct opcode_row *const maps[] = {one_byte, two_byte, three_byte_38};
+    static const struct opcode_row three_byte_3a[256];
+    static const struct opcode_row *const maps[] = {one_byte, two_byte, three_byte_38, three_byte_3a};
 
     return &maps[map][opcode];
 }

@@ -6,17 +6,13 @@
 #include "hv/vm/emulate.h"
 
 #include "hv/lib/string.h"
-#include "hv/vm/breakpoint.h"
 #include "hv/vm/emulation.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
 #define CACHE_ENTRIES 64
 #define ENTRY_VALID   BIT(31) /* in `attributes`, where no segment has it */
-#define ENTRY_WATCHED                                                                                        \
-    (UINT32_C(0xff) << CODE_BREAKPOINTS_SHIFT) /* likewise: while breakpoints are enabled                    \
-                                                */
-#define CODE_WINDOW 16                         /* bytes of code that are compared, two words */
+#define CODE_WINDOW   16      /* bytes of code that are compared, two words */
 
 typedef void fast_function(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa);
 
@@ -32,7 +28,6 @@ struct cached {
     bool more;    /* to compare than three levels of paging structures and the first word of code */
     uint8_t raw[INSTRUCTION_MOST], raw_length;
     struct instruction in;
-    uint8_t unused[8]; /* finding an entry is a shift */
 };
 
 _Static_assert(sizeof(struct cached) == 256, "the size of an entry of the decode cache is a power of two");
@@ -255,7 +250,7 @@ static struct cached *remember(struct vcpu *vcpu, const struct code_state *state
      * a program must not get a write out of its read. Conforming code may run at any level.
      */
     entry->trusted = SEG_DPL(state->attributes) == 0 && (SEG_TYPE(state->attributes) & 0xc) != 0xc;
-    entry->fast = entry->trusted && !(state->attributes & ENTRY_WATCHED) ? fast_for(&entry->in) : NULL;
+    entry->fast = entry->trusted ? fast_for(&entry->in) : NULL;
     entry->not_fast = BIT(63) | (memory->size ? memory->size - 1u : 0);
     if (!entry->path.exact || !watch_code(vcpu, entry))
         return entry;
@@ -291,12 +286,11 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
      */
     bool rewrites =
         entry->in.to.kind == OPERAND_MEMORY && (row->compute || entry->in.operation == OP_CMPXCHG8B);
-    uint64_t dr7 = vcpu_get(vcpu, REG_DR7);
     struct emulation e = {.vcpu = vcpu,
                           .in = &entry->in,
+                          .bytes = entry->raw,
                           .mode = vcpu_code_mode(vcpu),
                           .rip = rip,
-                          .dr7 = dr7 & DR7_ENABLED ? dr7 : 0,
                           .gpa = entry->trusted && row->one_operand_in_memory && !rewrites ? gpa
                                                                                            : EMULATE_NO_GPA};
     enum outcome outcome = row->execute(&e);
@@ -304,20 +298,15 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
     switch (outcome) {
     case OUTCOME_NEXT:
         vcpu_advance(vcpu, entry->in.length);
-        break;
+        return EMULATE_DONE;
     case OUTCOME_STAY:
         vcpu_advance(vcpu, 0);
-        vcpu_again(vcpu);
-        break;
+        return EMULATE_DONE;
     case OUTCOME_AGAIN:
-        vcpu_again(vcpu);
         return EMULATE_DONE;
     default:
         return fail(vcpu, entry, outcome, &e.fault);
     }
-    if (unlikely(e.hits))
-        vcpu_trap(vcpu, e.hits);
-    return EMULATE_DONE;
 }
 
 /* What the cache does not have, or not as it is now: fetched, decoded and executed. */
@@ -345,7 +334,7 @@ static inline void get_state(struct vcpu *vcpu, struct code_state *state)
     *state = (struct code_state){.rip = vcpu_get(vcpu, REG_RIP),
                                  .cr3 = vcpu_get(vcpu, REG_CR3),
                                  .base = cs.base,
-                                 .attributes = code_attributes(cs.attributes, vcpu_get(vcpu, REG_DR7))};
+                                 .attributes = cs.attributes};
 }
 
 enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)

@@ -86,23 +86,6 @@ enum outcome execute_leave(struct emulation *e)
     return OUTCOME_NEXT;
 }
 
-/* ENTER of the outermost level, the one that compilers make. */
-enum outcome execute_enter(struct emulation *e)
-{
-    unsigned size = e->in->operand_size, stack = stack_size(e);
-    uint64_t top = stack_moved(e, -(int)size, stack);
-    struct span span;
-
-    if (e->in->immediate >> 16 & 31)
-        return OUTCOME_UNKNOWN;
-    if (!memory_find(e, SEG_SS, top & size_mask(stack), size, ACCESS_WRITE, &span))
-        return OUTCOME_FAULT;
-    span_set_value(e, &span, register_get(e->vcpu, REG_RBP, size));
-    register_set(e->vcpu, REG_RBP, stack, top);
-    vcpu_set(e->vcpu, REG_RSP, stack_at(e, top - (uint16_t)e->in->immediate, stack));
-    return OUTCOME_NEXT;
-}
-
 /* A far jump to a code segment of the same privilege; gates and tasks are not emulated. */
 static bool load_code(struct emulation *e, uint16_t selector, struct segment *cs)
 {

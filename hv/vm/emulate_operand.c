@@ -1,5 +1,4 @@
 /* Operands of an emulated instruction: registers, immediates, memory. */
-#include "hv/vm/breakpoint.h"
 #include "hv/vm/emulation.h"
 
 uint64_t register_get(struct vcpu *vcpu, unsigned index, unsigned size)
@@ -59,21 +58,14 @@ uint64_t effective_address(struct emulation *e)
     return address & size_mask(in->address_size);
 }
 
-/* Natural alignment as #AC means it; most 16-byte operands have their own rule. */
+/* Natural alignment as #AC means it; CMPXCHG16B has its own rule, as vectors have in emulate_run.c. */
 static inline bool aligned(struct emulation *e, gva_t gva, unsigned size)
 {
-    if (size == 16 && (gva & 15) && !e->unaligned) {
+    if (e->in->operation == OP_CMPXCHG8B && size == 16 && (gva & 15)) {
         e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
         return false;
     }
-    return linear_aligned(e->vcpu, gva, size, &e->fault);
-}
-
-void watch_data(struct emulation *e, gva_t gva, unsigned size, unsigned access)
-{
-    if (unlikely(e->dr7))
-        e->hits |= breakpoints_hit(e->dr7, access & ACCESS_WRITE ? BREAKPOINTS_ON_WRITE : BREAKPOINTS_ON_READ,
-                                   gva, size);
+    return linear_aligned(e->vcpu, gva, BIT(31 - __builtin_clz(size)), &e->fault);
 }
 
 bool memory_find(struct emulation *e, enum vcpu_segment segment, uint64_t offset, unsigned size,
@@ -81,11 +73,8 @@ bool memory_find(struct emulation *e, enum vcpu_segment segment, uint64_t offset
 {
     gva_t gva;
 
-    if (!linear_address(e->vcpu, e->mode, segment, offset, size, access & ACCESS_WRITE, &gva, &e->fault) ||
-        !aligned(e, gva, size))
-        return false;
-    watch_data(e, gva, size, access);
-    return span_find(e->vcpu, gva, size, access, span, &e->fault);
+    return linear_address(e->vcpu, e->mode, segment, offset, size, access & ACCESS_WRITE, &gva, &e->fault) &&
+           aligned(e, gva, size) && span_find(e->vcpu, gva, size, access, span, &e->fault);
 }
 
 bool operand_find(struct emulation *e, unsigned size, uint64_t offset, unsigned access, struct span *span)
@@ -97,7 +86,6 @@ bool operand_find(struct emulation *e, unsigned size, uint64_t offset, unsigned 
                         &e->fault) ||
         !aligned(e, gva, size))
         return false;
-    watch_data(e, gva, size, access);
     if (e->gpa != EMULATE_NO_GPA && !((gva ^ e->gpa) & PAGE_MASK) && (gva & PAGE_MASK) + size <= PAGE_SIZE) {
         *span = (struct span){.gpa = {e->gpa}, .size = size, .first = size};
         return true;

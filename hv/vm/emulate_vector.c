@@ -1,67 +1,155 @@
 /*
- * Moves between memory and XMM or MMX registers. These are in the CPU as the guest left them: Keel's own code
- * uses none. By FXSAVE's image one of them is changed; what XSAVE alone knows stays as it is, as with the
- * instructions themselves.
+ * Masks of vector instructions, and those that have an address for each element: gathers and scatters. Their
+ * registers are read and written by moves that are run on the copy.
  */
+#include "hv/host/stub.h"
 #include "hv/lib/string.h"
-#include "hv/vm/emulation.h"
+#include "hv/vm/cpuid.h"
+#include "hv/vm/emulate_run.h"
 #include "hv/vm/native.h"
 
-/* SDM, "Layout of the 64-bit-mode FXSAVE64 Map". */
-#define AT_STATUS  2
-#define AT_TAGS    4
-#define AT_ST      32
-#define AT_XMM     160
-#define STATUS_ES  0x80 /* an exception waits */
-#define STATUS_TOP 0x3800
+#define CPUID_AVX512BW BIT(30) /* 7:EBX */
+#define VECTOR_MOST    64
 
-/* SDM, "Effect of MMX, x87 FPU, FXSAVE, and FXRSTOR Instructions on the x87 FPU Tag Word": TOP is 0, all are
- * in use. */
-static void begin_mmx(uint8_t *image)
+/* A move between a register and the copy, of the table that has the opcode. */
+static bool move(struct emulation *e, unsigned space, uint8_t opcode, unsigned prefix, unsigned reg,
+                 unsigned length, bool w)
 {
-    uint8_t st[8][16];
-    uint16_t status;
+    struct instruction in = {.operation = OP_RUN,
+                             .opcode = opcode,
+                             .space = (uint8_t)space,
+                             .reg = (uint8_t)reg,
+                             .vector_length = (uint8_t)length,
+                             .w = w,
+                             .form = form_find(space, opcode, prefix, reg)};
 
-    memcpy(&status, image + AT_STATUS, sizeof(status));
-    memcpy(st, image + AT_ST, sizeof(st));
-    for (unsigned i = 0; i < 8; i++)
-        memcpy(image + AT_ST + 16 * i, st[(i - (status >> 11)) & 7], sizeof(st[0]));
-    status &= (uint16_t)~STATUS_TOP;
-    memcpy(image + AT_STATUS, &status, sizeof(status));
-    image[AT_TAGS] = 0xff;
+    return run_instruction(e, &in);
 }
 
-enum outcome execute_vector(struct emulation *e)
+static bool has_wide_masks(struct emulation *e)
+{
+    return cpuid_lookup(e->vcpu, 7, 0)->ebx & CPUID_AVX512BW;
+}
+
+/* KMOVQ, or KMOVW where masks have 16 bits. */
+static bool move_mask(struct emulation *e, unsigned number, bool load)
+{
+    return move(e, SPACE_VEX + 1, load ? 0x90 : 0x91, P_NO, number, 0, has_wide_masks(e));
+}
+
+/* VMOVDQU or VMOVDQU32 of a whole register. */
+static bool move_vector(struct emulation *e, unsigned number, bool load)
+{
+    unsigned space = e->in->form->state == STATE_AVX512 ? SPACE_EVEX + 1 : SPACE_VEX + 1;
+
+    return move(e, space, load ? 0x6f : 0x7f, P_F3, number, e->in->vector_length, false);
+}
+
+uint64_t run_mask(struct emulation *e)
+{
+    uint64_t mask = 0;
+
+    move_mask(e, e->in->mask, false);
+    memcpy(&mask, stub_operand(), has_wide_masks(e) ? 8 : 2);
+    return mask;
+}
+
+/* The sign of each element of vector register vvvv. */
+uint64_t run_vector_mask(struct emulation *e)
 {
     const struct instruction *in = e->in;
-    bool loads = in->from.kind == OPERAND_MEMORY;
-    const struct operand *reg = loads ? &in->to : &in->from;
-    bool mmx = reg->kind == OPERAND_MMX;
-    unsigned at = (mmx ? AT_ST : AT_XMM) + 16 * reg->index;
-    uint8_t image[512] __attribute__((aligned(16)));
+    unsigned lane = form_lane(in->form, in->w), count = (16u << in->vector_length) / lane;
+    uint64_t mask = 0;
+
+    move_vector(e, in->vector, false);
+    for (unsigned i = 0; i < count; i++)
+        if (stub_operand()[(i + 1) * lane - 1] & 0x80)
+            mask |= BIT(i);
+    return mask;
+}
+
+void run_take_xcr0(struct emulation *e)
+{
+    native_take_xcr0(e->vcpu);
+}
+
+struct gather {
+    unsigned lane, index_size, count;
+    uint8_t data[VECTOR_MOST], indexes[VECTOR_MOST];
+    uint64_t mask; /* of elements that are still to be done */
+};
+
+static void begin(struct emulation *e, struct gather *gather)
+{
+    const struct instruction *in = e->in;
+
+    *gather = (struct gather){.lane = form_lane(in->form, in->w), .index_size = in->opcode & 1 ? 8 : 4};
+    gather->count = (16u << in->vector_length) / MAX(gather->lane, gather->index_size);
+    gather->mask = in->form->state == STATE_AVX512 ? run_mask(e) : run_vector_mask(e);
+    gather->mask &= BIT(gather->count) - 1;
+    move_vector(e, in->vector_index, false);
+    memcpy(gather->indexes, stub_operand(), VECTOR_MOST);
+    move_vector(e, in->reg, false);
+    memcpy(gather->data, stub_operand(), VECTOR_MOST);
+}
+
+/* What has been done is kept, also where a later element faults: the mask says where to go on. */
+static void end(struct emulation *e, const struct gather *gather)
+{
+    const struct instruction *in = e->in;
+    uint8_t *copy = stub_operand();
+
+    if (!(in->form->flags & FORM_STORES)) {
+        memset(copy, 0, VECTOR_MOST);
+        memcpy(copy, gather->data, gather->count * gather->lane);
+        move_vector(e, in->reg, true);
+    }
+    memset(copy, 0, VECTOR_MOST);
+    if (in->form->state == STATE_AVX512) {
+        memcpy(copy, &gather->mask, sizeof(gather->mask));
+        move_mask(e, in->mask, true);
+    } else {
+        for (unsigned i = 0; i < gather->count; i++)
+            if (gather->mask >> i & 1)
+                copy[(i + 1) * gather->lane - 1] = 0x80;
+        move_vector(e, in->vector, true);
+    }
+}
+
+static bool do_element(struct emulation *e, struct gather *gather, unsigned i)
+{
+    bool stores = e->in->form->flags & FORM_STORES;
+    uint8_t *element = gather->data + i * gather->lane;
+    uint64_t index = 0;
     struct span span;
 
-    if (!state_usable(e, mmx ? STATE_MMX : STATE_SSE))
-        return OUTCOME_FAULT;
-    e->unaligned = in->opcode <= 0x11 || in->rep; /* MOVUPS, MOVUPD, MOVDQU */
-    if (!operand_find(e, reg->size, 0, loads ? ACCESS_READ : ACCESS_WRITE, &span))
-        return OUTCOME_FAULT;
-    native_save_fpu(image);
-    if (mmx && image[AT_STATUS] & STATUS_ES) {
-        e->fault = (struct fault){.vector = EXC_MF};
-        return OUTCOME_FAULT;
+    memcpy(&index, gather->indexes + i * gather->index_size, gather->index_size);
+    index = (uint64_t)sign_extend(index, gather->index_size) << e->in->scale;
+    if (!operand_find(e, gather->lane, index, stores ? ACCESS_WRITE : ACCESS_READ, &span))
+        return false;
+    if (stores)
+        span_write(e->vcpu, &span, element);
+    else
+        span_read(e->vcpu, &span, element);
+    gather->mask &= ~BIT(i);
+    return true;
+}
+
+/* SDM, "VPGATHERDD", "VPSCATTERDD": in the order of the elements. */
+enum outcome run_gather(struct emulation *e)
+{
+    struct gather gather;
+    bool done = true;
+
+    begin(e, &gather);
+    for (unsigned i = 0; i < gather.count && done; i++)
+        if (gather.mask >> i & 1)
+            done = do_element(e, &gather, i);
+    {
+        struct fault fault = e->fault;
+
+        end(e, &gather);
+        e->fault = fault;
     }
-    if (mmx)
-        begin_mmx(image);
-    if (loads) {
-        memset(image + at, 0, mmx ? 8 : 16);
-        span_read(e->vcpu, &span, image + at);
-        if (mmx)
-            memset(image + at + 8, 0xff, 2);
-    } else {
-        span_write(e->vcpu, &span, image + at);
-    }
-    if (loads || mmx)
-        native_load_fpu(image);
-    return OUTCOME_NEXT;
+    return done ? OUTCOME_NEXT : OUTCOME_FAULT;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/vm/decode.h"
+#include "hv/vm/decode_forms.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/linear.h"
 #include "hv/vm/segment.h"
@@ -10,12 +11,10 @@ struct emulation {
     struct vcpu *vcpu;
     const struct instruction *in;
     enum code_mode mode;
+    const uint8_t *bytes; /* of the instruction */
     uint64_t rip;
     gpa_t gpa; /* where the memory operand is, if the exit said so and may be believed; or EMULATE_NO_GPA */
     uint64_t rsp_bias; /* what POP has added to RSP before it addresses its operand */
-    bool unaligned;    /* 16 bytes may be anywhere */
-    uint64_t dr7;      /* if it enables a breakpoint, else 0 */
-    uint64_t hits;     /* breakpoints on data and ports that it has met, as in DR6 */
     struct fault fault;
 };
 
@@ -57,9 +56,6 @@ bool operand_find(struct emulation *e, unsigned size, uint64_t offset, unsigned 
 bool memory_find(struct emulation *e, enum vcpu_segment segment, uint64_t offset, unsigned size,
                  unsigned access, struct span *span);
 
-/* Notes the breakpoints on data there: for what finds memory by other ways than the two above. */
-void watch_data(struct emulation *e, gva_t gva, unsigned size, unsigned access);
-
 /* The value of a source operand; a memory operand is found and read. false: fault. */
 bool operand_read(struct emulation *e, const struct operand *operand, uint64_t *value);
 
@@ -69,18 +65,7 @@ uint64_t operand_value(struct emulation *e, const struct operand *operand);
 uint64_t span_value(struct emulation *e, const struct span *span);
 void span_set_value(struct emulation *e, const struct span *span, uint64_t value);
 
-/* emulate_state.c: what of the state that stays in the CPU an instruction uses. */
-enum extended_state {
-    STATE_NONE, /* general registers alone */
-    STATE_VEX,  /* likewise, of a VEX prefix */
-    STATE_X87,
-    STATE_FXSR, /* FXSAVE, FXRSTOR */
-    STATE_MMX,
-    STATE_SSE,
-    STATE_XSAVE,
-    STATE_AVX,
-    STATE_AVX512,
-};
+/* emulate_state.c */
 
 /* false: #UD, or #NM, as the guest's CR0, CR4 and XCR0 and the mode of its code are. */
 bool state_usable(struct emulation *e, enum extended_state state);
@@ -116,8 +101,10 @@ execute_function execute_move, execute_move_conditionally, execute_set, execute_
     execute_pop, execute_pop_segment, execute_flush;                        /* emulate_move.c */
 execute_function execute_move_control, execute_move_debug, execute_nothing; /* emulate_control.c */
 execute_function execute_string, execute_string_io;                         /* emulate_string.c */
-execute_function execute_vector;                                            /* emulate_vector.c */
-execute_function execute_call, execute_return, execute_jump, execute_jump_far, execute_enter, execute_leave,
+execute_function execute_push_all, execute_pop_all, execute_pop_flags, execute_enter, execute_load_far,
+    execute_bound, execute_translate; /* emulate_frame.c */
+execute_function execute_run;         /* emulate_run.c */
+execute_function execute_call, execute_return, execute_jump, execute_jump_far, execute_leave,
     execute_load_system; /* emulate_branch.c */
 
 /* The stack (emulate_move.c): bytes of its pointer in use, and what RSP becomes, moved by `by` bytes. */

@@ -135,7 +135,7 @@ static inline bool debug_steps(const struct vcpu_debug *debug)
     return debug->step;
 }
 
-/* At exits. An exception other than #DB and #BP, before it is raised in the guest. */
+/* An exception is about to be raised in the guest, while it is stepped. */
 void debug_on_exception(struct vcpu *vcpu);
 
 /* Begins a step that was asked for. Ends the one under way, also where it comes to HLT, and returns whether

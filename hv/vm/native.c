@@ -99,14 +99,20 @@ static void save_extended(struct vcpu *vcpu)
     __asm__ volatile("xsave64 %0" : "=m"(*area) : "a"(-1), "d"(-1) : "memory");
 }
 
-void native_save_fpu(uint8_t *image)
+void native_save_fpu(uint8_t *image, bool wide)
 {
-    __asm__ volatile("fxsave64 (%0)" : : "r"(image) : "memory");
+    if (wide)
+        __asm__ volatile("fxsave64 (%0)" : : "r"(image) : "memory");
+    else
+        __asm__ volatile("fxsave (%0)" : : "r"(image) : "memory");
 }
 
-void native_load_fpu(const uint8_t *image)
+void native_load_fpu(const uint8_t *image, bool wide)
 {
-    __asm__ volatile("fxrstor64 (%0)" : : "r"(image) : "memory");
+    if (wide)
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(image) : "memory");
+    else
+        __asm__ volatile("fxrstor (%0)" : : "r"(image) : "memory");
 }
 
 void native_load(struct vcpu *vcpu, const struct native_policy *policy)

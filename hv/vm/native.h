@@ -44,10 +44,10 @@ bool native_get_msr(const struct vcpu *vcpu, const struct native_policy *policy,
 uint64_t native_dr(unsigned number);
 void native_set_dr(unsigned number, uint64_t value);
 
-/* x87, MMX and SSE state of the vCPU that is loaded on this core, as FXSAVE64 has it: 512 bytes, aligned
- * to 16. */
-void native_save_fpu(uint8_t *image);
-void native_load_fpu(const uint8_t *image);
+/* x87, MMX and SSE state of the vCPU that is loaded on this core, as FXSAVE64 has it, or, not
+ * `wide`, FXSAVE: 512 bytes, aligned to 16. */
+void native_save_fpu(uint8_t *image, bool wide);
+void native_load_fpu(const uint8_t *image, bool wide);
 
 /* An MSR of the state that stays in the CPU; false: not one of them. */
 bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);

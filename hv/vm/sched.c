@@ -19,7 +19,8 @@
 
 #define SLICES_A_SECOND  200
 #define PERIODS_A_SECOND 10
-#define LOOKED_AT        8  /* cores, and vCPUs, by one that has others waiting, in each slice */
+#define LOOKED_AT        8 /* cores, and vCPUs, by one that has others waiting, in each slice */
+#define WHOEVER          UINT64_MAX
 #define TURN             10 /* slices: how long what cannot be made even stays as it is */
 #define TURN_SLACK       8  /* a part of it by which a change of places may make it less even */
 
@@ -134,6 +135,11 @@ static struct sched_core *lock_home(const struct vcpu *vcpu)
     }
 }
 
+static bool has_work(const struct vcpu *vcpu)
+{
+    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
+}
+
 /* It sleeps, and its core's lock is held. Returns the core whose queue it is in then, locked. */
 static struct sched_core *rouse(struct sched_core *home, struct vcpu *vcpu, uint64_t now)
 {
@@ -152,11 +158,12 @@ static struct sched_core *rouse(struct sched_core *home, struct vcpu *vcpu, uint
     return home;
 }
 
-/* If it sleeps. One that is urgent does not wait until its VM's weight and cap allow that. */
+/* If it sleeps, and what it is woken for was not served since, on another core. One that is urgent does not
+ * wait until its VM's weight and cap allow that. */
 static __attribute__((noinline)) void wake(struct vcpu *vcpu, bool urgent)
 {
     struct sched_core *home = lock_home(vcpu);
-    bool slept = vcpu->run_state == RUN_ASLEEP;
+    bool slept = vcpu->run_state == RUN_ASLEEP && has_work(vcpu);
     uint64_t now = clock_now();
 
     urgent = urgent && vcpu->run_state != RUN_OUT;
@@ -302,11 +309,6 @@ static unsigned emptiest_core(const struct vm *vm)
     return found;
 }
 
-static bool has_work(const struct vcpu *vcpu)
-{
-    return vcpu->activity == VCPU_RUNNABLE || __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
-}
-
 void sched_add(struct vcpu *vcpu)
 {
     unsigned index = emptiest_core(vcpu->vm);
@@ -335,27 +337,29 @@ static bool may_move(const struct sched_core *from, const struct runner *runner,
 }
 
 /*
- * Of those that have been longest in a queue, one that waits, has no more of its load than this, and may go
- * to the other core. Those that may not go to the end, so that another time others are looked at.
+ * Of those that have been longest in a queue, the first that waits, has no more of its load than `most`, and
+ * may go to the other core; where nobody is (`most` is WHOEVER), the one with the most of its load, which is
+ * due most. Those that may not go to the end, so that another time others are looked at.
  */
 static struct vcpu *candidate(struct sched_core *from, unsigned to, uint64_t most)
 {
+    struct runner *found = NULL;
     unsigned looked = 0;
 
     list_for_each(link, &from->queue.runners)
     {
         struct runner *runner = container_of(link, struct runner, link);
 
-        if (may_move(from, runner, to, most))
-            return vcpu_at(runner);
-        if (++looked > LOOKED_AT)
+        if (may_move(from, runner, to, most) && (!found || runner_load(runner) > runner_load(found)))
+            found = runner;
+        if (++looked > LOOKED_AT || (found && most != WHOEVER))
             break;
         if (!usable(vcpu_at(runner)->vm, to)) {
             list_remove(link);
             list_append(&from->queue.runners, link);
         }
     }
-    return NULL;
+    return vcpu_at(found);
 }
 
 /* Both locks are held. */
@@ -384,7 +388,7 @@ static bool steal(unsigned index)
 
         if (!__atomic_load_n(&from->queue.count, __ATOMIC_RELAXED) || !spin_try_lock(&from->lock))
             continue;
-        vcpu = candidate(from, index, UINT64_MAX);
+        vcpu = candidate(from, index, WHOEVER);
         if (vcpu)
             move(from, index, vcpu, clock_now());
         spin_unlock(&from->lock);
@@ -409,7 +413,7 @@ static bool give(struct sched_core *core, unsigned to, uint64_t now)
     most = mine - theirs - 1;
     if (now - MAX(core->moved, other->moved) >= TURN * times.slice)
         most += 1 + (mine - theirs) / TURN_SLACK;
-    vcpu = candidate(core, to, other->queue.count ? most : UINT64_MAX);
+    vcpu = candidate(core, to, other->queue.count ? most : WHOEVER);
     if (vcpu) {
         move(core, to, vcpu, now);
         announce(to, &vcpu->runner, now);

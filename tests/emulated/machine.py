@@ -38,6 +38,9 @@ info: action=report
 # With cpu_panics="report" Bochs's debugger stops at each triple fault: how many it goes on from.
 CONTINUES = 2000
 
+# Bytes that a report looks at: Bochs' log grows to many megabytes.
+REPORTED = 1 << 14
+
 # Whoever kills a test from outside leaves no emulator behind.
 ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
@@ -223,9 +226,15 @@ class Machine:
 
     # What happened
 
-    def emulator_log(self):
+    def emulator_log(self, last=None):
+        """What the emulator itself said, or its `last` bytes."""
         path = self.folder / ("bochs.log" if self.kind == "bochs" else "output.txt")
-        return path.read_text(errors="replace") if path.exists() else ""
+        if not path.exists():
+            return ""
+        with open(path, "rb") as file:
+            if last:
+                file.seek(max(path.stat().st_size - last, 0))
+            return file.read().decode(errors="replace")
 
     def ticks(self):
         """Bochs: instructions emulated until it ended."""
@@ -233,8 +242,9 @@ class Machine:
         return int(stamps[-1]) if stamps else 0
 
     def report(self, what):
+        """For a failure: what was wrong, and what was said last. Cheap, as most that are made are not needed."""
         def tail(text, lines):
             return "".join(f"    | {line}\n" for line in text.splitlines()[-lines:])
 
         return (f"{self.kind} {self.model}, {self.cpus} CPU(s): {what}\n"
-                f"  serial port:\n{tail(self.log, 40)}  emulator:\n{tail(self.emulator_log(), 12)}")
+                f"  serial port:\n{tail(self.log[-REPORTED:], 40)}  emulator:\n{tail(self.emulator_log(REPORTED), 12)}")

@@ -8,13 +8,26 @@ import random
 import re
 import sys
 import time
+import typing
 
 import keel
 import platforms
 from keel import Failure, require
 from test_guests import binary, mode
 
-# Seconds of the host: a VM that runs and shows no exit and no time had for so long stands still, and one that starts or ends.
+
+class Pace(typing.NamedTuple):
+    """How much a kind of emulator is given to do, and how long it may take. Bochs' time is its own, whatever the host's load."""
+
+    ips: int        # Bochs: fewer instructions to a second, and what waits by the clock is over sooner
+    turns: int      # that the processors of `rounds` take
+    orders: int     # after so many the end begins, if the seconds are not over before
+    patience: int   # a second of these, below, in seconds of the host
+
+
+PACES = {"qemu": Pace(ips=0, turns=10000, orders=1 << 30, patience=1), "bochs": Pace(ips=20_000_000, turns=400, orders=100, patience=6)}
+
+# Seconds: a VM that runs and shows no exit and no time had for so long stands still, and one that starts or ends.
 STILL = 60
 WAITS = 150     # between two crashes Keel waits up to 64 s of its own
 COMPUTES = 240  # seconds of a core's time that nobody here needs to come to its end
@@ -31,13 +44,12 @@ KINDS = {
     "adds": ("adds", PASSES, {"weight": 50}),
     "spin": ("spin", PASSES, {"vcpus": 2, "weight": 300}),
     "capped": ("spin", PASSES, {"cap": 20}),
-    "triple": ("triple", CRASHES, {}),
-    "again": ("again", CRASHES, {"vcpus": 2, "on_crash": "restart"}),
-    "resets": ("resets", None, {}),
+    "triple": ("triple", CRASHES, {"memory": "2M"}),
+    "again": ("again", CRASHES, {"memory": "2M", "vcpus": 2, "on_crash": "restart"}),     # clearing is most of what these two do
+    "resets": ("resets", None, {"memory": "2M"}),
     "floods": ("floods", None, {"vcpus": 2, "serial": "none"}),
 }
 CLEAR = "\x1b[K"
-TURNS = 10000
 ORDERS = {"start": 5, "stop": 2, "reset": 2, "pause": 3, "resume": 4}
 LOOKS = ["queues", "timers", "memory", "regs ring4.1", "irq smp", "regs floods.1", "vmcs spin", "mem adds 8000"]
 
@@ -48,9 +60,10 @@ def configuration():
     return "[keel]\nall_off = monitor\n" + "".join(sections)
 
 
-def images(vendor):
+def images(vendor, count):
+    """The guests' images; `count` turns in that of `rounds`."""
     files = {guest: binary(guest, vendor).read_bytes() for guest, _, _ in KINDS.values()}
-    turns = [b"turns " + count.to_bytes(4, "little") for count in (1000, TURNS)]
+    turns = [b"turns " + count.to_bytes(4, "little") for count in (1000, count)]
     require(files["rounds"].count(turns[0]) == 1, "guests/rounds.asm has no `turns 1000`")
     files["rounds"] = files["rounds"].replace(*turns)
     return files
@@ -59,8 +72,8 @@ def images(vendor):
 class Watched:
     """What is known of a VM from outside."""
 
-    def __init__(self, name):
-        self.name, self.state, self.seen = name, "off", None
+    def __init__(self, name, patience):
+        self.name, self.patience, self.state, self.seen = name, patience, "off", None
         self.changed = time.monotonic()
         self.ran = 0.0
 
@@ -71,7 +84,7 @@ class Watched:
 
     def stands_still(self):
         """Why, or None."""
-        quiet = time.monotonic() - self.changed
+        quiet = (time.monotonic() - self.changed) / self.patience
         if self.state in ("running", "starting", "ending") and quiet > STILL:
             return f"{self.name} is {self.state} and has made no progress for {quiet:.0f} s"
         if self.state == "waiting" and quiet > WAITS:
@@ -82,23 +95,23 @@ class Watched:
 
 
 class Soak:
-    def __init__(self, machine, seed):
-        self.machine, self.random = machine, random.Random(seed)
-        self.vms = {name: Watched(name) for name in KINDS}
+    def __init__(self, machine, seed, patience):
+        self.machine, self.random, self.answers = machine, random.Random(seed), ANSWERS * patience
+        self.vms = {name: Watched(name, patience) for name in KINDS}
         self.ends, self.orders, self.read = 0, 0, 0
-        machine.expect(r"Keel's monitor: [^\0]*keel> ", ANSWERS)    # it opens by itself: all VMs are off
+        machine.expect(r"Keel's monitor: [^\0]*keel> ", self.answers)    # it opens by itself: all VMs are off
         self.free = self.memory()
 
     def say(self, line):
         """Types a line, which others' lines may break: the prompt is shown again then. Returns what is said until the next one."""
-        machine, limit = self.machine, time.monotonic() + ANSWERS
+        machine, limit = self.machine, time.monotonic() + self.answers
         machine.send(line)
         while machine.log.rpartition("keel> ")[2].replace(CLEAR, "") != line:
             machine.receive(0.1)
             require(time.monotonic() < limit, machine.report(f"the monitor does not show what is typed: {line}"))
         begin = machine.seen = len(machine.log)
         machine.send("\r")
-        machine.expect(r"^\r?keel> " + re.escape(CLEAR), ANSWERS)
+        machine.expect(r"^\r?keel> " + re.escape(CLEAR), self.answers)
         return machine.log[begin:machine.seen].replace("\r", "")
 
     def memory(self):
@@ -183,15 +196,19 @@ class Soak:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--orders", type=int, help="so many at most; by the emulator's speed if it is not given")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     arguments = parser.parse_args()
     platform = platforms.choose(["qemu-tcg-svm", "qemu-kvm", "bochs-vmx", "bochs-svm"])
     print(f"soak: {platform.name}, {arguments.seconds} s, SEED={arguments.seed}", flush=True)
+    pace = PACES[platform.kind]
+    orders = arguments.orders or pace.orders
+    files = images(platform.vendor, pace.turns)
     begin = said = time.monotonic()
-    with keel.Booted(configuration(), images(platform.vendor), megs=256, cpus=2, ips=50_000_000, **platform.machine()) as machine:
-        soak = Soak(machine, arguments.seed)
+    with keel.Booted(configuration(), files, megs=256, cpus=2, ips=pace.ips, **platform.machine()) as machine:
+        soak = Soak(machine, arguments.seed, pace.patience)
         try:
-            while time.monotonic() - begin < arguments.seconds:
+            while time.monotonic() - begin < arguments.seconds and soak.orders < orders:
                 soak.step()
                 if time.monotonic() - said > 30:
                     said = time.monotonic()

@@ -4,7 +4,7 @@ import socket
 
 import keel
 from keel import require
-from registry import test
+from registry import on_each, test
 from test_guests import binary
 
 ESCAPE = "\x1d"
@@ -94,3 +94,28 @@ def a_port_of_a_vms_own_is_apart():
                 machine.expect(r"vm own: exited with status 1", 30)
                 machine.send("q")
                 machine.finish(30)
+
+
+# Two users of one port each: what keel.conf says, and what comes of it. All VMs are `echo`.
+TAKEN = [
+    ("gdb and the console", "[keel]\ngdb = com1\n" + echo("one"), r"gdb: COM1 is Keel's console: GDB is not served\. .*gdb = com2, or console = com2"),
+    ("gdb and a VM", "[keel]\ngdb = com2\n" + echo("one") + echo("two", serial="com2"), r"vm two: not started: COM2 is GDB's: give one"),
+    ("a recording and the console", echo("one") + echo("two", record="com1"), r"vm two: not started: record: COM1 is Keel's console"),
+    ("a VM and its recording", echo("one") + echo("two", serial="com2", record="com2"), r"vm two: not started: COM2 is a recording's"),
+]
+
+
+@on_each("console/one user of a port", TAKEN, names=("qemu-tcg-svm",))
+def a_port_has_one_user(platform, conf, refusal):
+    settings = platform.machine()
+    settings["options"] = settings["options"] + ["-serial", "null"]
+    with boot(conf, **settings) as machine:
+        machine.expect(refusal, keel.PATIENCE)
+        machine.expect(r">", 30)
+        machine.send("a")
+        machine.expect(r"\[a\]", 30)                     # the console hears
+        machine.send(ESCAPE + "m")
+        machine.expect(r"keel> ", 30)
+        machine.send("exit\rq")
+        machine.expect(r"vm one: exited with status 1", 30)
+        machine.finish(30)

@@ -62,10 +62,10 @@ def said_by(machine, process, limit=100):
         raise keel.Failure(machine.report(f"gdb did not end:\n{(late.stdout or b'').decode()}")) from None
 
 
-def gdb(machine, commands, symbols=None):
+def gdb(machine, commands, symbols=None, limit=100):
     """What gdb prints for these commands, after it has connected."""
     with started(machine, commands, symbols) as process:
-        return said_by(machine, process)
+        return said_by(machine, process, limit)
 
 
 def expect_in_order(text, *patterns):
@@ -160,3 +160,106 @@ def breaks_in_a_running_kernel():
         require(shell.run("echo $((6*7))") == "42\n", machine.report("the kernel does not go on after GDB has left"))
         shell.last("poweroff -f")
         machine.finish(60)
+
+
+# Steps until RIP is at an address that a register had, and says how many steps that were.
+STEPS = """python
+def steps_to(end):
+    count = 0
+    while int(gdb.parse_and_eval("$rip")) != end and count < 2000:
+        gdb.execute("stepi", to_string=True)
+        count += 1
+    print("steps:", count)
+end
+"""
+
+
+@on_each("gdb/steps", [("completed", None)], ["bochs-vmx", "bochs-svm", "qemu-tcg-svm"])
+def steps_over_what_keel_completes(platform, _):
+    conf = "[keel]\ngdb = com2\n" + keel.vm("stepped", memory="16M", kernel="guest", format="flat", load="0x8000", entry="long", paused="yes")
+    with keel.Booted(conf, {"guest": keel.BUILD / "guests/stepped.bin"}, serials=2, megs=128, **platform.machine()) as machine:
+        machine.expect(r"vm stepped: started")
+        script = machine.folder / "steps.gdb"
+        script.write_text(STEPS)
+        # QEMU 7.2 does not arm a guest's DR7: a step into a handler, as of the guest's own #DB, runs on there.
+        itself = platform.kind == "bochs"
+        said = gdb(machine, [
+            f"source {script}", "stepi 5", "python first, first_end, third, third_end = (int(gdb.parse_and_eval('$r%d' % n)) for n in range(12, 16))",
+            "python gdb.execute('break *%d' % first)", "continue", "delete", "python steps_to(first_end)",
+            *(["python gdb.execute('break *%d' % third)", "continue", "delete", "python steps_to(third_end)"] if itself else []),
+            "echo --- end\\n", "continue"], limit=400)
+        expect_in_order(said, r"Breakpoint 1", r"steps: \d{2,3}$", *([r"Breakpoint 2", r"steps: \d{3}$"] if itself else []),
+                        r"--- end", r"exited with code 01")
+        machine.expect(r"^pass\r?$")
+        machine.finish(30)
+
+
+class Raw:
+    """A debugger that sends what it likes."""
+
+    def __init__(self, port):
+        self.port, self.heard = port, ""
+
+    def send(self, packet):
+        self.port.sendall(f"${packet}#{sum(packet.encode()) & 255:02x}".encode())
+
+    def answer(self, wait=20):
+        """The next packet, as it comes over the line."""
+        while not (found := re.search(r"\$([^#]*)#..", self.heard)):
+            require(select.select([self.port], [], [], wait)[0], f"no packet within {wait} s; heard: {self.heard!r}")
+            self.heard += self.port.recv(65536).decode("latin-1")
+        self.heard = self.heard[found.end():]
+        return found[1]
+
+    def ask(self, packet):
+        self.send(packet)
+        return self.answer()
+
+
+@on_each("gdb/any packet", [("while the VM runs", None)], ["bochs-vmx", "qemu-tcg-svm"])
+def touches_nothing_that_runs(platform, _):
+    spin = (keel.BUILD / "guests/spin.bin").read_bytes()
+    section = {"memory": "8M", "kernel": "spin", "format": "flat", "load": "0x8000", "entry": "long", "cpus": "1"}
+    conf = "[keel]\ngdb = com2\n" + keel.vm("debugged", **section) + keel.vm("victim", **section)
+    with keel.Booted(conf, {"spin": spin}, serials=2, megs=128, **{**platform.machine(), "cpus": 2}) as machine:
+        machine.expect(r"vm victim: started")
+        debugger = Raw(machine.ports[1])
+        require(debugger.ask("?").startswith("T02"), "no stop")
+        debugger.send("c")
+        for packet in 2 * ["g", "p0", "P0=0000000000000000", "m8000,4", "M50000,1:00", "X50000,0:", "Z0,8000,1", "z0,8000,1", "D", "k", "vKill;1"]:
+            require(debugger.ask(packet) == "E01", f"{packet} was not refused while the VM ran")
+        debugger.port.sendall(b"\x03")
+        require(debugger.answer().startswith("T02"), "no stop")
+        require(debugger.ask("D") == "OK", "no detach")
+        machine.expect(r"vm (debugged|victim): exited with status", 120)
+        machine.expect(r"vm (debugged|victim): exited with status", 120)
+        require("crashed" not in machine.log, machine.report("a VM crashed"))
+
+
+@test("gdb/again")
+def connects_again_after_detach_and_death():
+    with counter(1) as machine:
+        machine.expect(r"vm counter: started")
+        for _ in range(2):
+            said = gdb(machine, ["break round_done", "continue", "compare-sections .text", "delete", "detach"], COUNTER.with_suffix(".elf"))
+            expect_in_order(said, r"Breakpoint 1, round_done", r"Section .text, .* matched", r"detached")
+            require("MIS-MATCHED" not in said, said)
+        died = Raw(machine.ports[1])  # with a breakpoint set, and no acknowledgements
+        died.send("qSupported")
+        died.answer()
+        require(died.ask("QStartNoAckMode") == "OK" and died.ask("Z0,100000,1") == "OK", "no breakpoint")
+        died.send("c")
+        said = gdb(machine, ["x/1xb 0x100000", "set var done = 1", "continue"], COUNTER.with_suffix(".elf"))
+        expect_in_order(said, r"0x100000.*:\s+0x(?!cc)", r"Inferior 1 .* exited")
+        machine.finish(30)
+
+
+@on_each("gdb/crash", [("shown", None)], ["bochs-vmx", "qemu-tcg-svm"])
+def shows_a_crash(platform, _):
+    conf = "[keel]\ngdb = com2\n" + keel.vm("triple", memory="16M", kernel="triple", format="flat", load="0x8000", entry="long", paused="yes")
+    with keel.Booted(conf, {"triple": keel.BUILD / "guests/triple.bin"}, serials=2, megs=128, **platform.machine()) as machine:
+        machine.expect(r"vm triple: started")
+        said = gdb(machine, ["continue", "x/i $pc", "print $cr0 & 1", "continue"])
+        expect_in_order(said, r"received signal SIGSEGV", r"=> 0x[0-9a-f]+:\s+ud2", r"\$1 = 1", r"terminated with signal SIGSEGV")
+        machine.expect(r"vm triple: crashed: triple fault")
+        machine.finish(30)

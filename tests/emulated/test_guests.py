@@ -42,7 +42,7 @@ def binary(guest, vendor="vmx"):
 
 
 # What a guest needs that no PC has: it does not run natively.
-NEEDS = {name: {"testdev": "yes"} for name in ("deliver", "operands", "testdev")} | {"bios": {}} | {
+NEEDS = {name: {"testdev": "yes"} for name in ("deliver", "operands", "testdev", "vectors")} | {"bios": {}} | {
     "hidden": {"cpuid": "-x2apic, -tsc_deadline_timer, -avx, -tsc_adjust, -smap, -nx, -rdtscp"}}
 
 

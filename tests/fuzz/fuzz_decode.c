@@ -7,8 +7,8 @@
 
 static void check_operand(const struct operand *operand)
 {
-    MUST(operand->kind <= OPERAND_MMX);
-    MUST(operand->kind == OPERAND_NONE || (operand->size && operand->size <= 16));
+    MUST(operand->kind <= OPERAND_CONTROL);
+    MUST(operand->kind == OPERAND_NONE || (operand->size && operand->size <= 108));
     MUST(operand->kind != OPERAND_REGISTER || operand->index <= REG_R15);
     MUST(operand->kind != OPERAND_HIGH_BYTE || operand->index <= REG_RBX);
     MUST(operand->kind != OPERAND_SEGMENT || operand->index <= SEG_TR); /* SLDT and STR have those */
@@ -25,6 +25,8 @@ static void check(const struct instruction *in, unsigned size)
     MUST(in->base <= REG_RIP || in->base == NO_REGISTER);
     MUST(in->index <= REG_R15 || in->index == NO_REGISTER);
     MUST(!(in->rep && in->repne));
+    MUST((in->operation == OP_RUN) == (in->form != NULL));
+    MUST(!in->form || in->from.kind == OPERAND_MEMORY || in->to.kind == OPERAND_MEMORY);
     check_operand(&in->to);
     check_operand(&in->from);
 }

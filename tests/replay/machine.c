@@ -18,6 +18,7 @@
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
+#include "hv/host/stub.h"
 #include "hv/host/timer.h"
 #include "hv/host/x86.h"
 #include "hv/load/acpi.h"
@@ -137,6 +138,26 @@ bool wrmsr_safe(uint32_t msr, uint64_t value)
 {
     (void)msr, (void)value;
     return true;
+}
+
+/* What an instruction of the guest's left when Keel executed it, the recording says. */
+
+uint8_t *stub_operand(void)
+{
+    static uint8_t copy[STUB_OPERAND_MOST];
+
+    return copy;
+}
+
+int32_t stub_distance(unsigned length)
+{
+    return -(int32_t)length;
+}
+
+uint8_t stub_run(const uint8_t *code, unsigned length, struct stub_registers *registers)
+{
+    (void)code, (void)length, (void)registers;
+    return 0;
 }
 
 uint64_t rdtsc(void)
@@ -436,15 +457,15 @@ void console_listen(const struct serial *serial)
     (void)serial;
 }
 
-const struct serial *console_port(void)
+const char *serial_claim(struct serial *serial, const char *user)
 {
+    (void)serial, (void)user;
     return NULL;
 }
 
-bool console_port_taken(const struct serial *serial)
+void serial_release(struct serial *serial)
 {
     (void)serial;
-    return false;
 }
 
 void console_attach(struct console_client *client)

@@ -23,6 +23,20 @@ struct timer_queue {
 };
 static struct timer_queue queue;
 
+__attribute__((weak)) const char *serial_claim(struct serial *serial, const char *user)
+{
+    const char *before = serial->user;
+
+    if (!before)
+        serial->user = user;
+    return before;
+}
+
+__attribute__((weak)) void serial_release(struct serial *serial)
+{
+    serial->user = NULL;
+}
+
 __attribute__((weak)) uint64_t clock_now(void)
 {
     return fake_now;

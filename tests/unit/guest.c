@@ -77,7 +77,24 @@ void guest_begin(unsigned bits)
     must(bus_init(&guest.vm.mmio, "memory", &mmio_range, 1));
     must(bus_init(&guest.vm.ports, "port", &port_range, 1));
     guest.physical_bits = 40;
+    guest_set_state(NULL);
     guest.pse36 = guest.pages_1g = true;
+}
+
+void guest_set_state(const uint8_t *fxsave)
+{
+    const uint16_t fcw = 0x37f;
+    const uint32_t mxcsr = 0x1f80;
+    const uint64_t x87_and_sse = 3;
+
+    memset(guest.state, 0, sizeof(guest.state));
+    memcpy(guest.state, &fcw, sizeof(fcw));
+    memcpy(guest.state + 24, &mxcsr, sizeof(mxcsr));
+    memcpy(guest.state + 512, &x87_and_sse, sizeof(x87_and_sse));
+    if (fxsave) {
+        memcpy(guest.state + 2, fxsave + 2, 22);
+        memcpy(guest.state + 32, fxsave + 32, 512 - 32);
+    }
 }
 
 int guest_end(void **state)
@@ -120,25 +137,9 @@ void guest_poke(uint64_t address, unsigned size, uint64_t value)
 
 /* What hv/vm/sched.c, vm.c, event.c, cpuid.c and native.c do on the machine. */
 
-void native_save_fpu(uint8_t *image)
-{
-    memcpy(image, guest.fpu, sizeof(guest.fpu));
-}
-
-void native_load_fpu(const uint8_t *image)
-{
-    memcpy(guest.fpu, image, sizeof(guest.fpu));
-}
-
 void vcpu_request(struct vcpu *vcpu, uint64_t requests)
 {
     vcpu_note(vcpu, requests);
-}
-
-void vcpu_trap(struct vcpu *vcpu, uint64_t causes)
-{
-    (void)vcpu;
-    guest.traps |= causes;
 }
 
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
@@ -168,6 +169,8 @@ const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, ui
     regs = (struct cpuid_regs){0};
     if (leaf == 1)
         regs.edx = guest.cpuid1_edx | (guest.pse36 ? BIT(17) : 0);
+    else if (leaf == 7)
+        regs.ebx = guest.cpuid7_ebx;
     else if (leaf == 0x80000001)
         regs.edx = guest.pages_1g ? BIT(26) : 0;
     else if (leaf == 0x80000008)

@@ -6,7 +6,8 @@
 
 #define GUEST_RAM   KIB(512)
 #define GUEST_MMIO  0xfed00000 /* two pages of a device that is plain memory and notes every access */
-#define GUEST_PORTS 0x300      /* 16 ports of a device that reads as it likes */
+#define GUEST_STATE KIB(12)
+#define GUEST_PORTS 0x300 /* 16 ports of a device that reads as it likes */
 
 struct guest_access {
     bool write;
@@ -24,12 +25,13 @@ struct guest {
     unsigned access_count;
     struct fault fault; /* what vcpu_raise was last called with */
     bool raised;
-    uint64_t traps; /* what vcpu_trap was called with, all together */
     uint32_t pkru;
-    uint8_t fpu[512]; /* as FXSAVE has it */
+    uint8_t state[GUEST_STATE] __attribute__((aligned(64))); /* x87 and vectors, as XSAVE64 has them */
+    unsigned runs;                                           /* of instructions outside the integer core */
     unsigned physical_bits;
     bool pse36, pages_1g;
     uint32_t cpuid1_edx; /* what CPUID leaf 1 shows besides */
+    uint32_t cpuid7_ebx;
     unsigned cpuid_changes;
 };
 
@@ -45,6 +47,16 @@ int guest_end(void **state);
 void guest_code(uint64_t address, const void *code, unsigned length);
 #define GUEST_CODE(address, ...)                                                                             \
     guest_code(address, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+/* x87 and SSE state: that after RESET, and but for FCW and MXCSR what an image of FXSAVE64 has. */
+void guest_set_state(const uint8_t *fxsave);
+
+/* Calls code of this process with the guest's registers, and its x87 and vector state in the CPU. */
+struct stub_registers;
+void guest_state_call(struct stub_registers *registers, uint64_t entry);
+
+/* Pages of this process that can be read, written and executed. */
+uint8_t *guest_pages(unsigned count);
 
 /* CPL 0 or 3, with segments to match. */
 void guest_set_cpl(unsigned cpl);

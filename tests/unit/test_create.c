@@ -215,17 +215,6 @@ void console_listen(const struct serial *serial)
 {
     (void)serial;
 }
-const struct serial *console_port(void)
-{
-    return NULL;
-}
-
-bool console_port_taken(const struct serial *serial)
-{
-    (void)serial;
-    return false;
-}
-
 bool console_vm_put(void *owner, uint8_t byte)
 {
     (void)owner, (void)byte;

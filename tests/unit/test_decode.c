@@ -76,10 +76,6 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_BSR] = {ZYDIS_MNEMONIC_BSR},
     [OP_SHLD] = {ZYDIS_MNEMONIC_SHLD},
     [OP_SHRD] = {ZYDIS_MNEMONIC_SHRD},
-    [OP_VECTOR] = {ZYDIS_MNEMONIC_MOVUPS, ZYDIS_MNEMONIC_MOVUPD, ZYDIS_MNEMONIC_MOVSS, ZYDIS_MNEMONIC_MOVSD,
-                   ZYDIS_MNEMONIC_MOVAPS, ZYDIS_MNEMONIC_MOVAPD, ZYDIS_MNEMONIC_MOVNTPS,
-                   ZYDIS_MNEMONIC_MOVNTPD, ZYDIS_MNEMONIC_MOVD, ZYDIS_MNEMONIC_MOVQ, ZYDIS_MNEMONIC_MOVDQA,
-                   ZYDIS_MNEMONIC_MOVDQU, ZYDIS_MNEMONIC_MOVNTQ, ZYDIS_MNEMONIC_MOVNTDQ},
     [OP_LOAD_SYSTEM] = {ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR},
     [OP_CALL] = {ZYDIS_MNEMONIC_CALL},
     [OP_RETURN] = {ZYDIS_MNEMONIC_RET},
@@ -87,6 +83,13 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_JUMP_FAR] = {ZYDIS_MNEMONIC_JMP},
     [OP_ENTER] = {ZYDIS_MNEMONIC_ENTER},
     [OP_LEAVE] = {ZYDIS_MNEMONIC_LEAVE},
+    [OP_PUSH_ALL] = {ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD},
+    [OP_POP_ALL] = {ZYDIS_MNEMONIC_POPA, ZYDIS_MNEMONIC_POPAD},
+    [OP_POP_FLAGS] = {ZYDIS_MNEMONIC_POPF, ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_POPFQ},
+    [OP_LOAD_FAR] = {ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS,
+                     ZYDIS_MNEMONIC_LGS},
+    [OP_BOUND] = {ZYDIS_MNEMONIC_BOUND},
+    [OP_TRANSLATE] = {ZYDIS_MNEMONIC_XLAT},
     [OP_MOVS] = {ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSW, ZYDIS_MNEMONIC_MOVSD, ZYDIS_MNEMONIC_MOVSQ},
     [OP_CMPS] = {ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ},
     [OP_STOS] = {ZYDIS_MNEMONIC_STOSB, ZYDIS_MNEMONIC_STOSW, ZYDIS_MNEMONIC_STOSD, ZYDIS_MNEMONIC_STOSQ},
@@ -183,7 +186,8 @@ static const char *compare_memory(const struct instruction *in, const struct zyd
     if (ours->kind != OPERAND_MEMORY)
         return "no memory operand seen";
     /* The SDM has MOVSXD r16, r/m16; Zydis 4.0 reads four bytes. A flushed line has its own size. */
-    if (operand->size != 8u * (ours->size + (in->operation == OP_JUMP_FAR ? 2u : 0)) &&
+    if (operand->size !=
+            8u * (ours->size + (in->operation == OP_JUMP_FAR || in->operation == OP_LOAD_FAR ? 2u : 0)) &&
         in->operation != OP_FLUSH && !movsxd_16)
         return "memory operand size";
     if (memory->segment != segments[in->segment])
@@ -245,11 +249,6 @@ static const char *compare_registers(const struct instruction *in, const struct 
                    ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_DEBUG) {
             if (ours->kind != OPERAND_CONTROL || ours->index != id)
                 return "control or debug register operand";
-        } else if (in->operation == OP_VECTOR) {
-            bool mmx = ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_MMX;
-
-            if (ours->kind != (mmx ? OPERAND_MMX : OPERAND_XMM) || ours->index != id)
-                return "vector register operand";
         } else if (ours->kind != (high ? OPERAND_HIGH_BYTE : OPERAND_REGISTER)) {
             return "kind of register operand";
         } else if (ours->index != (high ? (unsigned)(reg - ZYDIS_REGISTER_AH)
@@ -268,18 +267,22 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
     const ZydisDecodedOperand *memory = memory_of(z);
     const char *difference;
 
+    if (in->operation == OP_RUN && (!ZYAN_SUCCESS(z->status) || !memory))
+        return NULL; /* a combination of W and L that is reserved: the CPU raises #UD */
     if (!ZYAN_SUCCESS(z->status))
         return "claimed, but invalid";
-    if (!has_mnemonic(in->operation, z->in.mnemonic))
+    if (in->operation != OP_RUN && !has_mnemonic(in->operation, z->in.mnemonic))
         return "mnemonic";
     if (in->length != z->in.length)
         return "length";
+    if (in->operation == OP_RUN)
+        return compare_memory(in, z, memory);
     if (in->operation == OP_LEAVES || (in->operation == OP_LOAD_SYSTEM && !memory))
         return NULL;
     if (8u * in->address_size != z->in.address_width)
         return "address size";
     if (in->operation != OP_CMPXCHG8B && in->operation != OP_LOAD_SEGMENT && in->operation != OP_FLUSH &&
-        in->operation != OP_MOV && in->operation != OP_VECTOR && in->operation != OP_LOAD_SYSTEM &&
+        in->operation != OP_MOV && in->operation != OP_TRANSLATE && in->operation != OP_LOAD_SYSTEM &&
         in->operation != OP_MOV_CONTROL && in->operation != OP_MOV_DEBUG && in->operation != OP_INS &&
         in->operation != OP_OUTS && 8u * in->operand_size != z->in.operand_width)
         return "operand size";
@@ -289,7 +292,8 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
         return compare_string(in, z);
     if (memory && (difference = compare_memory(in, z, memory)))
         return difference;
-    if (!memory && (in->to.kind == OPERAND_MEMORY || in->from.kind == OPERAND_MEMORY))
+    if (!memory && in->operation != OP_TRANSLATE &&
+        (in->to.kind == OPERAND_MEMORY || in->from.kind == OPERAND_MEMORY))
         return "memory operand where there is none";
     difference = compare_immediate(in, z);
     return difference ? difference : compare_registers(in, z);
@@ -346,7 +350,8 @@ static void check_stream(const uint8_t *bytes, unsigned mode)
             NULL; /* SLDT and its like, which real mode does not have and 16-bit protected mode does */
     else if (result == DECODE_OK)
         difference = compare(&in, &z);
-    else if (ZYAN_SUCCESS(z.status) && result == DECODE_INVALID)
+    else if (ZYAN_SUCCESS(z.status) && result == DECODE_INVALID &&
+             z.in.encoding != ZYDIS_INSTRUCTION_ENCODING_MVEX)
         difference = "called invalid";
     else if (ZYAN_SUCCESS(z.status) && result == DECODE_MORE)
         difference = "called too long";
@@ -469,10 +474,13 @@ static void lock_makes_cr0_cr8(void **state)
     assert_int_equal(decode(cr8, 5, 64, &in), DECODE_INVALID);
 }
 
-static void vex_and_floating_point_moves_are_unknown(void **state)
+static void what_has_no_memory_operand_is_unknown_outside_the_integer_core(void **state)
 {
-    static const uint8_t streams[][6] = {
-        {0x0f, 0x12, 0x00}, {0xc5, 0xf8, 0x10, 0x00}, {0x62, 0xf1, 0x7c, 0x48, 0x10, 0x00}, {0xd9, 0x00}};
+    static const uint8_t streams[][6] = {{0x0f, 0x12, 0xc0},
+                                         {0xc5, 0xf8, 0x10, 0xc0},
+                                         {0x62, 0xf1, 0x7c, 0x48, 0x10, 0xc0},
+                                         {0xd9, 0xc0},
+                                         {0x0f, 0x77}};
     struct instruction in;
 
     (void)state;
@@ -490,7 +498,7 @@ int main(void)
         cmocka_unit_test(sixteen_bytes_are_too_long_however_many_are_given),
         cmocka_unit_test(lock_is_refused_where_silicon_refuses_it),
         cmocka_unit_test(lock_makes_cr0_cr8),
-        cmocka_unit_test(vex_and_floating_point_moves_are_unknown),
+        cmocka_unit_test(what_has_no_memory_operand_is_unknown_outside_the_integer_core),
     };
     return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
 }

@@ -258,12 +258,12 @@ static void an_unknown_instruction_changes_nothing_and_can_be_shown(void **state
 
     (void)state;
     guest_begin(64);
-    GUEST_CODE(CODE, 0x0f, 0x51, 0x07); /* sqrtps xmm0, [rdi] */
+    GUEST_CODE(CODE, 0x0f, 0xb9, 0x07); /* ud1 eax, [rdi] */
     assert_int_equal(emulate(&guest.vcpu, GUEST_MMIO), EMULATE_UNKNOWN);
     assert_int_equal(regs[REG_RIP], CODE);
     assert_int_equal(guest.access_count, 0);
     assert_int_equal(emulate_bytes(&guest.vcpu, bytes), 15);
-    assert_memory_equal(bytes, "\x0f\x51\x07", 3);
+    assert_memory_equal(bytes, "\x0f\xb9\x07", 3);
     regs[REG_RIP] = GUEST_MMIO; /* code in a device */
     assert_int_equal(emulate(&guest.vcpu, EMULATE_NO_GPA), EMULATE_UNKNOWN);
     assert_int_equal(emulate_bytes(&guest.vcpu, bytes), 0);

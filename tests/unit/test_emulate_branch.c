@@ -116,8 +116,72 @@ static void frames_have_their_place_on_a_device(void **state)
     expect_done(EMULATE_NO_GPA);
     assert_int_equal(gpr()[REG_RBP], 0x1122334455667788);
     assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x800);
-    GUEST_CODE(CODE, 0xc8, 0x20, 0x01, 0x01);
-    assert_int_equal(emulate(&guest.vcpu, EMULATE_NO_GPA), EMULATE_UNKNOWN);
+    gpr()[REG_RBP] = GUEST_MMIO + 0x408;
+    guest.mmio[0x400] = 0x5a;                 /* the outer level's frame */
+    GUEST_CODE(CODE, 0xc8, 0x20, 0x01, 0x02); /* enter 0x120, 2 */
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(gpr()[REG_RBP], GUEST_MMIO + 0x7f8);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x7f8 - 0x10 - 0x120);
+    assert_int_equal(guest.mmio[0x7f0], 0x5a);
+    assert_int_equal(guest.mmio[0x7e8], 0xf8); /* and this one's */
+}
+
+static void all_registers_and_flags_have_their_place_on_a_device(void **state)
+{
+    (void)state;
+    guest_begin(32);
+    regs[REG_RSP] = GUEST_MMIO + 0x800;
+    for (unsigned i = 0; i < 8; i++)
+        gpr()[i] = 0x100 + i;
+    GUEST_CODE(CODE, 0x60, 0x61); /* pusha, popa */
+    expect_done(EMULATE_NO_GPA);
+    expect_access(0, true, 0x7fc, 4, 0x100);
+    expect_access(4, true, 0x7ec, 4, GUEST_MMIO + 0x800);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x7e0);
+    memset(gpr(), 0, 8 * sizeof(uint64_t));
+    expect_done(EMULATE_NO_GPA);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(i == REG_RSP ? 0x104 : gpr()[i], 0x100 + i);
+    assert_int_equal(regs[REG_RSP], GUEST_MMIO + 0x800);
+    memset(guest.mmio + 0x800, 0xff, 4);
+    GUEST_CODE(CODE, 0x9d); /* popf: no RF, VM, VIF nor VIP; IF and IOPL by privilege */
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(regs[REG_RFLAGS], 0x247fd7);
+    regs[REG_RFLAGS] = RFLAGS_1;
+    guest_set_cpl(3);
+    regs[REG_RSP] = GUEST_MMIO + 0x800;
+    regs[REG_RIP] = CODE;
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(regs[REG_RFLAGS], 0x244dd7);
+}
+
+static void far_pointers_and_bounds_come_from_a_device(void **state)
+{
+    static const uint64_t gdt[] = {0, 0x00cf92000000ffff};
+
+    (void)state;
+    guest_begin(32);
+    make_gdt(gdt, ARRAY_LENGTH(gdt));
+    gpr()[REG_RDI] = GUEST_MMIO;
+    memcpy(guest.mmio, "\x78\x56\x34\x12\x08\x00", 6);
+    GUEST_CODE(CODE, 0xc4, 0x07); /* les eax, [edi] */
+    expect_done(GUEST_MMIO);
+    assert_int_equal(gpr()[REG_RAX], 0x12345678);
+    assert_int_equal(fake_cpu.segments[SEG_ES].selector, 8);
+    guest.mmio[4] = 0x10;               /* beyond the table: nothing is loaded */
+    GUEST_CODE(CODE, 0x0f, 0xb4, 0x0f); /* lfs ecx, [edi] */
+    expect_fault(GUEST_MMIO, EXC_GP, 0x10);
+    assert_int_equal(gpr()[REG_RCX], 0);
+    memcpy(guest.mmio, "\xfe\xff\xff\xff\x03\x00\x00\x00", 8); /* -2 to 3 */
+    GUEST_CODE(CODE, 0x62, 0x07);                              /* bound eax, [edi] */
+    for (int i = -4; i <= 5; i++) {
+        regs[REG_RIP] = CODE;
+        gpr()[REG_RAX] = (uint32_t)i;
+        if (i >= -2 && i <= 3)
+            expect_done(GUEST_MMIO);
+        else
+            expect_fault(GUEST_MMIO, EXC_BR, 0);
+    }
 }
 
 static void system_selectors_come_from_a_device(void **state)
@@ -182,6 +246,8 @@ int main(void)
         cmocka_unit_test(a_far_jump_loads_the_code_segment),
         cmocka_unit_test(in_real_mode_a_far_jump_moves_the_base),
         cmocka_unit_test(frames_have_their_place_on_a_device),
+        cmocka_unit_test(all_registers_and_flags_have_their_place_on_a_device),
+        cmocka_unit_test(far_pointers_and_bounds_come_from_a_device),
         cmocka_unit_test(system_selectors_come_from_a_device),
     };
     return cmocka_run_group_tests_name("emulate_branch", tests, NULL, guest_end);

@@ -47,6 +47,9 @@ static void bytes_that_repeat_go_out_as_one_and_a_count(void **state)
     assert_string_equal(line, "+$abbb#87"); /* a count of two would be longer */
     assert_string_equal(ask("m0,3"), "abbbbb");
     assert_string_equal(line, "+$ab*!#0e");
+    memset(registers, 0, sizeof(registers));
+    ask("g");
+    assert_true(line_length < 100); /* of 1,100 digits and more */
     for (unsigned count = 3; count < 256; count++) {
         char packet[16];
 

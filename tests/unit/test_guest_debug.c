@@ -88,6 +88,18 @@ static void a_breakpoint_is_an_int3_that_stops_here_and_goes_again(void **state)
     assert_int_equal(stops, 1);
 }
 
+static void a_breakpoint_does_not_undo_what_the_guest_wrote_there(void **state)
+{
+    (void)state;
+    GUEST_CODE(CODE, 0x90, 0x91);
+    assert_true(debug_set_breakpoint(&guest.vcpu, CODE));
+    assert_true(debug_set_breakpoint(&guest.vcpu, CODE + 1));
+    guest_poke(CODE, 1, 0x55);
+    debug_clear_breakpoints(&guest.vcpu);
+    assert_int_equal(guest_peek(CODE, 2), 0x9155);
+    assert_false(debug_on_breakpoint(&guest.vcpu));
+}
+
 static void breakpoints_run_out_and_are_refused_where_nothing_is(void **state)
 {
     (void)state;
@@ -415,6 +427,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(nothing_exits_without_a_debugger),
         TEST(a_breakpoint_is_an_int3_that_stops_here_and_goes_again),
+        TEST(a_breakpoint_does_not_undo_what_the_guest_wrote_there),
         TEST(breakpoints_run_out_and_are_refused_where_nothing_is),
         TEST(real_mode_addresses_have_the_segments_base),
         TEST(memory_is_moved_up_to_its_end),

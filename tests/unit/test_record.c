@@ -64,17 +64,6 @@ bool console_vm_put(void *owner, uint8_t byte)
     return byte != 'z';
 }
 
-const struct serial *console_port(void)
-{
-    return &serial_ports[0];
-}
-
-bool console_port_taken(const struct serial *serial)
-{
-    (void)serial;
-    return false;
-}
-
 struct serial serial_ports[SERIAL_ACPI + 1];
 bool serial_init(struct serial *serial, unsigned baud)
 {
@@ -527,7 +516,8 @@ static void what_cannot_be_recorded_is_refused_in_words(void **state)
     assert_non_null(strstr(record_open(&life), "core 0"));
     cpu.index = 0;
     config.record.port = 1;
-    assert_non_null(strstr(record_open(&life), "taken"));
+    serial_claim(&serial_ports[0], "Keel's console");
+    assert_non_null(strstr(record_open(&life), "COM1 is Keel's console"));
     config.record.port = 2;
     assert_non_null(strstr(record_open(&life), "no UART"));
     config.record.port = 0;

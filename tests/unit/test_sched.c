@@ -325,6 +325,21 @@ static void a_posted_interrupt_wakes_who_sleeps_and_disturbs_nobody_who_runs(voi
     assert_int_equal(core.vcpus[1].requests, REQUEST_YIELD);
 }
 
+/* Two have asked; the core that served both was faster than the second, who wakes it for nothing. */
+static void one_whose_requests_were_served_meanwhile_sleeps_on(void **state)
+{
+    (void)state;
+    core.vcpus[0].activity = VCPU_WAIT_FOR_SIPI;
+    sched_add(&core.vcpus[0]);
+    go_to(1);
+    core.vcpus[0].requests = 0;
+    vcpu_attend(&core.vcpus[0], REQUEST_EVENT);
+    assert_int_equal(core.vcpus[0].run_state, RUN_ASLEEP);
+    assert_int_equal(kicks, 0);
+    vcpu_request(&core.vcpus[0], REQUEST_EVENT);
+    assert_int_equal(core.vcpus[0].run_state, RUN_QUEUED);
+}
+
 static void who_wakes_takes_the_core_from_one_that_has_had_more(void **state)
 {
     (void)state;
@@ -455,6 +470,7 @@ int main(void)
         TEST(what_is_to_be_done_when_a_vcpu_stopped_takes_its_turns_and_no_others),
         TEST(requests_kick_only_another_core_that_runs_the_vcpu),
         TEST(a_posted_interrupt_wakes_who_sleeps_and_disturbs_nobody_who_runs),
+        TEST(one_whose_requests_were_served_meanwhile_sleeps_on),
         TEST(who_wakes_takes_the_core_from_one_that_has_had_more),
         TEST(who_wakes_goes_to_a_core_that_idles_if_it_may),
         TEST(who_may_not_use_a_core_waits_for_its_own),

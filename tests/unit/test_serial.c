@@ -44,6 +44,23 @@ static void a_port_that_is_not_there_stays_silent(void **state)
     privileged_end();
 }
 
+static void a_port_has_one_user(void **state)
+{
+    static const char *const users[] = {"Keel's console", "GDB's", "another VM's", "a recording's"};
+
+    (void)state;
+    for (unsigned first = 0; first < 4; first++)
+        for (unsigned second = 0; second < 4; second++) {
+            struct serial serial = {.port = 0x3f8}, other = {.port = 0x2f8};
+
+            assert_null(serial_claim(&serial, users[first]));
+            assert_string_equal(serial_claim(&serial, users[second]), users[first]);
+            assert_null(serial_claim(&other, users[second]));
+            serial_release(&serial);
+            assert_null(serial_claim(&serial, users[second]));
+        }
+}
+
 static void the_firmwares_speed_may_stay(void **state)
 {
     struct serial serial = {.port = 0x3f8, .irq = 4};
@@ -142,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_port_is_set_up_for_its_baud),
         cmocka_unit_test(a_port_that_is_not_there_stays_silent),
+        cmocka_unit_test(a_port_has_one_user),
         cmocka_unit_test(the_firmwares_speed_may_stay),
         cmocka_unit_test(registers_may_lie_in_memory),
         cmocka_unit_test(loopback_shows_a_port),

@@ -36,6 +36,29 @@ static void begin(uint32_t features)
     svm_begin(features);
 }
 
+static uint64_t debuggers; /* causes of #DB that are a debugger's */
+
+uint64_t debug_on_trap(struct vcpu *vcpu, uint64_t causes)
+{
+    (void)vcpu;
+    return causes & ~debuggers;
+}
+
+static void a_debuggers_step_over_what_keel_completes_is_no_trap_of_the_guests(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        begin(SVM_NEXT_RIP);
+        debuggers = i ? BIT(14) : 0;
+        machine.vmcb->rflags |= RFLAGS_TF;
+        leave(SVM_EXIT_CPUID, 0, 0);
+        assert_int_equal(machine.vmcb->rip, NEXT);
+        assert_int_equal(!!(machine.vmcb->event & VMCB_EVENT_VALID), !i);
+        assert_int_equal(!!(machine.vmcb->dr6 & BIT(14)), !i);
+    }
+    debuggers = 0;
+}
+
 static void what_is_done_moves_rip_to_the_next_instruction(void **state)
 {
     (void)state;
@@ -304,6 +327,7 @@ static void the_first_write_of_cr0_forgets_what_was_remembered_of_code(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_debuggers_step_over_what_keel_completes_is_no_trap_of_the_guests),
         TEST(what_is_done_moves_rip_to_the_next_instruction),
         TEST(what_faults_leaves_rip_where_it_is),
         TEST(without_next_rip_the_length_is_found_by_decoding),

@@ -6,7 +6,7 @@ PLATFORM ?=
 VENDOR ?=
 EMULATED := BUILD=$(BUILD) PLATFORM=$(PLATFORM) VENDOR=$(VENDOR) python3 tests/emulated
 
-.PHONY: run test test-emulated soak iso bench bench-costs path exits trace-picture check-calls check-names
+.PHONY: run test test-emulated soak iso bench bench-costs attackers path exits trace-picture check-calls check-names
 
 run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY= PLATFORM= VENDOR=)
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
@@ -30,6 +30,9 @@ BARE := $(BUILD)/without-statistics
 bench-costs: all guests  ## what statistics and trace add to each kind of exit, both vendors
 	@$(MAKE) --no-print-directory BUILD=$(BARE) DEFINES=-DSTATS_COUNTED=0 $(BARE)/keel.elf >/dev/null
 	@$(EMULATED)/bench.py costs $(BARE)/keel.elf
+
+attackers: all guests  ## what a victim has of its due beside each of guests/attackers/, by its own count of rounds
+	@$(EMULATED)/test_attackers.py
 
 path: all guests  ## the way of one exit, by instructions and functions (ROW="in 0x21"; all rows' lengths without; VENDOR=svm)
 	@ROW="$(ROW)" $(EMULATED)/path.py

@@ -5,6 +5,7 @@ import sys
 
 import registry
 import test_apic  # noqa: F401
+import test_attackers  # noqa: F401
 import test_console  # noqa: F401
 import test_faults  # noqa: F401
 import test_gdb  # noqa: F401

@@ -66,8 +66,6 @@ SKIPPED = [
     ("life/hostile neighbours", "bochs-svm", "Bochs 2.7 gives a guest entered with IF = 0 no exit for the machine's interrupts"),
     ("core/a guest that/spins with interrupts off", "bochs-svm", "Bochs 2.7 gives a guest entered with IF = 0 no exit for the machine's interrupts"),
     ("guest/hidden", "qemu-tcg-svm", "QEMU 7.2 TCG asks the intercepts of RDTSCP and XSETBV of no guest"),
-    *((f"long/attackers/{name}, 1 core", "bochs-svm", "Bochs 2.7 gives a guest entered with IF = 0 no exit for the machine's interrupts")
-      for name in ("masked timers", "wake storm")),
     ("attackers/*", "*", "make test-emulated TEST=long/attackers"),
     ("native/*", "*", "runs without Keel: proves the guest right, where all of them can pass"),
     ("multiboot/*", "*", "how a guest is loaded is the same everywhere"),

@@ -1,6 +1,7 @@
 /* The exit table: every exit code of the APM that an intercept in use can cause, and who serves it. */
 #include "hv/debug/crash.h"
 #include "hv/host/x86.h"
+#include "hv/vm/breakpoint.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
 #include "hv/vm/native.h"
@@ -55,6 +56,7 @@ static void handle_cr0_write(struct vcpu *vcpu)
 {
     svm_intercept(vmcb_of(vcpu), SVM_EXIT_CR0_SEL_WRITE, false);
     decode_cache_flush(vcpu);
+    vcpu_again(vcpu);
 }
 
 static void handle_move_control(struct vcpu *vcpu)
@@ -156,8 +158,6 @@ static void handle_xsetbv(struct vcpu *vcpu)
     if (exit_xsetbv(vcpu))
         next_instruction(vcpu);
 }
-
-#define DR7_ENABLED 0xff
 
 static void handle_io(struct vcpu *vcpu)
 {
@@ -323,22 +323,28 @@ static bool is_intercepted(unsigned code)
 #define SVM_EXIT_DR_READ   0x20 /* of DR0; 16 codes each for reads and writes */
 #define SVM_EXIT_EXCEPTION 0x40 /* of vector 0 */
 
-/* INT3 is a trap: RIP is behind it when its handler is entered. */
+/* INT n and INT3 end at their handlers, with RIP behind them on the stack; no trap of RFLAGS.TF follows. */
+static bool pass_interrupt(struct vcpu *vcpu)
+{
+    union vmcb *vmcb = vmcb_of(vcpu);
+    uint64_t rip;
+
+    if (!find_next(vcpu, &rip))
+        return false;
+    svm_move_to(vmcb, rip);
+    vmcb->rflags &= ~RFLAGS_RF;
+    return true;
+}
+
 static void handle_breakpoint(struct vcpu *vcpu)
 {
-    uint64_t rip = vmcb_of(vcpu)->rip;
-
-    if (debug_on_breakpoint(vcpu))
-        return;
-    next_instruction(vcpu);
-    if (vmcb_of(vcpu)->rip != rip)
+    if (!debug_on_breakpoint(vcpu) && pass_interrupt(vcpu))
         vcpu_raise(vcpu, &(struct fault){.vector = EXC_BP});
 }
 
 /* INT n; QEMU 7.2 has INT3 here and not at the intercept of #BP. */
 static void handle_software_interrupt(struct vcpu *vcpu)
 {
-    uint64_t rip = vmcb_of(vcpu)->rip;
     uint8_t bytes[2] = {0};
 
     debug_read(vcpu, debug_linear_rip(vcpu), bytes, sizeof(bytes));
@@ -346,8 +352,7 @@ static void handle_software_interrupt(struct vcpu *vcpu)
         handle_breakpoint(vcpu);
         return;
     }
-    next_instruction(vcpu);
-    if (vmcb_of(vcpu)->rip == rip)
+    if (!pass_interrupt(vcpu))
         return;
     vcpu->event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = bytes[1]};
     vcpu_note(vcpu, REQUEST_EVENT);

@@ -119,7 +119,7 @@ void svm_get_code(struct vcpu *vcpu, struct code_state *code)
     code->rip = vmcb->rip;
     code->cr3 = vmcb->cr3;
     code->base = vmcb->cs.base;
-    code->attributes = vmcb->cs.attributes;
+    code->attributes = code_attributes(vmcb->cs.attributes, vmcb->dr7);
 }
 
 /* APM, "Nested and intercepted #PF": only those exits say so. */
@@ -139,6 +139,7 @@ unsigned svm_get_bytes(struct vcpu *vcpu, uint8_t bytes[15])
 #define IA32_SYSENTER_ESP 0x175
 #define IA32_SYSENTER_EIP 0x176
 #define DEBUGCTL_BTF      BIT(1)
+#define DR6_STEP          BIT(14)
 
 bool svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -186,15 +187,17 @@ bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
 }
 
-void svm_raise_step(struct vcpu *vcpu)
+void svm_end_instruction(struct vcpu *vcpu)
 {
-    uint64_t guests;
+    union vmcb *vmcb = vmcb_of(vcpu);
 
-    if (vmcb_of(vcpu)->debugctl & DEBUGCTL_BTF)
-        return;
-    guests = debug_on_trap(vcpu, BIT(14));
-    if (guests)
-        vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = guests});
+    vmcb->rflags &= ~RFLAGS_RF;
+    if (vmcb->interrupt_shadow & VMCB_SHADOW) { /* what waited for its end goes in at once */
+        vmcb->interrupt_shadow = 0;
+        vcpu_note(vcpu, REQUEST_EVENT);
+    }
+    if (vmcb->rflags & RFLAGS_TF && !(vmcb->debugctl & DEBUGCTL_BTF))
+        vcpu_trap(vcpu, DR6_STEP);
 }
 
 void svm_advance(struct vcpu *vcpu, unsigned length)

@@ -116,25 +116,24 @@ unsigned svm_get_bytes(struct vcpu *vcpu, uint8_t bytes[15]);
 bool svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 void svm_advance(struct vcpu *vcpu, unsigned length);
-void svm_raise_step(struct vcpu *vcpu);
+void svm_end_instruction(struct vcpu *vcpu);
 
 #define VMCB_LONG_CODE BIT(9) /* CS.L, as the VMCB packs attributes */
 
-/*
- * The instruction is done: goes on at `rip`. The trap of RFLAGS.TF behind it is Keel's to raise, and what
- * waited for the end of a shadow goes in at once.
- */
-static inline void svm_advance_to(struct vcpu *vcpu, union vmcb *vmcb, uint64_t rip)
+/* RIP is here now, of which 32 bits count outside 64-bit code. */
+static inline void svm_move_to(union vmcb *vmcb, uint64_t rip)
 {
     if (unlikely((vmcb->rip ^ rip) >> 32) && !(vmcb->cs.attributes & VMCB_LONG_CODE))
         rip = (uint32_t)rip;
     vmcb->rip = rip;
-    if (unlikely(vmcb->interrupt_shadow)) {
-        vmcb->interrupt_shadow = 0;
-        vcpu_note(vcpu, REQUEST_EVENT);
-    }
-    if (unlikely(vmcb->rflags & RFLAGS_TF))
-        svm_raise_step(vcpu);
+}
+
+/* virt->advance, to `rip`. A shadow, RFLAGS.RF and debug traps are rare. */
+static inline void svm_advance_to(struct vcpu *vcpu, union vmcb *vmcb, uint64_t rip)
+{
+    svm_move_to(vmcb, rip);
+    if (unlikely(vmcb->interrupt_shadow & VMCB_SHADOW) || unlikely(vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)))
+        svm_end_instruction(vcpu);
 }
 
 /* details.c: the latest exit, for those who observe. */

@@ -1,8 +1,8 @@
 /*
  * CR0 and CR4. Keel owns the bits that VMX fixes or that a guest may not have as it likes; the guest reads
  * them from the shadow. When a write would change an owned bit, Keel checks the whole value, brings shadow
- * and real bits in line with it, and lets the same MOV run again: it then finds nothing owned to change, and
- * the CPU does all else there is to do.
+ * and real bits in line with it, and lets the same MOV run again (vcpu_again): it then finds nothing owned to
+ * change, and the CPU does all else there is to do.
  */
 #include "hv/vm/control.h"
 #include "hv/vm/cpuid.h"
@@ -85,6 +85,7 @@ static void write_cr0_bits(struct vcpu *vcpu, uint64_t value)
     }
     vmwrite(VMCS_CR0_SHADOW, value);
     end_watch(vcpu);
+    vcpu_again(vcpu);
 }
 
 static void write_cr4_bits(struct vcpu *vcpu, uint64_t value)
@@ -99,6 +100,7 @@ static void write_cr4_bits(struct vcpu *vcpu, uint64_t value)
     vmwrite(VMCS_GUEST_CR4, (vmread(VMCS_GUEST_CR4) & ~owned) | (vmx_cr4_real(value) & owned));
     vcpu_cpuid_changed(vcpu);
     end_watch(vcpu);
+    vcpu_again(vcpu);
 }
 
 /* SDM, "Exit Qualification for Control-Register Accesses". */

@@ -3,6 +3,7 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/x86.h"
 #include "hv/load/pc.h"
+#include "hv/vm/breakpoint.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
 #include "hv/vm/task_switch.h"
@@ -44,8 +45,7 @@ static void block_nmi_again(void)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
 }
 
-/* #DB as the CPU would have delivered it: DR6 from the qualification, DR7.GD cleared (SDM, "Debug
- * Exceptions"). */
+/* #DB as the CPU would have delivered it: DR6 from the qualification (SDM, "Debug Exceptions"). */
 static void reflect_debug(struct vcpu *vcpu)
 {
     uint64_t causes =
@@ -55,7 +55,7 @@ static void reflect_debug(struct vcpu *vcpu)
     if (causes && !guests)
         return;
     vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) & ~UINT64_C(15));
-    vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
+    vmx_begin_debug();
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = guests});
 }
 
@@ -146,8 +146,6 @@ static void handle_vmcall(struct vcpu *vcpu)
     exit_hypercall(vcpu);
     next_instruction(vcpu);
 }
-
-#define DR7_ENABLED 0xff
 
 static __attribute__((noinline, cold)) void trap_io(struct vcpu *vcpu, uint64_t dr7)
 {
@@ -249,13 +247,22 @@ static void handle_apic_access(struct vcpu *vcpu)
     exit_memory(vcpu, ACCESS_TYPE(qualification) <= ACCESS_WRITE ? gpa : EMULATE_NO_GPA, gpa);
 }
 
+/* These come behind their instruction, with its debug traps pending. */
+static void handle_tpr_threshold(struct vcpu *vcpu)
+{
+    vmx_trap_pending(vcpu);
+    exit_window(vcpu);
+}
+
 static void handle_apic_write(struct vcpu *vcpu)
 {
+    vmx_trap_pending(vcpu);
     vcpu->interrupts.written(vcpu->interrupts.state, ACCESS_OFFSET(vmread(VMCS_EXIT_QUALIFICATION)));
 }
 
 static void handle_virtualized_eoi(struct vcpu *vcpu)
 {
+    vmx_trap_pending(vcpu);
     vcpu->interrupts.ended(vcpu->interrupts.state, vmread(VMCS_EXIT_QUALIFICATION) & 0xff);
 }
 
@@ -334,7 +341,7 @@ static exit_handler *const exit_handlers[VMX_REASON_COUNT + 1] = {
     [VMX_REASON_PAUSE] = handle_pause,
     [VMX_REASON_ENTRY_MACHINE_CHECK] = handle_entry_failure,
     [42] = handle_unexpected,
-    [VMX_REASON_TPR_BELOW_THRESHOLD] = exit_window,
+    [VMX_REASON_TPR_BELOW_THRESHOLD] = handle_tpr_threshold,
     [VMX_REASON_APIC_ACCESS] = handle_apic_access,
     [VMX_REASON_VIRTUALIZED_EOI] = handle_virtualized_eoi,
     [VMX_REASON_GDTR_IDTR_ACCESS] = handle_unexpected,

@@ -136,7 +136,7 @@ void vmx_get_code(struct vcpu *vcpu, struct code_state *code)
     code->rip = vcpu->rip;
     code->cr3 = vmread(VMCS_GUEST_CR3);
     code->base = vmread(VMCS_GUEST_CS_BASE);
-    code->attributes = (uint32_t)vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
+    code->attributes = code_attributes(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS), vmread(VMCS_GUEST_DR7));
 }
 
 #define IA32_TSC          0x10
@@ -181,18 +181,60 @@ bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
 }
 
-#define PENDING_SINGLE_STEP BIT(14)
-#define DEBUGCTL_BTF        BIT(1)
+#define DR6_STEP     BIT(14)
+#define DEBUG_TRAPS  (BIT(0) | BIT(1) | BIT(2) | BIT(3) | DR6_STEP) /* of the pending debug exceptions */
+#define DEBUGCTL_LBR BIT(0)
+#define DEBUGCTL_BTF BIT(1)
 
 uint64_t vmx_wrapped(uint64_t rip)
 {
     return vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & SEG_L ? rip : (uint32_t)rip;
 }
 
-void vmx_end_step(void)
+void vmx_begin_debug(void)
 {
-    if (!(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-        vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_SINGLE_STEP);
+    uint64_t debugctl = vmread(VMCS_GUEST_DEBUGCTL);
+
+    if (unlikely(debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)))
+        vmwrite(VMCS_GUEST_DEBUGCTL, debugctl & ~(DEBUGCTL_LBR | DEBUGCTL_BTF));
+}
+
+static void trap(struct vcpu *vcpu, uint64_t causes)
+{
+    if (!causes)
+        return;
+    vmx_begin_debug();
+    vcpu_trap(vcpu, causes);
+}
+
+/* SDM, "Delivery of Pending Debug Exceptions after VM Entry": an entry that injects something drops them. */
+static uint64_t take_pending(void)
+{
+    uint64_t pending = vmread(VMCS_GUEST_PENDING_DEBUG);
+
+    if (pending)
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+    return pending & DEBUG_TRAPS;
+}
+
+void vmx_end_instruction(struct vcpu *vcpu, uint64_t blocking, uint64_t flags)
+{
+    uint64_t causes = 0;
+
+    if (flags & RFLAGS_RF)
+        vmwrite(VMCS_GUEST_RFLAGS, flags & ~RFLAGS_RF);
+    if (flags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+        causes = DR6_STEP;
+    if (blocking & BLOCKING_BY_STI_OR_MOV_SS) {
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_STI_OR_MOV_SS);
+        causes |= take_pending();
+    }
+    trap(vcpu, causes);
+}
+
+void vmx_trap_pending(struct vcpu *vcpu)
+{
+    trap(vcpu, take_pending());
 }
 
 void vmx_advance(struct vcpu *vcpu, unsigned length)

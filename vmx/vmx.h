@@ -38,25 +38,33 @@ static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
 
 #define BLOCKING_BY_STI_OR_MOV_SS 3
 
-/* registers.c: what an instruction seldom leaves: RIP where its lower half overflowed, and a step to be
- * trapped. */
+/*
+ * registers.c: what an instruction seldom leaves: RIP where its lower half overflowed; a shadow that ends,
+ * RFLAGS.RF, and debug traps.
+ */
 uint64_t vmx_wrapped(uint64_t rip);
-void vmx_end_step(void);
+void vmx_end_instruction(struct vcpu *vcpu, uint64_t blocking, uint64_t flags);
+
+/* registers.c: debug traps that came with an exit behind an instruction that the CPU has completed. */
+void vmx_trap_pending(struct vcpu *vcpu);
+
+/* registers.c: what the CPU clears in IA32_DEBUGCTL as it delivers #DB, which an exit and an injection do
+ * not. */
+void vmx_begin_debug(void);
 
 /* virt->advance. RIP is vcpu->rip from each exit to the next entry. */
 static inline void vmx_move_on(struct vcpu *vcpu, uint32_t length)
 {
-    uint64_t rip = vcpu->rip + length, blocking;
+    uint64_t rip = vcpu->rip + length, blocking, flags;
 
     if (unlikely((uint32_t)rip < length))
         rip = vmx_wrapped(rip);
     vcpu->rip = rip;
     vmwrite(VMCS_GUEST_RIP, rip);
     blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-    if (unlikely(blocking & BLOCKING_BY_STI_OR_MOV_SS))
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_STI_OR_MOV_SS);
-    if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-        vmx_end_step();
+    flags = vmread(VMCS_GUEST_RFLAGS);
+    if (unlikely(blocking & BLOCKING_BY_STI_OR_MOV_SS) || unlikely(flags & (RFLAGS_TF | RFLAGS_RF)))
+        vmx_end_instruction(vcpu, blocking, flags);
 }
 
 /* A reader over the current VMCS, for explanations and dumps. */

@@ -6,13 +6,17 @@
 #include "hv/vm/emulate.h"
 
 #include "hv/lib/string.h"
+#include "hv/vm/breakpoint.h"
 #include "hv/vm/emulation.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
 #define CACHE_ENTRIES 64
 #define ENTRY_VALID   BIT(31) /* in `attributes`, where no segment has it */
-#define CODE_WINDOW   16      /* bytes of code that are compared, two words */
+#define ENTRY_WATCHED                                                                                        \
+    (UINT32_C(0xff) << CODE_BREAKPOINTS_SHIFT) /* likewise: while breakpoints are enabled                    \
+                                                */
+#define CODE_WINDOW 16                         /* bytes of code that are compared, two words */
 
 typedef void fast_function(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa);
 
@@ -250,7 +254,7 @@ static struct cached *remember(struct vcpu *vcpu, const struct code_state *state
      * a program must not get a write out of its read. Conforming code may run at any level.
      */
     entry->trusted = SEG_DPL(state->attributes) == 0 && (SEG_TYPE(state->attributes) & 0xc) != 0xc;
-    entry->fast = entry->trusted ? fast_for(&entry->in) : NULL;
+    entry->fast = entry->trusted && !(state->attributes & ENTRY_WATCHED) ? fast_for(&entry->in) : NULL;
     entry->not_fast = BIT(63) | (memory->size ? memory->size - 1u : 0);
     if (!entry->path.exact || !watch_code(vcpu, entry))
         return entry;
@@ -286,11 +290,13 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
      */
     bool rewrites =
         entry->in.to.kind == OPERAND_MEMORY && (row->compute || entry->in.operation == OP_CMPXCHG8B);
+    uint64_t dr7 = vcpu_get(vcpu, REG_DR7);
     struct emulation e = {.vcpu = vcpu,
                           .in = &entry->in,
                           .bytes = entry->raw,
                           .mode = vcpu_code_mode(vcpu),
                           .rip = rip,
+                          .dr7 = dr7 & DR7_ENABLED ? dr7 : 0,
                           .gpa = entry->trusted && row->one_operand_in_memory && !rewrites ? gpa
                                                                                            : EMULATE_NO_GPA};
     enum outcome outcome = row->execute(&e);
@@ -298,15 +304,20 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
     switch (outcome) {
     case OUTCOME_NEXT:
         vcpu_advance(vcpu, entry->in.length);
-        return EMULATE_DONE;
+        break;
     case OUTCOME_STAY:
         vcpu_advance(vcpu, 0);
-        return EMULATE_DONE;
+        vcpu_again(vcpu);
+        break;
     case OUTCOME_AGAIN:
+        vcpu_again(vcpu);
         return EMULATE_DONE;
     default:
         return fail(vcpu, entry, outcome, &e.fault);
     }
+    if (unlikely(e.hits))
+        vcpu_trap(vcpu, e.hits);
+    return EMULATE_DONE;
 }
 
 /* What the cache does not have, or not as it is now: fetched, decoded and executed. */
@@ -334,7 +345,7 @@ static inline void get_state(struct vcpu *vcpu, struct code_state *state)
     *state = (struct code_state){.rip = vcpu_get(vcpu, REG_RIP),
                                  .cr3 = vcpu_get(vcpu, REG_CR3),
                                  .base = cs.base,
-                                 .attributes = cs.attributes};
+                                 .attributes = code_attributes(cs.attributes, vcpu_get(vcpu, REG_DR7))};
 }
 
 enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)

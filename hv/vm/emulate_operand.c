@@ -1,4 +1,5 @@
 /* Operands of an emulated instruction: registers, immediates, memory. */
+#include "hv/vm/breakpoint.h"
 #include "hv/vm/emulation.h"
 
 uint64_t register_get(struct vcpu *vcpu, unsigned index, unsigned size)
@@ -68,13 +69,23 @@ static inline bool aligned(struct emulation *e, gva_t gva, unsigned size)
     return linear_aligned(e->vcpu, gva, BIT(31 - __builtin_clz(size)), &e->fault);
 }
 
+void watch_data(struct emulation *e, gva_t gva, unsigned size, unsigned access)
+{
+    if (unlikely(e->dr7))
+        e->hits |= breakpoints_hit(e->dr7, access & ACCESS_WRITE ? BREAKPOINTS_ON_WRITE : BREAKPOINTS_ON_READ,
+                                   gva, size);
+}
+
 bool memory_find(struct emulation *e, enum vcpu_segment segment, uint64_t offset, unsigned size,
                  unsigned access, struct span *span)
 {
     gva_t gva;
 
-    return linear_address(e->vcpu, e->mode, segment, offset, size, access & ACCESS_WRITE, &gva, &e->fault) &&
-           aligned(e, gva, size) && span_find(e->vcpu, gva, size, access, span, &e->fault);
+    if (!linear_address(e->vcpu, e->mode, segment, offset, size, access & ACCESS_WRITE, &gva, &e->fault) ||
+        !aligned(e, gva, size))
+        return false;
+    watch_data(e, gva, size, access);
+    return span_find(e->vcpu, gva, size, access, span, &e->fault);
 }
 
 bool operand_find(struct emulation *e, unsigned size, uint64_t offset, unsigned access, struct span *span)
@@ -86,6 +97,7 @@ bool operand_find(struct emulation *e, unsigned size, uint64_t offset, unsigned 
                         &e->fault) ||
         !aligned(e, gva, size))
         return false;
+    watch_data(e, gva, size, access);
     if (e->gpa != EMULATE_NO_GPA && !((gva ^ e->gpa) & PAGE_MASK) && (gva & PAGE_MASK) + size <= PAGE_SIZE) {
         *span = (struct span){.gpa = {e->gpa}, .size = size, .first = size};
         return true;

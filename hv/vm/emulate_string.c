@@ -1,4 +1,5 @@
 /* String instructions: element by element, with one translation for each run of elements in a page. */
+#include "hv/vm/breakpoint.h"
 #include "hv/vm/emulation.h"
 #include "hv/vm/io_permission.h"
 #include "hv/vm/vm.h"
@@ -55,6 +56,7 @@ static bool find_run(struct string *s, enum vcpu_segment segment, uint64_t offse
                                    &first, &unused))
         run = 1;
     *count = run;
+    watch_data(e, gva, s->size, access);
     return span_find(e->vcpu, gva, s->size, access, span, &e->fault);
 }
 
@@ -186,7 +188,7 @@ enum outcome execute_string(struct emulation *e)
     s.target = register_get(e->vcpu, REG_RDI, in->address_size);
     s.accumulator = register_get(e->vcpu, REG_RAX, s.size);
     s.port = e->vcpu->gpr[REG_RDX];
-    batch = s.flags & RFLAGS_TF ? 1 : MIN(count, REP_BATCH); /* a single step is one element */
+    batch = s.flags & RFLAGS_TF || e->dr7 ? 1 : MIN(count, REP_BATCH); /* a trap comes behind its element */
     do {
         run = do_run(&s, row, batch - done);
         done += run;
@@ -200,7 +202,11 @@ enum outcome execute_string(struct emulation *e)
 
 enum outcome execute_string_io(struct emulation *e)
 {
-    if (!io_permitted(e->vcpu, e->vcpu->gpr[REG_RDX], e->in->operand_size, &e->fault))
+    uint16_t port = (uint16_t)e->vcpu->gpr[REG_RDX];
+
+    if (!io_permitted(e->vcpu, port, e->in->operand_size, &e->fault))
         return OUTCOME_FAULT;
+    if (unlikely(e->dr7))
+        e->hits = port_breakpoints_hit(e->vcpu, e->dr7, port, e->in->operand_size);
     return execute_string(e);
 }

@@ -15,6 +15,8 @@ struct emulation {
     uint64_t rip;
     gpa_t gpa; /* where the memory operand is, if the exit said so and may be believed; or EMULATE_NO_GPA */
     uint64_t rsp_bias; /* what POP has added to RSP before it addresses its operand */
+    uint64_t dr7;      /* if it enables a breakpoint, else 0 */
+    uint64_t hits;     /* breakpoints on data and ports that it has met, as in DR6 */
     struct fault fault;
 };
 
@@ -55,6 +57,9 @@ bool operand_find(struct emulation *e, unsigned size, uint64_t offset, unsigned 
 /* Finds memory at segment:offset for an access that is not the ModRM operand. */
 bool memory_find(struct emulation *e, enum vcpu_segment segment, uint64_t offset, unsigned size,
                  unsigned access, struct span *span);
+
+/* Notes the breakpoints on data there: for what finds memory by other ways than the two above. */
+void watch_data(struct emulation *e, gva_t gva, unsigned size, unsigned access);
 
 /* The value of a source operand; a memory operand is found and read. false: fault. */
 bool operand_read(struct emulation *e, const struct operand *operand, uint64_t *value);

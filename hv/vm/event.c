@@ -35,6 +35,14 @@ static bool makes_double_fault(unsigned first, unsigned second)
     return (a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN);
 }
 
+/* SDM, "Exception and Interrupt Vectors", classes. Of #DB the causes tell: general detect alone is a fault
+ * that sets RF. */
+#define FAULTS                                                                                               \
+    (BIT(EXC_DE) | BIT(EXC_BR) | BIT(EXC_UD) | BIT(EXC_NM) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) |       \
+     BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_MF) | BIT(EXC_AC) | BIT(EXC_XM) | BIT(EXC_VE) | BIT(EXC_CP))
+#define DR6_BD BIT(13)
+#define DR7_GD BIT(13)
+
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
 {
     struct event *event = &vcpu->event;
@@ -44,8 +52,12 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
         debug_on_exception(vcpu);
     if (fault->vector == EXC_PF)
         vcpu_set(vcpu, REG_CR2, fault->address);
-    if (fault->vector == EXC_DB)
+    if (fault->vector == EXC_DB) {
         vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) | fault->address);
+        vcpu_set(vcpu, REG_DR7, vcpu_get(vcpu, REG_DR7) & ~DR7_GD);
+    }
+    if (FAULTS >> fault->vector & 1 || (fault->vector == EXC_DB && fault->address & DR6_BD))
+        vcpu_again(vcpu); /* once its handler is done */
     if (exception_on_its_way && event->vector == EXC_DF && severity_of(fault->vector) != BENIGN) {
         vm_crash(vcpu->vm, "triple fault at rip 0x%lx", vcpu_get(vcpu, REG_RIP));
         return;
@@ -63,10 +75,20 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
+void vcpu_trap(struct vcpu *vcpu, uint64_t causes)
+{
+    uint64_t guests = debug_on_trap(vcpu, causes);
+
+    if (guests)
+        vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = guests});
+}
+
 void vcpu_deliver_again(struct vcpu *vcpu, uint32_t delivery, uint32_t error, unsigned length)
 {
     bool has_error = delivery & BIT(11);
 
+    if ((delivery >> 8 & 7) == EVENT_EXCEPTION && FAULTS >> (delivery & 31) & 1)
+        vcpu_again(vcpu); /* as its handler was to find it */
     vcpu->event = (struct event){
         .valid = true,
         .type = delivery >> 8 & 7,

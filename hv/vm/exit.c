@@ -2,10 +2,10 @@
 
 #include "hv/host/x86.h"
 #include "hv/lib/format.h"
+#include "hv/vm/breakpoint.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/msr.h"
-#include "hv/vm/native.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/task_switch.h"
 #include "hv/vm/vm.h"
@@ -59,23 +59,12 @@ void exit_out_missed(struct vcpu *vcpu, uint16_t port)
     bus_missed(&vcpu->vm->ports, port);
 }
 
-/* SDM, "Debug Registers": R/W 10 with CR4.DE is I/O; LEN 10 is eight bytes, which no port access has. */
 void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigned size)
 {
-    static const uint8_t lengths[4] = {1, 2, 8, 4};
-    uint64_t hits = 0;
+    uint64_t hits = port_breakpoints_hit(vcpu, dr7, port, size);
 
-    if (!(vcpu_get(vcpu, REG_CR4) & CR4_DE))
-        return;
-    for (unsigned n = 0; n < 4; n++) {
-        unsigned kind = dr7 >> (16 + 4 * n) & 15, length = lengths[kind >> 2];
-        uint64_t first = ALIGN_DOWN(native_dr(n), length);
-
-        if ((dr7 >> (2 * n) & 3) && (kind & 3) == 2 && port < first + length && first < port + size)
-            hits |= BIT(n);
-    }
     if (hits)
-        vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = hits});
+        vcpu_trap(vcpu, hits);
 }
 
 #define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */

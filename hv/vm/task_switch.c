@@ -137,6 +137,8 @@ static void save_old_task(struct vcpu *vcpu, const struct plan *plan)
 
     if (plan->request->source == TASK_SWITCH_IRET)
         flags &= ~RFLAGS_NT;
+    if (plan->request->length) /* an instruction that is done; an event leaves RF as its class has it */
+        flags &= ~RFLAGS_RF;
     wide.eflags = flags, narrow.flags = flags;
     for (unsigned i = 0; i < 8; i++)
         wide.gpr[i] = vcpu_get(vcpu, REG_RAX + i), narrow.gpr[i] = wide.gpr[i];

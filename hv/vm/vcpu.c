@@ -42,3 +42,8 @@ void vcpu_advance(struct vcpu *vcpu, unsigned length)
 {
     virt->advance(vcpu, length);
 }
+
+void vcpu_again(struct vcpu *vcpu)
+{
+    vcpu_set(vcpu, REG_RFLAGS, vcpu_get(vcpu, REG_RFLAGS) | RFLAGS_RF);
+}

@@ -290,14 +290,29 @@ void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct
 unsigned vcpu_cpl(struct vcpu *vcpu);
 
 /*
- * The instruction at RIP is done: RIP moves on by `length` (wrapping at 32 bits outside 64-bit code), the STI
- * or MOV SS shadow ends, and a single-step trap becomes pending if RFLAGS.TF is set.
+ * An instruction that left the guest ends in one of three ways, as in a CPU that had executed it (SDM,
+ * "Instruction-Breakpoint Exception Condition", "Single-Step Exception Condition", "Priority Among
+ * Concurrent Events"):
+ *   vcpu_advance  it is done: RIP moves on by `length` (wrapping at 32 bits outside 64-bit code), RFLAGS.RF
+ *                 and the STI or MOV SS shadow end, and what traps behind it does: a single step, and
+ *                 breakpoints on data that MOV SS has held back
+ *   vcpu_again    RIP stays, for the next element of a string or because the CPU is to execute it after all:
+ *                 breakpoints on the instruction are behind it, which RFLAGS.RF says
+ *   vcpu_raise    it has faulted: RFLAGS.RF is set where the exception is a fault
  */
 void vcpu_advance(struct vcpu *vcpu, unsigned length);
+void vcpu_again(struct vcpu *vcpu);
 
 /* Raises an exception in the guest at the next entry, combined with one already on its way (SDM, "Interrupt
  * 8"). */
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault);
+
+/*
+ * Debug traps behind an instruction that Keel did in the CPU's place, as bits of DR6, not 0: first a
+ * debugger's, then the guest's. They go before NMIs and interrupts, and end HLT. Those of one instruction are
+ * one #DB.
+ */
+void vcpu_trap(struct vcpu *vcpu, uint64_t causes);
 
 /*
  * An event whose delivery an exit cut short goes in again with the next entry. VMX and SVM describe one

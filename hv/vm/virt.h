@@ -9,12 +9,20 @@ struct cpuid_limits;
 
 /*
  * What decides how the code at RIP is read: what the emulator asks at each of its exits. Base and attributes
- * are those of CS; of the attributes only bits 0-7 need be where struct segment has them.
+ * are those of CS; of the attributes only bits 0-7 need be where struct segment has them. Above them is which
+ * breakpoints DR7 enables: what is quick does not look for any.
  */
 struct code_state {
     uint64_t rip, cr3, base;
-    uint32_t attributes;
+    uint32_t attributes; /* code_attributes */
 };
+
+#define CODE_BREAKPOINTS_SHIFT 20
+
+static inline uint32_t code_attributes(uint64_t segment, uint64_t dr7)
+{
+    return (uint32_t)segment | (uint32_t)(uint8_t)dr7 << CODE_BREAKPOINTS_SHIFT;
+}
 
 /* What an exit's operand is. */
 enum exit_about {

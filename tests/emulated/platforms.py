@@ -60,6 +60,7 @@ FAIL_NATIVELY = {(guest, "qemu-tcg-svm") for guest in (
 # Test, platform, why it does not run there: the first row that fits counts.
 SKIPPED = [
     ("guest/control", "qemu-tcg-svm", "QEMU TCG takes the values that are to be refused, natively too, and the guest is lost"),
+    ("guest/around", "qemu-tcg-svm", "QEMU TCG 7.2 has the step behind PAUSE late and hangs at others, natively too"),
     ("guest/shadow", "qemu-tcg-svm", "QEMU TCG 7.2 hangs at its single steps, natively too"),
     ("guest/deliver", "bochs-svm", "Bochs 2.7 leaves EXITINTINFO as it was where the delivery of INT, INT3 or INTO leaves the guest"),
     ("guest/taskgate", "bochs-svm", "Bochs 2.7 leaves EXITINTINFO as it was where INT, INT3 or INTO meets a task gate"),

@@ -142,6 +142,12 @@ void vcpu_request(struct vcpu *vcpu, uint64_t requests)
     vcpu_note(vcpu, requests);
 }
 
+void vcpu_trap(struct vcpu *vcpu, uint64_t causes)
+{
+    (void)vcpu;
+    guest.traps |= causes;
+}
+
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
 {
     (void)vcpu;

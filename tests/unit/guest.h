@@ -25,6 +25,7 @@ struct guest {
     unsigned access_count;
     struct fault fault; /* what vcpu_raise was last called with */
     bool raised;
+    uint64_t traps; /* what vcpu_trap was called with, all together */
     uint32_t pkru;
     uint8_t state[GUEST_STATE] __attribute__((aligned(64))); /* x87 and vectors, as XSAVE64 has them */
     unsigned runs;                                           /* of instructions outside the integer core */

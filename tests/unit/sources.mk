@@ -24,7 +24,7 @@ sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
 emulator := $(addprefix tests/unit/,guest.c guest_stub.c guest_trap.c) $(wildcard hv/vm/emulate*.c) $(decoder) hv/host/stub_call.c hv/vm/linear.c \
             hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c \
-            hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c
+            hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c hv/vm/breakpoint.c
 sources_operands := $(emulator)
 libraries_operands := -lZydis
 sources_unicorn := $(emulator)
@@ -67,6 +67,7 @@ sources_emulate_vector := $(emulator)
 sources_emulate_branch := $(emulator)
 sources_emulate_string := $(emulator)
 sources_emulate_segment := $(emulator)
+sources_breakpoint := $(emulator)
 sources_task_switch := $(emulator) hv/vm/task_switch.c
 sources_cpuid_features := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/vm/cpuid_features.c hv/lib/format.c
 sources_cpuid := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/vm/cpuid_features.c hv/lib/format.c
@@ -80,7 +81,7 @@ sources_hygiene := hv/vm/hygiene_needs.c hv/lib/format.c
 sources_life := $(core) hv/vm/life.c hv/debug/stats.c
 sources_life_pause := $(sources_life)
 sources_create := $(core) hv/debug/stats.c hv/vm/create.c hv/load/guest_map.c tests/unit/privileged.c
-sources_exit := $(core) hv/debug/stats.c hv/vm/exit.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
+sources_exit := $(core) hv/debug/stats.c hv/vm/exit.c hv/vm/breakpoint.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
 sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c

@@ -88,6 +88,52 @@ static void a_page_fault_sets_cr2_and_a_debug_exception_dr6(void **state)
     assert_int_equal(vcpu_get(core.vcpu, REG_CR2), 0xdead000);
 }
 
+/* SDM, "Exception and Interrupt Vectors": F, T, A of each vector; N: no exception, or one that CPUs do not
+ * have. */
+static void a_fault_and_nothing_else_sets_rf(void **state)
+{
+    static const char classes[] = "FTNTTFFFANFFFFFNFFAFFF";
+
+    (void)state;
+    for (unsigned vector = 0; classes[vector]; vector++) {
+        uint64_t rf = classes[vector] == 'F' ? RFLAGS_RF : 0;
+
+        vcpu_set(core.vcpu, REG_RFLAGS, RFLAGS_1);
+        core.vcpu->event.valid = false;
+        vcpu_raise(core.vcpu, &(struct fault){.vector = (uint8_t)vector});
+        assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1 | rf);
+        vcpu_set(core.vcpu, REG_RFLAGS, RFLAGS_1);
+        vcpu_deliver_again(core.vcpu, 0x80000300 | vector, 0, 0);
+        assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1 | rf);
+        vcpu_set(core.vcpu, REG_RFLAGS, RFLAGS_1);
+        vcpu_deliver_again(core.vcpu, 0x80000000 | vector, 0, 0); /* an interrupt with its number */
+        assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1);
+    }
+    core.vcpu->event.valid = false; /* general detect is a #DB that is a fault */
+    vcpu_set(core.vcpu, REG_DR7, 0x2400);
+    vcpu_raise(core.vcpu, &(struct fault){.vector = EXC_DB, .address = BIT(13)});
+    assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1 | RFLAGS_RF);
+    assert_int_equal(vcpu_get(core.vcpu, REG_DR7), 0x400);
+}
+
+static void the_traps_of_one_instruction_are_one_and_end_hlt(void **state)
+{
+    (void)state;
+    vcpu_set(core.vcpu, REG_RFLAGS, RFLAGS_1);
+    vcpu_set(core.vcpu, REG_DR6, 0xffff0ff0);
+    vcpu_trap(core.vcpu, BIT(14));
+    vcpu_trap(core.vcpu, BIT(2));
+    core_expect_exception(EXC_DB);
+    assert_int_equal(vcpu_get(core.vcpu, REG_DR6), 0xffff4ff4);
+    assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1);
+    assert_true(vcpu_halt(core.vcpu));
+    assert_int_equal(core.vcpu->activity, VCPU_RUNNABLE);
+    vcpu_note(core.vcpu, REQUEST_NMI); /* which waits until the trap has been taken */
+    assert_true(vcpu_serve_requests(core.vcpu));
+    assert_int_equal(fake_cpu.injected.vector, EXC_DB);
+    assert_int_equal(core.vcpu->nmis, 1);
+}
+
 static void gp_has_error_code_zero_and_ud_none(void **state)
 {
     (void)state;
@@ -533,6 +579,8 @@ int main(void)
         TEST(only_exceptions_on_their_way_combine),
         TEST(a_third_fault_ends_the_vm),
         TEST(a_page_fault_sets_cr2_and_a_debug_exception_dr6),
+        TEST(a_fault_and_nothing_else_sets_rf),
+        TEST(the_traps_of_one_instruction_are_one_and_end_hlt),
         TEST(gp_has_error_code_zero_and_ud_none),
         TEST(what_was_cut_short_goes_in_again_as_it_was),
         TEST(real_mode_pushes_no_error_code),

@@ -216,8 +216,13 @@ static void an_instruction_that_is_done_ends_the_shadow_and_traps_a_step(void **
     assert_int_equal(machine.vmcb->interrupt_shadow, 0);
     assert_true(core.vcpu->requests & REQUEST_EVENT); /* what waited may go in */
     assert_false(core.vcpu->event.valid);
-    machine.vmcb->rflags |= RFLAGS_TF;
+    machine.vmcb->rflags |= RFLAGS_RF; /* it has let this one pass its breakpoint, and lets no other */
+    svm_advance(core.vcpu, 3);
+    assert_false(machine.vmcb->rflags & RFLAGS_RF);
+    assert_false(core.vcpu->event.valid);
+    machine.vmcb->rflags |= RFLAGS_TF | RFLAGS_RF;
     svm_advance(core.vcpu, 1);
+    assert_false(machine.vmcb->rflags & RFLAGS_RF);
     core_expect_exception(EXC_DB);
     assert_true(machine.vmcb->dr6 & BIT(14));
     core.vcpu->event.valid = false;

@@ -1,4 +1,4 @@
-/* A vCPU of VMX: what it is made of. */
+/* A vCPU of VMX: what it is made of, and what the end of an instruction leaves in its VMCS. */
 #include "tests/unit/core_fixture.h"
 
 #include <stdlib.h>
@@ -15,6 +15,10 @@ struct vmx_capabilities vmx_cpu;
 struct vmx_controls vmx_words;
 const char vmx_exit[1];
 const uint32_t msr_native[] = {0xc0000081, 0};
+
+/* What vcpu_trap was called with, and how often. */
+static uint64_t traps;
+static unsigned trapped;
 
 /* Memory, and the number of the request that finds none: 0, each finds some. */
 static unsigned allocations, memory_for;
@@ -95,6 +99,13 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
     return true;
 }
 
+void vcpu_trap(struct vcpu *vcpu, uint64_t causes)
+{
+    assert_ptr_equal(vcpu, core.vcpu);
+    traps |= causes;
+    trapped++;
+}
+
 void vcpu_post(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -139,11 +150,60 @@ static void what_cpuid_hides_has_no_control(void **state)
     privileged_end();
 }
 
+#define PENDING_STEP BIT(14)
+
+/* The instruction at 0x1000 is done, with these in the VMCS. */
+static void finish(uint64_t flags, uint64_t blocking, uint64_t pending)
+{
+    traps = trapped = 0;
+    vmwrite(VMCS_GUEST_RFLAGS, flags | RFLAGS_1);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking);
+    vmwrite(VMCS_GUEST_PENDING_DEBUG, pending);
+    core.vcpu->rip = 0x1000;
+    vmx_advance(core.vcpu, 3);
+    assert_int_equal(vmread(VMCS_GUEST_RIP), 0x1003);
+    assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), blocking & ~3u);
+    assert_int_equal(vmread(VMCS_GUEST_RFLAGS), (flags & ~RFLAGS_RF) | RFLAGS_1);
+    assert_int_equal(trapped, traps != 0);
+}
+
+static void an_instruction_that_is_done_leaves_what_silicon_does(void **state)
+{
+    (void)state;
+    privileged_begin();
+    for (uint64_t blocking = 0; blocking < 16; blocking++)
+        for (unsigned i = 0; i < 8; i++) {
+            uint64_t flags = (i & 1 ? RFLAGS_TF : 0) | (i & 2 ? RFLAGS_RF : 0) | (i & 4 ? RFLAGS_IF : 0);
+
+            finish(flags, blocking, 0);
+            assert_int_equal(traps, i & 1 ? PENDING_STEP : 0);
+        }
+    finish(0, 2, 5 | BIT(12)); /* breakpoints on what MOV SS has read */
+    assert_int_equal(traps, 5);
+    assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), 0);
+    finish(RFLAGS_TF, 2, PENDING_STEP | 1);
+    assert_int_equal(traps, PENDING_STEP | 1);
+    vmwrite(VMCS_GUEST_DEBUGCTL, 3); /* with BTF, it would have to be a branch */
+    finish(RFLAGS_TF, 0, 0);
+    assert_int_equal(traps, 0);
+    assert_int_equal(vmread(VMCS_GUEST_DEBUGCTL), 3);
+    finish(RFLAGS_TF, 2, 1);
+    assert_int_equal(traps, 1);
+    assert_int_equal(vmread(VMCS_GUEST_DEBUGCTL), 0); /* as #DB leaves it */
+    vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_STEP);  /* an exit behind an instruction of the CPU's */
+    traps = 0;
+    vmx_trap_pending(core.vcpu);
+    assert_int_equal(traps, PENDING_STEP);
+    assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), 0);
+    privileged_end();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, core_setup, core_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(an_instruction_that_is_done_leaves_what_silicon_does),
         TEST(a_vcpu_that_memory_is_missing_for_leaves_nothing_behind),
         TEST(what_cpuid_hides_has_no_control),
     };

@@ -174,7 +174,7 @@ end
 """
 
 
-@on_each("gdb/steps", [("completed", None)], ["bochs-vmx", "bochs-svm", "qemu-tcg-svm"])
+@on_each("gdb/steps", [("completed", None)], ["qemu-tcg-svm"])
 def steps_over_what_keel_completes(platform, _):
     conf = "[keel]\ngdb = com2\n" + keel.vm("stepped", memory="16M", kernel="guest", format="flat", load="0x8000", entry="long", paused="yes")
     with keel.Booted(conf, {"guest": keel.BUILD / "guests/stepped.bin"}, serials=2, megs=128, **platform.machine()) as machine:

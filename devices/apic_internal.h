@@ -49,12 +49,12 @@ void apic_timer_resumed(struct local_apic *apic);
 
 static inline bool apic_enabled(const struct local_apic *apic)
 {
-    return __atomic_load_n(&apic->base, __ATOMIC_RELAXED) & APIC_BASE_EN;
+    return LOAD_SHARED(apic->base) & APIC_BASE_EN;
 }
 
 static inline bool apic_is_x2apic(const struct local_apic *apic)
 {
-    return __atomic_load_n(&apic->base, __ATOMIC_RELAXED) & APIC_BASE_EXTD;
+    return LOAD_SHARED(apic->base) & APIC_BASE_EXTD;
 }
 
 static inline uint32_t apic_shown_id(const struct local_apic *apic)
@@ -69,7 +69,7 @@ static inline uint32_t apic_shown_id(const struct local_apic *apic)
  */
 static inline uint32_t apic_load(const struct local_apic *apic, enum apic_reg reg)
 {
-    return __atomic_load_n(&apic->reg[reg].low, __ATOMIC_RELAXED);
+    return LOAD_SHARED(apic->reg[reg].low);
 }
 
 static inline void apic_store(struct local_apic *apic, enum apic_reg reg, uint32_t value)

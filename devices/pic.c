@@ -242,17 +242,15 @@ static void write_ocw3(struct pic_chip *chip, uint8_t value)
         chip->reads_isr = value & OCW3_RIS;
 }
 
-static struct pic_chip *chip_of(struct device *device)
+static struct pic *pair_of(struct pic_chip *chip)
 {
-    struct pic *pic = device->state;
-
-    return &pic->chips[device == &pic->slave];
+    return container_of(chip - chip->number, struct pic, chips);
 }
 
 static bool write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
-    struct pic_chip *chip = chip_of(device);
-    struct pic *pic = device->state;
+    struct pic_chip *chip = device->state;
+    struct pic *pic = pair_of(chip);
 
     (void)size;
     if (offset == 0) {
@@ -274,8 +272,9 @@ static bool write(struct device *device, uint64_t offset, unsigned size, uint64_
 }
 
 /* The read after a poll command is an acknowledge cycle of this chip alone, at either address. */
-static __attribute__((noinline)) uint8_t poll(struct pic *pic, struct pic_chip *chip)
+static __attribute__((noinline)) uint8_t poll(struct pic_chip *chip)
 {
+    struct pic *pic = pair_of(chip);
     int pin;
 
     irq_sources_update(&pic->sources);
@@ -285,25 +284,25 @@ static __attribute__((noinline)) uint8_t poll(struct pic *pic, struct pic_chip *
     return pin < 0 ? 0 : POLL_REQUEST | pin;
 }
 
-static __attribute__((noinline)) uint8_t read_requests(struct pic *pic, const struct pic_chip *chip)
+static __attribute__((noinline)) uint8_t read_requests(struct pic_chip *chip)
 {
-    irq_sources_update(&pic->sources);
+    irq_sources_update(&pair_of(chip)->sources);
     return requests(chip);
 }
 
 static bool read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
-    struct pic_chip *chip = chip_of(device);
+    struct pic_chip *chip = device->state;
 
     (void)size;
     if (unlikely(chip->poll))
-        *value = poll(device->state, chip);
+        *value = poll(chip);
     else if (offset == 1)
         *value = chip->imr;
     else if (chip->reads_isr)
         *value = chip->isr;
     else
-        *value = read_requests(device->state, chip);
+        *value = read_requests(chip);
     return true;
 }
 
@@ -332,12 +331,13 @@ static bool elcr_write(struct device *device, uint64_t offset, unsigned size, ui
 /* With no firmware in the guest, the pair comes up as a PC's firmware leaves it, but all masked. */
 static void reset(struct device *device)
 {
-    struct pic *pic = device->state;
+    struct pic *pic = container_of(device, struct pic, master);
 
     for (unsigned i = 0; i < 2; i++) {
         struct pic_chip *chip = &pic->chips[i];
 
         *chip = (struct pic_chip){
+            .number = (uint8_t)i,
             .lines = chip->lines,
             .imr = 0xff,
             .elcr_writable = i ? ELCR_SLAVE : ELCR_MASTER,
@@ -365,7 +365,7 @@ void pic_unmask(struct pic *pic)
 
 static void describe(struct device *device, struct writer *out)
 {
-    const struct pic_chip *chip = chip_of(device);
+    const struct pic_chip *chip = device->state;
 
     print_to(out, "irr %02x isr %02x imr %02x elcr %02x lines %02x\n", requests(chip), chip->isr, chip->imr,
              chip->elcr, chip->lines);
@@ -391,8 +391,8 @@ static const struct device_ops elcr_ops = {
 void pic_init(struct pic *pic, struct spinlock *lock)
 {
     *pic = (struct pic){
-        .master = {"pic master", &master_ops, pic, lock},
-        .slave = {"pic slave", &slave_ops, pic, lock},
+        .master = {"pic master", &master_ops, &pic->chips[0], lock},
+        .slave = {"pic slave", &slave_ops, &pic->chips[1], lock},
         .elcr = {"pic elcr", &elcr_ops, pic, lock},
     };
     reset(&pic->master);

@@ -14,6 +14,7 @@
 #define PIC_ELCR_PORTS  2
 
 struct pic_chip {
+    uint8_t number;  /* 0: master, 1: slave */
     uint8_t lines;   /* the pins as they are now */
     uint8_t latched; /* rising edges not yet acknowledged */
     uint8_t isr, imr;

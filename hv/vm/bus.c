@@ -83,7 +83,6 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t address)
 /* The range of an address, or NULL; what is remembered of it from now on. */
 static const struct bus_range *find_afresh(struct bus *bus, uint64_t address)
 {
-    const struct bus_range **place = &bus->remembered[bus_place(address)];
     unsigned at;
 
     if (bus_is_gap(bus, address, 1))
@@ -91,7 +90,7 @@ static const struct bus_range *find_afresh(struct bus *bus, uint64_t address)
     at = at_or_above(bus, address);
     if (at == bus->count)
         return NULL;
-    __atomic_store_n(place, &bus->ranges[at], __ATOMIC_RELAXED);
+    __atomic_store_n(&bus->remembered[bus_place(address)], &bus->ranges[at], __ATOMIC_RELAXED);
     return bus->ranges[at].first <= address ? &bus->ranges[at] : NULL;
 }
 

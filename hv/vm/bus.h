@@ -46,18 +46,18 @@ struct bus_range {
 
 /* What nobody answered, for the monitor: how often in all, and the latest places. */
 struct bus_misses {
-    uint64_t count;
     uint64_t latest[8];
+    uint64_t count;
 };
 
 #define BUS_PLACES_SHIFT 27 /* leaves 32 */
 #define BUS_PLACES       32
 
 struct bus {
+    struct bus_misses misses;
     const char *name;
     const struct bus_range *ranges;
     unsigned count;
-    struct bus_misses misses;
     const struct bus_range *remembered[BUS_PLACES]; /* by address: the range there, or the next above it */
 };
 
@@ -110,7 +110,7 @@ static inline unsigned bus_place(uint64_t address)
  */
 static inline const struct bus_range *bus_remembered(const struct bus *bus, uint64_t address, unsigned size)
 {
-    const struct bus_range *range = __atomic_load_n(&bus->remembered[bus_place(address)], __ATOMIC_RELAXED);
+    const struct bus_range *range = LOAD_SHARED(bus->remembered[bus_place(address)]);
 
     return likely(address - range->first < range->starts[size]) ? range : NULL;
 }
@@ -119,7 +119,7 @@ static inline const struct bus_range *bus_remembered(const struct bus *bus, uint
  */
 static inline bool bus_is_gap(const struct bus *bus, uint64_t address, unsigned size)
 {
-    const struct bus_range *above = __atomic_load_n(&bus->remembered[bus_place(address)], __ATOMIC_RELAXED);
+    const struct bus_range *above = LOAD_SHARED(bus->remembered[bus_place(address)]);
 
     return address < above->first && above->first - address >= size &&
            (above == bus->ranges || above[-1].last < address);

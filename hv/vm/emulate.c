@@ -305,6 +305,8 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
     case OUTCOME_NEXT:
         vcpu_advance(vcpu, entry->in.length);
         break;
+    case OUTCOME_DONE:
+        break;
     case OUTCOME_STAY:
         vcpu_advance(vcpu, 0);
         vcpu_again(vcpu);

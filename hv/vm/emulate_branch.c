@@ -19,7 +19,8 @@ static enum outcome go_to(struct emulation *e, uint64_t target)
         return OUTCOME_FAULT;
     }
     vcpu_set(e->vcpu, REG_RIP, target);
-    return OUTCOME_STAY;
+    vcpu_advance(e->vcpu, 0);
+    return OUTCOME_DONE;
 }
 
 enum outcome execute_jump(struct emulation *e)
@@ -43,7 +44,7 @@ enum outcome execute_call(struct emulation *e)
     if (in->from.kind == OPERAND_IMMEDIATE)
         target += next;
     outcome = go_to(e, target);
-    if (outcome == OUTCOME_STAY) {
+    if (outcome == OUTCOME_DONE) {
         span_set_value(e, &span, next & size_mask(size));
         vcpu_set(e->vcpu, REG_RSP, top);
     }
@@ -60,7 +61,7 @@ enum outcome execute_return(struct emulation *e)
     if (!memory_find(e, SEG_SS, vcpu_get(e->vcpu, REG_RSP) & size_mask(stack), size, ACCESS_READ, &span))
         return OUTCOME_FAULT;
     outcome = go_to(e, span_value(e, &span));
-    if (outcome == OUTCOME_STAY)
+    if (outcome == OUTCOME_DONE)
         vcpu_set(e->vcpu, REG_RSP, popped);
     return outcome;
 }
@@ -125,7 +126,8 @@ enum outcome execute_jump_far(struct emulation *e)
     }
     vcpu_set_segment(e->vcpu, SEG_CS, &cs);
     vcpu_set(e->vcpu, REG_RIP, target);
-    return OUTCOME_STAY;
+    vcpu_advance(e->vcpu, 0);
+    return OUTCOME_DONE;
 }
 
 /* SDM, "LTR" and "LLDT", at CPL 0. In long mode the descriptor has 16 bytes. */

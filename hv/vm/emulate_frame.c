@@ -69,7 +69,7 @@ enum outcome execute_pop_flags(struct emulation *e)
     vcpu_set(e->vcpu, REG_RSP, popped);
     vcpu_advance(e->vcpu, e->in->length);
     vcpu_set(e->vcpu, REG_RFLAGS, (flags & ~changes & ~RFLAGS_RF) | (span_value(e, &span) & changes));
-    return OUTCOME_AGAIN; /* RIP has moved on */
+    return OUTCOME_DONE;
 }
 
 /* ENTER: the frame pointers of the outer levels are copied, and that of this one is added. */

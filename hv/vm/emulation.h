@@ -24,6 +24,7 @@ struct emulation {
 enum outcome {
     OUTCOME_NEXT,    /* RIP moves on */
     OUTCOME_STAY,    /* a REP did its share: RIP stays for the rest */
+    OUTCOME_DONE,    /* it has seen to its own end by vcpu_advance: RIP is where the guest goes on */
     OUTCOME_AGAIN,   /* nothing has happened: the guest begins the instruction anew */
     OUTCOME_FAULT,   /* `fault` says which; nothing that the instruction has not completed is visible */
     OUTCOME_UNKNOWN, /* not emulated */

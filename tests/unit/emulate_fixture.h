@@ -18,13 +18,17 @@ static inline uint64_t *gpr(void)
     return guest.vcpu.gpr;
 }
 
+/* RF stands behind what is to go on at the same place, never where another instruction begins. */
 static inline void expect_done(gpa_t gpa)
 {
+    uint64_t rip = regs[REG_RIP];
+
     guest.raised = false;
     if (emulate(&guest.vcpu, gpa) != EMULATE_DONE)
         fail_msg("not done: vector %u, error %x, address %lx", guest.fault.vector, guest.fault.error,
                  guest.fault.address);
     assert_false(guest.raised);
+    assert_false(regs[REG_RIP] != rip && regs[REG_RFLAGS] & RFLAGS_RF);
 }
 
 static inline void expect_fault(gpa_t gpa, unsigned vector, uint32_t error)

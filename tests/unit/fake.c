@@ -191,6 +191,7 @@ static void advance(struct vcpu *vcpu, unsigned length)
 
     (void)vcpu;
     fake_cpu.regs[REG_RIP] = fake_cpu.segments[SEG_CS].attributes & SEG_L ? rip : (uint32_t)rip;
+    fake_cpu.regs[REG_RFLAGS] &= ~RFLAGS_RF;
     fake_cpu.interrupt_shadow = false;
     fake_cpu.advances++;
 }

@@ -54,6 +54,14 @@ void vcpu_set(struct vcpu *of, enum vcpu_reg reg, uint64_t value)
     of->gpr[reg] = value;
 }
 
+static unsigned agains;
+
+void vcpu_again(struct vcpu *of)
+{
+    (void)of;
+    agains++;
+}
+
 struct segment vcpu_get_segment(struct vcpu *of, enum vcpu_segment segment)
 {
     (void)of, (void)segment;
@@ -126,8 +134,9 @@ static unsigned move_to(unsigned number, uint64_t value)
         assert_true(exits++ < 2);
         vcpu.gpr[REG_RAX] = value;
         vmcs[VMCS_EXIT_QUALIFICATION] = number;
-        faults = 0;
+        faults = agains = 0;
         vmx_handle_cr_access(&vcpu);
+        assert_int_equal(agains, !faults);
         if (faults)
             return exits;
     }

@@ -19,6 +19,10 @@ begin:
     mov   r15d, third_done
     begin64
     guest "stepped: single steps over what a hypervisor completes"
+    mov   edi, counters                 ; nobody has cleared what is behind the image
+    mov   ecx, counters_end - counters
+    xor   eax, eax
+    rep   stosb
     gate  1, on_debug
     gate  3, on_call
     gate  6, on_undefined
@@ -168,6 +172,7 @@ on_undefined:
 
 section .bss
 align 8
+counters:
 debugs:
     resd  1
 debugs_alone:
@@ -178,3 +183,4 @@ places_alone:
     resq  1
 wrong:
     resd  1
+counters_end:

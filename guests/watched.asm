@@ -9,6 +9,7 @@ IOAPIC      equ 0xfec00000
 KEYBOARD    equ 0x61                    ; vectors
 SERIAL      equ 0x64
 SCI         equ 0x69
+TIMER       equ 0x70
 
 begin:
     begin64
@@ -17,6 +18,9 @@ begin:
     mov   qword [interrupt_hook], interrupt_came
     mov   esi, APIC
     mov   dword [rsi + 0xf0], 0x1ff
+    mov   dword [rsi + 0x3e0], 0xa      ; a timer that does not fire for minutes, by 128
+    mov   dword [rsi + 0x320], TIMER
+    mov   dword [rsi + 0x380], 0xffffffff
     mov   esi, known
     mov   edi, TEXT_AT
     mov   ecx, known_end - known

@@ -91,9 +91,9 @@ def look(monitor):
     said = monitor.say("exits one", r"^reason +count")
     require("com1" not in said, f"the UART's exits were not forgotten:\n{said}")
     monitor.say("timers", r"^core +0 +[-\d]+\.\d{6} s +[a-z_]+$")
-    monitor.say("timers", r"^core +\d +[-\d]+\.\d{6} s +edge_due of one$")
+    monitor.say("timers", r"^core +\d +[-\d]+\.\d{6} s +expired of one$")
     monitor.say("queues", r"^core +0: ", r"^core +1: ")
-    monitor.say("memory", r"^guests: \d+ MiB, \d+ MiB free", r"^Keel: \d+ KiB", r"^one: 16 MiB$", r"^    0x0-0x9ffff at 0x[0-9a-f]+$")
+    monitor.say("memory", r"^guests: \d+ MiB, \d+ MiB free", r"^Keel: \d+ KiB", r"^one: 16 MiB$", r"^    0x0-0xffffff at 0x[0-9a-f]+$")
     said = monitor.say("log 3")
     require(len(re.findall(r"^\[ +\d+\.\d{6} cpu", said, re.MULTILINE)) == 3, f"log 3 says:\n{said}")
 

@@ -80,7 +80,10 @@ static bool get(void *target, unsigned thread, struct gdb_registers *out)
     return true;
 }
 
-/* What an entry would refuse, no guest can have: RIP and bases that are not canonical, reserved flags. */
+/*
+ * Where nothing could be fetched, and reserved flags, no guest can be brought to. Bases are as the hand that
+ * sets them wants them: an entry that refuses one says so, and ends that VM alone.
+ */
 #define RFLAGS_WRITABLE 0x3d7fd5 /* VM is not: it is half of a switch */
 
 static bool is_canonical(struct vcpu *vcpu, uint64_t address)
@@ -92,9 +95,7 @@ static bool is_canonical(struct vcpu *vcpu, uint64_t address)
 
 static bool may_be_set(struct vcpu *vcpu, const struct gdb_registers *in)
 {
-    bool rip = vcpu_code_mode(vcpu) == CODE_64 ? is_canonical(vcpu, in->rip) : !(in->rip >> 32);
-
-    return rip && is_canonical(vcpu, in->fs_base) && is_canonical(vcpu, in->gs_base);
+    return vcpu_code_mode(vcpu) == CODE_64 ? is_canonical(vcpu, in->rip) : !(in->rip >> 32);
 }
 
 static void put(struct vcpu *vcpu, const struct gdb_registers *in)

@@ -1,5 +1,6 @@
 /* The exit table: every exit code of the APM that an intercept in use can cause, and who serves it. */
 #include "hv/debug/crash.h"
+#include "hv/host/log.h"
 #include "hv/host/x86.h"
 #include "hv/vm/breakpoint.h"
 #include "hv/vm/emulate.h"
@@ -229,9 +230,11 @@ static void handle_nested_fault(struct vcpu *vcpu)
 
 static void handle_invalid(struct vcpu *vcpu)
 {
-    crash_begin(vcpu->vm);
-    print_to(crash_writer, "VMRUN failed: the CPU finds the VMCB's state invalid\n");
-    svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, crash_writer);
+    struct writer *out = crash_begin(vcpu->vm);
+
+    print_to(out, "VMRUN failed: the CPU finds the VMCB's state invalid\n");
+    svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, out);
+    report_end();
     vm_crash(vcpu->vm, "VMRUN failed: invalid state in the VMCB");
 }
 

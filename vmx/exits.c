@@ -1,6 +1,7 @@
 /* The exit table: every basic exit reason of the SDM, and who serves it. */
 #include "hv/debug/crash.h"
 #include "hv/host/interrupts.h"
+#include "hv/host/log.h"
 #include "hv/host/x86.h"
 #include "hv/load/pc.h"
 #include "hv/vm/breakpoint.h"
@@ -274,11 +275,12 @@ static void handle_ept_misconfiguration(struct vcpu *vcpu)
 static void handle_entry_failure(struct vcpu *vcpu)
 {
     uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+    struct writer *out = crash_begin(vcpu->vm);
 
-    crash_begin(vcpu->vm);
-    print_to(crash_writer, "VM entry failed: %s\n", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
-    vmx_print_entry_failure(VMX_REASON_BASIC(reason), vmread(VMCS_EXIT_QUALIFICATION), crash_writer);
-    vmx_explain_entry(&vmx_current, &vmx_cpu, crash_writer);
+    print_to(out, "VM entry failed: %s\n", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
+    vmx_print_entry_failure(VMX_REASON_BASIC(reason), vmread(VMCS_EXIT_QUALIFICATION), out);
+    vmx_explain_entry(&vmx_current, &vmx_cpu, out);
+    report_end();
     vm_crash(vcpu->vm, "VM entry failed: %s", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
 }
 
@@ -422,10 +424,10 @@ DEFINE_EXIT(vmx_handle_exit, serve, vmx_leave)
 void vmx_entry_failed(struct vcpu *vcpu)
 {
     uint32_t error = (uint32_t)vmread(VMCS_INSTRUCTION_ERROR);
+    struct writer *out = crash_begin(vcpu->vm);
 
-    crash_begin(vcpu->vm);
-    print_to(crash_writer, "VMLAUNCH or VMRESUME failed, error %u: %s\n", error,
-             vmx_instruction_error_text(error));
-    vmx_explain_entry(&vmx_current, &vmx_cpu, crash_writer);
+    print_to(out, "VMLAUNCH or VMRESUME failed, error %u: %s\n", error, vmx_instruction_error_text(error));
+    vmx_explain_entry(&vmx_current, &vmx_cpu, out);
+    report_end();
     vm_crash(vcpu->vm, "VM entry failed, error %u: %s", error, vmx_instruction_error_text(error));
 }

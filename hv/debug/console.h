@@ -3,9 +3,11 @@
  * focused VM's output is raw; a line of another VM carries `name| `. An escape key and a VM's number move the
  * focus.
  *
- * Nobody waits for the wire: what is said goes to a queue, a timer hands the queue to the port. A VM may have
- * QUEUED_MOST bytes there; then its UART shows a transmitter that is busy until some have left, so that a
- * flood slows down nobody but the VM that it comes from.
+ * Nobody waits for the wire. Each speaker has a queue of its own: Keel, the monitor, every VM. A timer hands
+ * pieces of them to the port: Keel's lines and the monitor's answers first, in the order in which they came,
+ * each answer and each report in one piece; then a line of the VM that has been sent the least. A VM that has
+ * QUEUED_MOST bytes waiting sees its UART's transmitter busy until some have left; what it writes all the
+ * same is lost once its queue is full. So a flood slows down nobody but the VM that it comes from.
  */
 #pragma once
 
@@ -26,14 +28,13 @@ void console_start(void);
 /* Waits until all has been sent, and output waits for the port again: the machine is about to end. */
 void console_finish(void);
 
-/* console_finish for a panic: whoever may have been stopped within this code. */
+/* For a panic, whoever may have been stopped within this code: what Keel has said is sent, what waits of VMs
+ * and of the monitor is not, and output waits for the port. */
 void console_panic(void);
 
-/* Bytes as they are, from Keel itself: begins a new line first if a VM left one open. */
+/* Whole lines from Keel itself. A line that an other one left open is ended first, and nothing comes between
+ * these. */
 void console_write(const char *text, size_t length);
-
-/* A writer onto the console. */
-extern struct writer console_writer;
 
 /* A VM's place at the console. */
 struct console_client {
@@ -44,18 +45,24 @@ struct console_client {
     bool (*input)(struct vm *vm, uint8_t byte); /* false: the VM cannot take it now */
     void (*ready)(struct vm *vm);               /* there is room again for its output */
     /* The rest is the console's. */
-    char line[160]; /* what it said since its last line end, while another VM has the focus */
-    unsigned length;
     int held;        /* a byte from its own port that it could not take yet, or -1 */
-    uint8_t owner;   /* in the queue */
-    unsigned queued; /* bytes of its output on their way */
-    unsigned lost;   /* bytes that it wrote without waiting when there was no room for them */
+    uint8_t place;   /* among those at the console, plus 1; 0: it is not there */
     bool waits;      /* for `ready` */
+    unsigned lines;  /* line ends in the queue */
+    unsigned lost;   /* bytes that it wrote without waiting when there was no room for them, untold */
+    uint64_t since;  /* when the first of them was */
+    uint64_t served; /* bytes that were sent of it, against the others */
+    unsigned first, count;
+    char queue[4096];
 };
 
-/* Both are harmless where it is as it is to be. */
+/* Both are harmless where it is as it is to be. What one that leaves has said comes before Keel's next line.
+ */
 void console_attach(struct console_client *client);
 void console_detach(struct console_client *client);
+
+/* Before a line about the VM: what it has said so far comes first, unless it does not wait for its port. */
+void console_hasten(struct console_client *client);
 
 /*
  * One byte of a VM's output. `owner` is its console_client. Returns whether it may go on; if not, its `ready`
@@ -83,10 +90,18 @@ void console_seize(void (*taker)(int key));
  * says -1, which `taker` had not used. */
 void console_release(int (*next)(void));
 
-/* For whoever has seized it: how often another's line has ended an open one, and whether there is room for
- * so many bytes, so that as much is left for others. */
+/*
+ * For whoever has seized it, its answer: `length` bytes of `text`, whole lines or the beginning of one, which
+ * stay as they are until they have left. More may be offered behind them: the same text, longer. Returns how
+ * many of its bytes have left. Length 0: what has not left never will.
+ */
+size_t console_answer(const char *text, size_t length);
+
+/* How often another's line has ended an open one. */
 unsigned console_broken_lines(void);
-bool console_has_room(size_t length);
+
+/* Whether nothing of Keel's waits: for whoever has much to say, and can do so later. */
+bool console_is_idle(void);
 
 /* Gives the focus to that VM, and says so. */
 void console_give_focus(unsigned number);

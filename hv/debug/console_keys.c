@@ -14,6 +14,7 @@ void (*console_taker)(int key);
 
 static uint8_t typed[4096]; /* bytes that the focused VM could not take yet */
 static unsigned typed_first, typed_count;
+static uint64_t moved; /* when it took one, or the first was typed */
 static char escape = ']' & 0x1f;
 
 /* Where the keys of a command stand. */
@@ -25,12 +26,23 @@ static void deliver(void)
     while (typed_count && console_focus && console_focus->input(console_focus->vm, typed[typed_first])) {
         typed_first = (typed_first + 1) % sizeof(typed);
         typed_count--;
+        moved = clock_now();
     }
 }
 
 static void type(uint8_t byte)
 {
+    if (!typed_count)
+        moved = clock_now();
     typed[(typed_first + typed_count++) % sizeof(typed)] = byte;
+}
+
+void console_drop_typed(void)
+{
+    if (typed_count)
+        console_say_locked("%u typed bytes are dropped, which %s has not taken", typed_count,
+                           console_focus ? console_focus->name : "nobody");
+    typed_count = 0;
 }
 
 static struct console_client *find(unsigned wanted)
@@ -84,12 +96,10 @@ static void give_focus_to(unsigned wanted)
     }
     deliver(); /* what was typed before */
     spin_lock(&console_output_lock);
-    if (client != console_focus && typed_count) {
-        console_say_locked("%u typed bytes are dropped, which %s has not taken", typed_count,
-                           console_focus ? console_focus->name : "nobody");
-        typed_count = 0;
-    }
+    if (client != console_focus)
+        console_drop_typed();
     console_say_locked("%u %s has the focus", wanted, client->name);
+    console_awaited = 0;
     console_set_focus(client);
     spin_unlock(&console_output_lock);
 }
@@ -171,12 +181,25 @@ void console_hear(int byte)
         type((uint8_t)byte);
 }
 
+/* Whether there is room for one more byte: a VM that takes nothing does not keep the escape key from Keel. */
+static bool makes_room(void)
+{
+    if (typed_count < sizeof(typed))
+        return true;
+    if (clock_now() - moved < clock_hz())
+        return false;
+    spin_lock(&console_output_lock);
+    console_drop_typed();
+    spin_unlock(&console_output_lock);
+    return true;
+}
+
 static void collect(void)
 {
     const struct serial *port = console_port();
     int byte;
 
-    while (typed_count < sizeof(typed) && port && (byte = serial_get(port)) >= 0)
+    while (port && makes_room() && (byte = serial_get(port)) >= 0)
         console_hear(byte);
 }
 
@@ -201,7 +224,7 @@ static void serve_shared(bool waiting)
         was = typed_count;
         deliver();
     } while (typed_count < was);
-    if (waiting || (typed_count && console_focus))
+    if (waiting || (typed_count && (console_focus || typed_count == sizeof(typed))))
         timer_arm(&retry, clock_now() + clock_hz() / TRIES_A_SECOND);
 }
 

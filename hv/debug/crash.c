@@ -1,20 +1,21 @@
 #include "hv/debug/crash.h"
 
 #include "hv/debug/guest_place.h"
-#include "hv/debug/log_ring.h"
 #include "hv/debug/walk_print.h"
 #include "hv/host/log.h"
-#include "hv/lib/spinlock.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
-struct writer *const crash_writer = &log_writer;
-
-void crash_begin(struct vm *vm)
+struct writer *crash_begin(struct vm *vm)
 {
-    if (!vm->said_crash)
-        log_line("vm %s: cannot go on:", vm->name);
+    struct writer *out = report_begin();
+
+    if (!vm->said_crash) {
+        log_stamp(out);
+        print_to(out, "vm %s: cannot go on:\n", vm->name);
+    }
     vm->said_crash = true;
+    return out;
 }
 
 static void report(struct vcpu *vcpu, bool first, struct writer *out)
@@ -34,17 +35,10 @@ static void report(struct vcpu *vcpu, bool first, struct writer *out)
 
 void crash_report(struct vcpu *vcpu)
 {
-    static struct spinlock lock;
-    static char text[KIB(12)];
-    struct text_buffer buffer;
-    bool first;
+    struct writer *out = crash_begin(vcpu->vm);
+    bool first = !vcpu->vm->said_report;
 
-    spin_lock(&lock);
-    first = !vcpu->vm->said_report;
     vcpu->vm->said_report = true;
-    crash_begin(vcpu->vm);
-    text_buffer_init(&buffer, text, sizeof(text));
-    report(vcpu, first, &buffer.writer);
-    log_text(text, buffer.length); /* at once, so that no other line comes between */
-    spin_unlock(&lock);
+    report(vcpu, first, out);
+    report_end();
 }

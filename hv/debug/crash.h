@@ -6,9 +6,8 @@
 struct vm;
 struct vcpu;
 
-/* Begins a report about the VM on the console, if none has begun; what follows is printed to crash_writer. */
-void crash_begin(struct vm *vm);
-extern struct writer *const crash_writer;
+/* Begins a report about the VM's end, which report_end ends (hv/host/log.h). */
+struct writer *crash_begin(struct vm *vm);
 
 /*
  * What is to be seen of a vCPU whose VM crashed, in one block: registers, code, backtrace, the walk of CR2,

@@ -6,6 +6,7 @@
 #include "hv/host/cpu.h"
 #include "hv/lib/arith.h"
 #include "hv/lib/format.h"
+#include "hv/lib/spinlock.h"
 #include "hv/lib/string.h"
 
 #define LINE_MOST 320
@@ -15,35 +16,50 @@ void (*log_screen)(const char *text, size_t length);
 
 uint64_t log_begin;
 static bool cores_known;
+static struct spinlock lock; /* of the log, whose lines are whole */
 
+static struct {
+    struct spinlock lock;
+    struct text_buffer buffer;
+    char text[REPORT_MOST];
+} report;
+
+/* The lock is held. */
 static void keep(const char *text, size_t length)
 {
     if (log_screen)
         log_screen(text, length);
     for (size_t i = 0; i < length; i++)
-        log_ring.text[__atomic_fetch_add(&log_ring.written, 1, __ATOMIC_RELAXED) % sizeof(log_ring.text)] =
-            text[i];
+        log_ring.text[log_ring.written++ % sizeof(log_ring.text)] = text[i];
 }
 
-void log_text(const char *text, size_t length)
+/* Whole lines: in the same order everywhere. */
+static void say(const char *text, size_t length)
 {
+    spin_lock(&lock);
     keep(text, length);
     console_write(text, length);
+    spin_unlock(&lock);
 }
 
 static void write_to_log(struct writer *self, const char *text, size_t length)
 {
     (void)self;
-    keep(text, length);
-    console_writer.write(&console_writer, text, length);
+    say(text, length);
 }
 
 struct writer log_writer = {write_to_log};
 
+void log_panic(void)
+{
+    spin_break(&lock);
+}
+
 void log_start(void)
 {
-    memcpy(log_ring.signature, "KEEL-LOG-RING-1",
-           sizeof(log_ring.signature)); /* at run time: it stays out of the image file */
+    /* In two parts, at run time: the whole of it is nowhere else, in the image's file or in memory. */
+    memcpy(log_ring.signature, "KEEL-LOG", 8);
+    memcpy(log_ring.signature + 8, "-RING-1", 8);
     log_begin = clock_now();
 }
 
@@ -57,18 +73,42 @@ void log_cores_known(void)
     cores_known = true;
 }
 
+void log_stamp(struct writer *out)
+{
+    uint64_t microseconds = mul_div(clock_now() - log_begin, 1000000, clock_hz());
+
+    print_to(out, "[%4lu.%06lu cpu%u] ", microseconds / 1000000, microseconds % 1000000,
+             cores_known ? this_cpu()->index : 0);
+}
+
 static void log_v(const char *format, va_list arguments)
 {
     char line[LINE_MOST];
     struct text_buffer buffer;
-    uint64_t microseconds = mul_div(clock_now() - log_begin, 1000000, clock_hz());
 
     text_buffer_init(&buffer, line, sizeof(line) - 1);
-    print_to(&buffer.writer, "[%4lu.%06lu cpu%u] ", microseconds / 1000000, microseconds % 1000000,
-             cores_known ? this_cpu()->index : 0);
+    log_stamp(&buffer.writer);
     vprint_to(&buffer.writer, format, arguments);
     line[buffer.length] = '\n';
-    log_text(line, buffer.length + 1);
+    say(line, buffer.length + 1);
+}
+
+struct writer *report_begin(void)
+{
+    spin_lock(&report.lock);
+    text_buffer_init(&report.buffer, report.text, sizeof(report.text));
+    return &report.buffer.writer;
+}
+
+void report_end(void)
+{
+    static const char cut[] = "\nthe report is longer: the rest is cut\n";
+
+    if (report.buffer.length == sizeof(report.text) - 1)
+        memcpy(report.text + sizeof(report.text) - sizeof(cut), cut, sizeof(cut));
+    if (report.buffer.length)
+        say(report.text, report.buffer.length);
+    spin_unlock(&report.lock);
 }
 
 void log_line(const char *format, ...)

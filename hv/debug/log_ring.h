@@ -12,10 +12,10 @@ struct log_ring {
 
 extern struct log_ring log_ring;
 
-/* Whole lines without time and core: the body of a report. */
-void log_text(const char *text, size_t length);
+/* A panic: whoever may have been stopped within this code does not go on. */
+void log_panic(void);
 
-/* A writer to log_text; a line may be written in pieces. */
+/* A panic's writer, while no other core runs; a line may be written in pieces. */
 extern struct writer log_writer;
 
 /* Where what is logged is shown besides, or NULL. */

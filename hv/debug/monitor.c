@@ -9,16 +9,17 @@
 #include "hv/vm/virt.h"
 #include "hv/vm/work.h"
 
-#define LOOKS_A_SECOND   1000 /* while something is waited for */
-#define PROMPTS_A_SECOND 10   /* how soon the prompt is there again after another's line */
-#define PATIENCE_SECONDS 5    /* for a VM that is to stand still */
-#define PIECE            256  /* of the output, in bytes */
+#define LOOKS_A_SECOND   1000    /* while something is waited for */
+#define PROMPTS_A_SECOND 10      /* how soon the prompt is there again after another's line */
+#define PATIENCE_SECONDS 5       /* for a VM that is to stand still */
+#define PIECE            256     /* of the output, in bytes: so much is not worth cutting */
+#define PENDING_MOST     KIB(48) /* of the output, in bytes: more than that has to leave before the next key */
 #define CTRL_C           3
 #define NO_KEY           -1
 
 /*
  * All of it happens on the boot core between two vCPUs, by `work`; only keys come from interrupts. What a
- * command says is kept in `text` and leaves it as the console has room.
+ * command says is kept in `text`, and the console sends it from there: keys are obeyed meanwhile.
  */
 static struct monitor {
     struct work work;
@@ -31,7 +32,6 @@ static struct monitor {
     struct line_edit edit;
     unsigned broken; /* as console_broken_lines was when the prompt was shown */
     struct text_buffer output;
-    size_t sent;
     enum { AT_PROMPT, AWAITS_STILL, GOES_ON } state;
     const struct monitor_command *command;
     struct monitor_call call;
@@ -222,24 +222,21 @@ static bool read_key(void)
     return true;
 }
 
-/* Hands on what the console has room for. Returns whether that was all. */
-static bool drain(void)
+/* What has been said is the console's to send. Ctrl-C drops the rest of a long answer. Returns whether all of
+ * it has left. */
+static bool hand_on(void)
 {
-    if (m.interrupted && m.sent < m.output.length && m.output.length - m.sent > PIECE) {
-        m.output.length = m.sent;
+    size_t left = m.output.length - console_answer(m.text, m.output.length);
+
+    if (m.interrupted && left > PIECE) {
+        console_answer(m.text, m.output.length = 0);
         m.interrupted = false;
         print_to(&m.output.writer, "\n");
+        return false;
     }
-    while (m.sent < m.output.length) {
-        size_t part = MIN(m.output.length - m.sent, (size_t)PIECE);
-
-        if (!console_has_room(part))
-            return false;
-        console_writer.write(&console_writer, m.text + m.sent, part);
-        m.sent += part;
-    }
-    m.sent = m.output.length = 0;
-    return true;
+    if (!left && m.output.length)
+        console_answer(m.text, m.output.length = 0);
+    return !left;
 }
 
 /* What was typed behind the key that left, with the console's input locked. It may open the monitor again. */
@@ -261,32 +258,34 @@ static void leave(void)
     console_release(left_over);
 }
 
-/* A step of whatever is under way; false: it waits. */
-static bool move_on(void)
+/* A step of whatever is under way; false: it waits. `all_sent`: what goes on may say more. */
+static bool move_on(bool all_sent)
 {
-    bool done = m.state == AWAITS_STILL ? await_still() : m.state == GOES_ON ? go_on() : false;
+    bool done = m.state == AWAITS_STILL                                        ? await_still()
+                : m.state == GOES_ON && (all_sent || m.first_key != m.end_key) ? go_on()
+                                                                               : false;
 
     if (m.state == AT_PROMPT && done)
         show_prompt();
-    return done || (m.state == AT_PROMPT && read_key());
+    return done || (m.state == AT_PROMPT && m.output.length < PENDING_MOST && read_key());
 }
 
 static void serve(struct work *work)
 {
-    static const char greeting[] = "Keel's monitor: `help` lists commands, `exit` leaves\n";
-    bool idle;
+    bool all_sent, idle;
 
     (void)work;
     if (!m.open)
         return;
     if (m.opening) {
         m.opening = false;
-        console_write(greeting, sizeof(greeting) - 1); /* begins a line */
+        print_to(&m.output.writer, "Keel's monitor: `help` lists commands, `exit` leaves\n");
         show_prompt();
     }
-    while (drain() && !m.leaving && move_on())
-        ;
-    idle = m.state == AT_PROMPT && !m.output.length;
+    do {
+        all_sent = hand_on();
+    } while (!m.leaving && move_on(all_sent));
+    idle = m.state == AT_PROMPT && all_sent;
     if (m.leaving && idle)
         leave();
     else

@@ -65,20 +65,20 @@ _Static_assert(ARRAY_LENGTH(exception_names) == 32, "every exception has a name"
  * call instruction. Keel keeps no frame pointers (they would cost each exit a dozen instructions), so a stale
  * word may show among the true ones.
  */
-static void print_backtrace(uint64_t rip, uint64_t rsp, unsigned most)
+static void print_backtrace(uint64_t rip, uint64_t rsp, unsigned most, struct writer *to)
 {
     uint64_t end = rsp < STACKS_WINDOW ? 0 : ALIGN_UP(rsp + 1, PAGE_SIZE), word = rip, offset;
 
-    print_to(out, "backtrace:\n");
+    print_to(to, "backtrace:\n");
     for (uint64_t at = ALIGN_UP(rsp, 8); most; at += 8) {
         const char *name = symbol_at(word, &offset);
         const uint8_t *code = (const uint8_t *)word;
 
         if (word == rip && !name)
-            print_to(out, "    0x%016lx\n", rip);
+            print_to(to, "    0x%016lx\n", rip);
         else if (name && (word == rip || (offset && (code[-5] == 0xe8 || code[-2] == 0xff ||
                                                      code[-3] == 0xff || code[-6] == 0xff))))
-            print_to(out, "    0x%016lx %s+0x%lx\n", word, name, offset), most--;
+            print_to(to, "    0x%016lx %s+0x%lx\n", word, name, offset), most--;
         if (at + 8 > end)
             break;
         word = *(const uint64_t *)at;
@@ -86,36 +86,40 @@ static void print_backtrace(uint64_t rip, uint64_t rsp, unsigned most)
 }
 
 /* Which vCPU a core has, and what that did. */
-static void print_vcpu(const struct vcpu *vcpu)
+static void print_vcpu(const struct vcpu *vcpu, struct writer *to)
 {
     if (!vcpu)
         return;
-    print_to(out, "vcpu %u of vm %s; ", vcpu->id, vcpu->vm->name);
-    state_print_exits(vcpu, out);
+    print_to(to, "vcpu %u of vm %s; ", vcpu->id, vcpu->vm->name);
+    state_print_exits(vcpu, to);
 }
 
-void panic_print_core(const struct cpu *cpu, const struct trap_frame *where)
+void panic_print_core(const struct cpu *cpu, const struct trap_frame *where, struct writer *to)
 {
-    print_to(out, "cpu %u: ", cpu->index);
+    print_to(to, "cpu %u: ", cpu->index);
     if (where)
-        print_backtrace(where->rip, where->rsp, BRIEFLY);
+        print_backtrace(where->rip, where->rsp, BRIEFLY, to);
     else
-        print_to(out, "does not answer\n");
-    print_vcpu(cpu->current);
+        print_to(to, "does not answer\n");
+    print_vcpu(cpu->current, to);
 }
 
 /* The NMI has reached every core before this long is over, or does not. */
-static void print_other_cores(void)
+static void await_stop(void)
 {
     uint64_t patience = clock_now() + clock_hz() / 10;
 
-    for (unsigned i = 0; i < cpu_count; i++) {
-        if (cpus[i] == this_cpu())
-            continue;
-        while (!__atomic_load_n(&cpus[i]->stopped, __ATOMIC_ACQUIRE) && clock_now() < patience)
+    for (unsigned i = 0; i < cpu_count; i++)
+        while (cpus[i] != this_cpu() && !__atomic_load_n(&cpus[i]->stopped, __ATOMIC_ACQUIRE) &&
+               clock_now() < patience)
             cpu_pause();
-        panic_print_core(cpus[i], cpus[i]->stopped);
-    }
+}
+
+static void print_other_cores(void)
+{
+    for (unsigned i = 0; i < cpu_count; i++)
+        if (cpus[i] != this_cpu())
+            panic_print_core(cpus[i], cpus[i]->stopped, out);
 }
 
 static _Noreturn void stop(void)
@@ -135,15 +139,17 @@ static void begin(void)
     if (!__atomic_compare_exchange_n(&panicking, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         stop(); /* another core was first, or this one failed while it reported */
     host_apic_send_nmi_others();
+    await_stop(); /* so that no other core's line falls into the report */
+    log_panic();
     console_panic();
     screen_panic();
 }
 
 static _Noreturn void end(uint64_t rip, uint64_t rsp)
 {
-    print_backtrace(rip, rsp, BACKTRACE_MOST);
+    print_backtrace(rip, rsp, BACKTRACE_MOST, out);
     if (cpu_count) {
-        print_vcpu(this_cpu()->current);
+        print_vcpu(this_cpu()->current, out);
         print_other_cores();
         if (trace_reported)
             trace_print(RECORDS_SHOWN, out);

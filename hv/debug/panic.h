@@ -11,7 +11,8 @@ _Noreturn void panic_trap(const struct trap_frame *frame);
  * did.
  */
 struct cpu;
-void panic_print_core(const struct cpu *cpu, const struct trap_frame *where);
+struct writer;
+void panic_print_core(const struct cpu *cpu, const struct trap_frame *where, struct writer *to);
 
 /* An NMI while Keel runs: another core's panic, or the machine's own. */
 void panic_nmi(const struct trap_frame *frame);

@@ -148,5 +148,5 @@ void screen_move(void)
 
 void screen_panic(void)
 {
-    spin_unlock(&lock);
+    spin_break(&lock);
 }

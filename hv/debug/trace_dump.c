@@ -199,18 +199,25 @@ static void look_again(struct timer *timer)
 
 static void go_on(struct work *work)
 {
+    char line[2 * LINE_MOST];
+    struct text_buffer text;
     bool more = true;
 
     (void)work;
+    text_buffer_init(&text, line, sizeof(line));
     if (trace_frozen && !report.begun) { /* somebody else prints one */
         timer_arm(&report.timer, clock_now() + clock_hz() / LOOKS_A_SECOND);
         return;
     }
     if (!report.begun)
-        trace_dump_begin(&report.dump, UINT64_MAX, &console_writer);
+        trace_dump_begin(&report.dump, UINT64_MAX, &text.writer);
     report.begun = true;
-    for (unsigned i = 0; more && i < LINES_AT_ONCE && console_has_room(LINE_MOST); i++)
+    report.dump.out = &text.writer;
+    for (unsigned i = 0; more && i < LINES_AT_ONCE && console_is_idle(); i++) {
         more = trace_dump_line(&report.dump);
+        console_write(line, text.length);
+        text_buffer_init(&text, line, sizeof(line));
+    }
     if (more) {
         timer_arm(&report.timer, clock_now() + clock_hz() / LOOKS_A_SECOND);
         return;

@@ -43,6 +43,7 @@ static void look_at(unsigned core)
     struct watched *other = &watched[core];
     uint64_t ticked = __atomic_load_n(&other->ticked, __ATOMIC_ACQUIRE), now = clock_now();
     enum watch_verdict verdict;
+    struct writer *out;
 
     if (!spin_try_lock(&other->lock)) /* somebody else looks */
         return;
@@ -52,9 +53,13 @@ static void look_at(unsigned core)
         host_apic_send_nmi(cpus[core]->apic_id);
     if (verdict != WATCH_STUCK || off)
         return;
-    log_line("watchdog: cpu %u makes no progress in Keel since %lu s, a fault of Keel: its VMs stand still",
+    out = report_begin();
+    log_stamp(out);
+    print_to(out,
+             "watchdog: cpu %u makes no progress in Keel since %lu s, a fault of Keel: its VMs stand still\n",
              core, (now - ticked) / clock_hz());
-    panic_print_core(cpus[core], other->where.rip ? &other->where : NULL);
+    panic_print_core(cpus[core], other->where.rip ? &other->where : NULL, out);
+    report_end();
 }
 
 /* It has ticked: it is well from now on. Returns whether it was not. */

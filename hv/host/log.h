@@ -6,6 +6,18 @@
 /* Prints one line, `[   1.234567 cpu0] ` before it and a line end after it. */
 void log_line(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/*
+ * A report: lines that no other comes between, on the console, in memory and on the screen. What is printed
+ * to the writer is kept until report_end says it all at once; more than REPORT_MOST bytes are cut, which is
+ * said. Reports of other cores wait meanwhile, lines do not.
+ */
+#define REPORT_MOST 16384
+struct writer *report_begin(void);
+void report_end(void);
+
+/* Time and core, as each of log_line's lines begins. */
+void log_stamp(struct writer *out);
+
 /* A writer each of whose whole lines is logged; a line longer than LOG_LINE is broken. */
 #define LOG_LINE 256
 

@@ -44,6 +44,12 @@ static inline void spin_unlock(struct spinlock *lock)
 #endif
 }
 
+/* For a panic: free again, whoever has it or waits for it. They have stopped for good. */
+static inline void spin_break(struct spinlock *lock)
+{
+    __atomic_store_n(&lock->both, 0, __ATOMIC_RELEASE);
+}
+
 /* Whether a core has it at the moment: for tests and for people. */
 static inline bool spin_is_held(const struct spinlock *lock)
 {

@@ -221,6 +221,12 @@ static bool starts_again(const struct life *life)
     return end == VM_RESET || (end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
 }
 
+static void report_exits(const struct vm *vm)
+{
+    stats_print(vm, NULL, report_begin());
+    report_end();
+}
+
 /* The VM's last vCPU has left, and orders may come already for what follows. */
 static void ended(struct life *life)
 {
@@ -231,11 +237,13 @@ static void ended(struct life *life)
     life->board->stop(vm);
     if (!again)
         console_detach(&life->console); /* what is typed from now on is another VM's */
+    else
+        console_hasten(&life->console);
     pace(life);
     if (says_reset(life)) {
         say_end(life);
         if (stats_reported)
-            stats_print(vm, NULL, &console_writer);
+            report_exits(vm);
         if (vm->end != VM_RESET)
             trace_report();
     }
@@ -249,8 +257,10 @@ static void leave(struct life *life, struct vcpu *vcpu)
 {
     bool last;
 
-    if (life->vm.end == VM_CRASHED)
+    if (life->vm.end == VM_CRASHED) {
+        console_hasten(&life->console);
         crash_report(vcpu);
+    }
     virt->vcpu_put(vcpu);
     vcpu->activity = VCPU_OFF;
     spin_lock(&life->lock);

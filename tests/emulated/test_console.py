@@ -119,3 +119,49 @@ def a_port_has_one_user(platform, conf, refusal):
         machine.send("exit\rq")
         machine.expect(r"vm one: exited with status 1", 30)
         machine.finish(30)
+
+
+KEEL_LINES = 120
+
+
+@test("console/the operator beside a flood")
+def the_operator_gets_through():
+    """
+    A VM writes to its UART without looking, ten times what the wire takes: the monitor answers, a VM that waits for the wire
+    gets its half of it, and each of Keel's lines is seen.
+    """
+    flood = keel.vm("flood", memory="2M", kernel="flood", format="flat", load="0x8000", entry="long")
+    # mov dx, 0x3f8; next: mov ecx, 60; more: mov al, 'f'; out dx, al; loop more; mov al, 10; out dx, al; jmp next
+    code = bytes.fromhex("66baf803" "b93c000000" "b066" "ee" "e2fb" "b00a" "ee" "ebf1")
+    with keel.Booted(flood + echo("one"), {"flood": code, "echo": binary("echo")}, megs=128, ips=10_000_000) as machine:
+        machine.expect(r"vm one: started", keel.PATIENCE)
+        machine.expect(r"f{40}", 60)
+        machine.expect(r"console: \d+ bytes of flood lost in 1[01] s", 60)
+
+        machine.send(ESCAPE + "2f")
+        begun = machine.expect(r"2 one has the focus\r\n>?", 20).end()
+        machine.expect(r"x\.\r\n", 60)
+        said = machine.log[begun:machine.seen]
+        polite, floods = said.count("x"), said.count("f")
+        require(polite == 4000, machine.report(f"{polite} of 4000 bytes of a VM that waits"))
+        require(polite > 0.4 * (polite + floods), machine.report(f"{polite} bytes of a VM that waits, {floods} of a flood"))
+
+        machine.send((ESCAPE + "1" + ESCAPE + "2") * (KEEL_LINES // 2) + "a")
+        begun = machine.seen
+        machine.expect(r"\[a\]", 60)
+        lines = re.findall(r"^console: [12] (?:flood|one) has the focus\r$", machine.log[begun:], re.MULTILINE)
+        require(len(lines) == KEEL_LINES, machine.report(f"{len(lines)} of {KEEL_LINES} of Keel's lines"))
+
+        begun = machine.seen
+        machine.send(ESCAPE + "m")
+        machine.expect(r"keel> ", 20)
+        wire = len(machine.log[begun:machine.seen])
+        require(wire < 2000, machine.report(f"{wire} bytes passed from the key to the prompt"))
+        machine.send("reset one\r")
+        machine.expect(r"one: is being reset", 20)
+        machine.expect(r"vm one: reset\r\n", 20)
+        machine.expect(r"vm one: started", 30)
+        machine.send("stop flood\r")
+        machine.expect(r"vm flood: stopped", 30)
+        machine.send("stop one\r")
+        machine.finish(30)

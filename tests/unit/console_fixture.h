@@ -83,7 +83,7 @@ static inline void begin(void)
     console_finish(); /* a test may have ended with the queue on */
     console_init(&port);
     console_set_escape(']' & 0x1f);
-    console_write("\n", 1); /* whatever another test left open */
+    console_write("-\n", 2); /* whatever another test left open */
     host_uarts[0].sent_count = 0;
     memset(host_uarts[0].sent, 0, sizeof(host_uarts[0].sent));
     one = (struct console_client){

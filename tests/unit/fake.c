@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-__attribute__((weak)) struct writer console_writer;
 uint64_t fake_now, fake_hz = 1000000000, fake_wall = 1700000000;
 char fake_log[16384];
 struct fake_cpu fake_cpu;
@@ -149,6 +148,22 @@ static void append(struct writer *self, const char *text, size_t length)
 __attribute__((weak)) void log_lines_init(struct log_lines *lines)
 {
     lines->writer.write = append;
+}
+
+static struct writer fake_report = {append};
+
+__attribute__((weak)) struct writer *report_begin(void)
+{
+    return &fake_report;
+}
+
+__attribute__((weak)) void report_end(void)
+{
+}
+
+__attribute__((weak)) void log_stamp(struct writer *out)
+{
+    (void)out;
 }
 
 __attribute__((weak)) void panic(const char *format, ...)

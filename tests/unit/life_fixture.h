@@ -101,12 +101,17 @@ void sched_remove(struct vcpu *vcpu)
 
 void console_attach(struct console_client *client)
 {
-    client->owner = 1;
+    client->place = 1;
+}
+
+void console_hasten(struct console_client *client)
+{
+    (void)client;
 }
 
 void console_detach(struct console_client *client)
 {
-    client->owner = 0;
+    client->place = 0;
 }
 
 void crash_report(struct vcpu *vcpu)

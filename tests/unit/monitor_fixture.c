@@ -27,17 +27,18 @@ char shown[65536];
 struct text_buffer screen;
 unsigned broken, focus;
 bool full;
-struct writer console_writer;
 
-static void show(struct writer *self, const char *text, size_t length)
+size_t console_answer(const char *text, size_t length)
 {
-    (void)self;
-    screen.writer.write(&screen.writer, text, length);
-}
+    static size_t gone;
 
-void console_write(const char *text, size_t length)
-{
-    show(NULL, text, length);
+    if (!length)
+        gone = 0;
+    if (!full && length > gone) {
+        screen.writer.write(&screen.writer, text + gone, length - gone);
+        gone = length;
+    }
+    return gone;
 }
 
 void console_seize(void (*to)(int key))
@@ -61,12 +62,6 @@ void console_release(int (*next)(void))
 unsigned console_broken_lines(void)
 {
     return broken;
-}
-
-bool console_has_room(size_t length)
-{
-    (void)length;
-    return !full;
 }
 
 void console_give_focus(unsigned number)
@@ -361,12 +356,12 @@ bool trace_on(const char *filters, struct writer *out)
 
 void trace_off(void)
 {
-    print_to(&console_writer, "off\n");
+    print_to(&screen.writer, "off\n");
 }
 
 void trace_clear(void)
 {
-    print_to(&console_writer, "clear\n");
+    print_to(&screen.writer, "clear\n");
 }
 
 void trace_describe(struct writer *out)
@@ -427,7 +422,6 @@ void begin(void)
     deaf = paused = still = off = stays = full = false;
     signal_count = pauses = resumes = stops = loads = puts_back = steps = given_up = focus = 0;
     broken = 0;
-    console_writer.write = show;
     text_buffer_init(&screen, shown, sizeof(shown));
     monitor_init();
     console_monitor();

@@ -84,12 +84,12 @@ sources_create := $(core) hv/debug/stats.c hv/vm/create.c hv/load/guest_map.c te
 sources_exit := $(core) hv/debug/stats.c hv/vm/exit.c hv/vm/breakpoint.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
 sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
-sources_console := hv/debug/console.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
+sources_console := hv/debug/console.c hv/debug/console_out.c hv/debug/out_port.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_console_keys := $(sources_console)
 sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
 sources_crash := $(emulator) $(patsubst %,hv/debug/%.c,crash state walk_print guest_symbols guest_place) hv/lib/format.c ept/table.c ept/formats.c \
                  tests/unit/privileged.c
-sources_watchdog := hv/debug/watchdog.c tests/unit/privileged.c
+sources_watchdog := hv/debug/watchdog.c hv/lib/format.c tests/unit/privileged.c
 sources_screen := hv/debug/screen.c hv/debug/font.c
 sources_guest_symbols := hv/debug/guest_symbols.c hv/lib/format.c
 sources_symbols := hv/debug/symbols.c

@@ -1,3 +1,4 @@
+#include "hv/debug/console_internal.h"
 #include "tests/unit/console_fixture.h"
 
 static void the_focused_vm_is_raw(void **state)
@@ -32,24 +33,21 @@ static void a_line_begins_a_line(void **state)
     expect("root\r\n[keel]\r\n");
     console_write("[again]\n", 8);
     expect("[again]\r\n");
-    print_to(&console_writer, "a");
-    print_to(&console_writer, "b\n"); /* parts of one line */
-    expect("ab\r\n");
     end();
 }
 
 static void long_lines_are_folded_not_lost(void **state)
 {
-    char text[sizeof(one.line) + 3], expected[2 * sizeof(text)];
+    char text[160 + 3], expected[2 * sizeof(text)];
 
     (void)state;
     begin();
-    memset(text, 'x', sizeof(one.line));
-    strcpy(text + sizeof(one.line), "\n");
+    memset(text, 'x', 160);
+    strcpy(text + 160, "\n");
     say(&two, text);
-    snprintf(expected, sizeof(expected), "two| %.*s\r\n", (int)sizeof(one.line), text);
+    snprintf(expected, sizeof(expected), "two| %.*s\r\n", (int)160, text);
     expect(expected); /* a full line is one line */
-    strcpy(text + sizeof(one.line), "y\n");
+    strcpy(text + 160, "y\n");
     say(&two, text);
     strcat(expected, "two| y\r\n");
     expect(expected);
@@ -251,9 +249,9 @@ static void nobody_waits_for_the_wire(void **state)
     console_write("[keel]\n", 7);
     expect("");
     let_out(16);
-    expect("a text of more t");
+    expect("a\r\n[keel]\r\n text"); /* Keel's line comes before what waits of a VM */
     let_out(32);
-    expect("han sixteen bytes\n[keel]\r\n");
+    expect(" of more than sixteen bytes\n");
     end();
 }
 
@@ -265,7 +263,7 @@ static void a_flood_waits_and_is_told_when_it_may_go_on(void **state)
     begin_slow();
     while (console_vm_put(&one, 'f') && put < 1000)
         put++;
-    assert_int_equal(put, 256);
+    assert_int_equal(put, 257);             /* one is at the port */
     assert_true(console_vm_put(&two, 't')); /* the other one goes on */
     assert_false(is_ready[0]);
     let_out(16);
@@ -275,8 +273,19 @@ static void a_flood_waits_and_is_told_when_it_may_go_on(void **state)
     assert_true(console_vm_put(&one, 'f'));
     host_uarts[0].wired = host_uarts[1].wired = false;
     console_finish();
-    assert_int_equal(host_uarts[0].sent_count, 257);
+    assert_int_equal(host_uarts[0].sent_count, 258);
     end();
+}
+
+/* How often a text is there. */
+static unsigned count_of(const char *text)
+{
+    unsigned count = 0;
+
+    host_uarts[0].sent[host_uarts[0].sent_count] = 0;
+    for (const char *at = host_uarts[0].sent; (at = strstr(at, text)); at++)
+        count++;
+    return count;
 }
 
 static void a_flood_that_does_not_wait_loses_its_own_bytes_only(void **state)
@@ -288,22 +297,109 @@ static void a_flood_that_does_not_wait_loses_its_own_bytes_only(void **state)
     for (unsigned i = 0; i < 40000; i++)
         console_vm_put(&one, 'f');
     lost = one.lost;
-    assert_in_range(lost, 20000, 39000);
+    assert_int_equal(lost, 40000 - 1 - sizeof(one.queue));
     for (unsigned i = 0; i < 10; i++)
         say(&two, "0123456789\n");
     assert_int_equal(two.lost, 0);
-    console_write("[keel]\n", 7); /* in the log in memory, told of later */
-    let_out(20000);
-    say(&one, "x");
+    for (unsigned i = 0; i < 200; i++)
+        console_write("[keel] a line as long as most of them\n", 38);
+    let_out(11000);
+    assert_int_equal(count_of("[keel]"), 200);
+    assert_int_equal(count_of("two| 0123456789\r\n"), 10);
+    let_out(8000);
+    fake_run_until(fake_now + 10 * fake_hz);
+    let_out(200);
+    assert_int_equal(one.lost, 0);
+    assert_int_equal(count_of("bytes of one lost in"), 1);
+    end();
+}
+
+/* A wire that is slower than everybody: what one that waits gets of it beside one that does not. */
+static void a_flood_leaves_the_others_their_share(void **state)
+{
+    unsigned polite = 0;
+    bool waits = false;
+
+    (void)state;
+    begin_slow();
+    for (unsigned i = 0; i < 2000; i++) {
+        for (unsigned j = 0; j < 200; j++)
+            console_vm_put(&one, j % 61 ? 'f' : '\n');
+        while (!waits) {
+            waits = !console_vm_put(&two, polite % 40 == 39 ? '\n' : 'p');
+            polite++;
+        }
+        waits = !is_ready[1];
+        is_ready[1] = false;
+        let_out(16);
+    }
+    assert_in_range(polite, 2000 * 16 * 35 / 100, 2000 * 16 * 60 / 100);
+    assert_true(one.lost);
+    end();
+}
+
+/* Keel's own, when even those are too many. */
+static void lines_that_find_no_room_are_counted(void **state)
+{
+    (void)state;
+    begin_slow();
+    for (unsigned i = 0; i < 2000; i++)
+        console_write("[keel] a line as long as most of them\n", 38);
+    let_out(33000);
     console_write("[again]\n", 8);
-    host_uarts[0].wired = false;
-    console_finish();
-    host_uarts[0].sent[host_uarts[0].sent_count] = 0;
-    assert_non_null(strstr(host_uarts[0].sent, "bytes of one lost"));
-    assert_non_null(strstr(host_uarts[0].sent, "two| 0123456789\r\n"));
-    assert_non_null(strstr(host_uarts[0].sent, "1 of Keel's lines left out"));
-    assert_non_null(strstr(host_uarts[0].sent, "[again]\r\n"));
-    assert_int_equal(host_uarts[0].sent_count - 40000 + lost > 100, 1);
+    let_out(200);
+    assert_int_equal(count_of("of Keel's lines left out"), 1);
+    assert_in_range(count_of("[keel]"), 32768 / 39, (32768 + 256) / 39 + 1);
+    assert_int_equal(count_of("[again]"), 1);
+    end();
+}
+
+/* Nothing comes between the monitor's lines, nor between Keel's; who came first is first. */
+static void an_answer_is_one_piece(void **state)
+{
+    static const char answer[] =
+        "1 one running\n2 two off\nand much more, so that it is more than one piece\n"
+        "0123456789012345678901234567890123456789012345678901234567890123456789\n"
+        "0123456789012345678901234567890123456789012345678901234567890123456789\n"
+        "0123456789012345678901234567890123456789012345678901234567890123456789\n";
+    static char expected[sizeof(answer) + 100];
+    size_t at = 0;
+
+    (void)state;
+    begin_slow();
+    say(&two, "up\n");
+    console_answer(answer, sizeof(answer) - 1);
+    console_write("[keel]\n", 7);
+    say(&two, "and up\n");
+    let_out(500);
+    assert_int_equal(console_answer(answer, sizeof(answer) - 1), sizeof(answer) - 1);
+    strcpy(expected, "two| up\r\n");
+    at = strlen(expected);
+    for (const char *from = answer; *from; from++) {
+        if (*from == '\n')
+            expected[at++] = '\r';
+        expected[at++] = *from;
+    }
+    strcpy(expected + at, "[keel]\r\ntwo| and up\r\n");
+    expect(expected);
+    console_answer(answer, 0);
+    end();
+}
+
+/* A port whose transmitter has stopped: those who wait for it go on when that has lasted. */
+static void a_port_that_takes_nothing_holds_nobody(void **state)
+{
+    (void)state;
+    begin_slow();
+    while (console_vm_put(&one, 'f'))
+        ;
+    console_answer("an answer\n", 10);
+    fake_run_until(fake_now + 4 * fake_hz);
+    assert_false(is_ready[0]);
+    assert_int_equal(console_answer("an answer\n", 10), 0);
+    fake_run_until(fake_now + 2 * fake_hz);
+    assert_true(is_ready[0]);
+    console_answer("", 0);
     end();
 }
 
@@ -316,11 +412,10 @@ static void what_a_vm_left_behind_is_sent(void **state)
     console_detach(&two);
     console_detach(&one);
     console_write("[end]\n", 6);
-    console_attach(&one); /* takes the place of one that left: what waits is not its own */
-    assert_int_equal(one.queued, 0);
+    console_attach(&one);
+    assert_int_equal(one.count, 0);
     let_out(100);
-    assert_int_equal(one.queued, 0);
-    expect("of one\r\ntwo| the last words\r\n[end]\r\n");
+    expect("o\r\ntwo| the last words\r\nf one\r\n[end]\r\n");
     end();
 }
 
@@ -336,26 +431,41 @@ static void a_port_of_ones_own_is_slow_alone(void **state)
     console_attach(&two);
     while (console_vm_put(&two, 't') && put < 1000)
         put++;
-    assert_int_equal(put, 256);
-    for (unsigned i = 0; i < 4000; i++) /* it does not wait */
+    assert_int_equal(put, 257);
+    for (unsigned i = 0; i < 8000; i++) /* it does not wait */
         console_vm_put(&two, 't');
     assert_true(console_vm_put(&one, 'o'));
     host_uarts[1].takes = 16;
     let_out(1);
     expect("o");
     assert_int_equal(host_uarts[1].sent_count, 16);
-    assert_int_equal(two.lost, 4000 - (2048 - 256));
+    assert_int_equal(two.lost, 8000 - (sizeof(two.queue) - 256));
     console_vm_put(&two, 't'); /* room again, and the flood may go on: nothing is said yet */
     expect("");
     console_detach(&two);
     let_out(160);
     host_uarts[0].sent[host_uarts[0].sent_count] = 0;
-    assert_non_null(strstr(host_uarts[0].sent, "console: 2208 bytes of two lost"));
+    assert_non_null(strstr(host_uarts[0].sent, "console: 4160 bytes of two lost"));
     host_uarts[0].wired = host_uarts[1].wired = false;
     console_finish();
-    assert_int_equal(host_uarts[1].sent_count, 2049);
+    assert_int_equal(host_uarts[1].sent_count, 257 + 3840 + 1);
     two.own = NULL;
     end();
+}
+
+/* The lock is free, or a core that was stopped has it, and others that were stopped wait for it. */
+static void a_panic_speaks_whoever_has_the_lock(void **state)
+{
+    (void)state;
+    for (unsigned tickets = 0; tickets < 4; tickets++) {
+        begin();
+        console_output_lock.next += tickets;
+        console_panic();
+        assert_false(spin_is_held(&console_output_lock));
+        console_write("a panic\n", 8);
+        expect("a panic\r\n");
+        end();
+    }
 }
 
 int main(void)
@@ -376,6 +486,11 @@ int main(void)
         cmocka_unit_test(nobody_waits_for_the_wire),
         cmocka_unit_test(a_flood_waits_and_is_told_when_it_may_go_on),
         cmocka_unit_test(a_flood_that_does_not_wait_loses_its_own_bytes_only),
+        cmocka_unit_test(a_flood_leaves_the_others_their_share),
+        cmocka_unit_test(lines_that_find_no_room_are_counted),
+        cmocka_unit_test(an_answer_is_one_piece),
+        cmocka_unit_test(a_panic_speaks_whoever_has_the_lock),
+        cmocka_unit_test(a_port_that_takes_nothing_holds_nobody),
         cmocka_unit_test(what_a_vm_left_behind_is_sent),
         cmocka_unit_test(a_port_of_ones_own_is_slow_alone),
         cmocka_unit_test(without_a_port_text_goes_where_an_emulator_shows_it),

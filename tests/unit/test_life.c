@@ -86,14 +86,14 @@ static void the_first_vcpu_to_ask_decides_and_the_last_to_leave_does_it(void **s
     (void)state;
     begin();
     vm = &made[1]->vm;
-    assert_int_equal(made[1]->console.owner, 1);
+    assert_int_equal(made[1]->console.place, 1);
     vm_stop(vm, VM_POWERED_OFF, 0);
     vm_stop(vm, VM_EXITED, 3);
     vm_vcpu_stopped(vm->vcpus[1]);
     assert_int_equal(stopped_boards, 0);
     vm_vcpu_stopped(vm->vcpus[0]);
     assert_int_equal(stopped_boards, 1);
-    assert_int_equal(made[1]->console.owner, 0); /* what is typed from now on is another VM's */
+    assert_int_equal(made[1]->console.place, 0); /* what is typed from now on is another VM's */
     assert_said("vm a: powered off\n", 1);
     assert_string_equal(state_of(1), "ending");
     assert_string_equal(life_reset(1), "it is ending");

@@ -7,7 +7,7 @@
 #include "hv/host/cpu.h"
 #include "tests/unit/privileged.h"
 
-static char shown[8192];
+static char shown[20000];
 static size_t shown_count;
 
 void console_write(const char *text, size_t length)
@@ -17,14 +17,6 @@ void console_write(const char *text, size_t length)
     shown_count += length;
     shown[shown_count] = 0;
 }
-
-static void write_shown(struct writer *self, const char *text, size_t length)
-{
-    (void)self;
-    console_write(text, length);
-}
-
-struct writer console_writer = {write_shown};
 
 static struct cpu core = {.self = &core, .index = 5};
 
@@ -96,6 +88,31 @@ static void the_ring_keeps_the_latest(void **state)
                          shown[i]);
 }
 
+/* Another core's line in the middle of one, and a report that is too long. */
+static void a_report_is_one_piece(void **state)
+{
+    struct writer *out = report_begin();
+
+    (void)state;
+    log_stamp(out);
+    print_to(out, "vm one: cannot go on:\n");
+    log_line("another's");
+    print_to(out, "rax 5");
+    log_line("another's again");
+    print_to(out, " rcx 6\n");
+    report_end();
+    assert_non_null(strstr(shown, "vm one: cannot go on:\nrax 5 rcx 6\n"));
+    assert_memory_equal(log_ring.text, shown, shown_count);
+    shown_count = 0;
+    out = report_begin();
+    for (unsigned i = 0; i < REPORT_MOST; i++)
+        print_to(out, i % 50 ? "x" : "\n");
+    report_end();
+    assert_string_equal(shown + shown_count - 39, "\nthe report is longer: the rest is cut\n");
+    report_begin(); /* the next one may begin */
+    report_end();
+}
+
 static void a_report_is_kept_and_shown_as_it_is(void **state)
 {
     (void)state;
@@ -113,6 +130,7 @@ int main(void)
         cmocka_unit_test_setup(a_long_line_is_cut_and_ends, setup),
         cmocka_unit_test_setup(the_ring_holds_what_the_console_showed, setup),
         cmocka_unit_test_setup(the_ring_keeps_the_latest, setup),
+        cmocka_unit_test_setup(a_report_is_one_piece, setup),
         cmocka_unit_test_setup(a_report_is_kept_and_shown_as_it_is, setup),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -63,6 +63,27 @@ static void output_waits_for_room_and_control_c_ends_it(void **state)
     end();
 }
 
+/* A port that takes nothing, or has others' words to send first. */
+static void keys_are_obeyed_while_nothing_can_be_printed(void **state)
+{
+    (void)state;
+    begin();
+    full = true;
+    type("log 100\rpause one\r");
+    assert_int_equal(pauses, 1);
+    paused = true;
+    type("resume one\rfocus one\r");
+    assert_int_equal(resumes, 1);
+    assert_int_equal(focus, 1);
+    assert_null(strstr(shown, "line "));
+    full = false;
+    wait_for(fake_hz / 100);
+    assert_non_null(strstr(shown, "line 99 "));
+    assert_non_null(strstr(shown, "one: paused\n"));
+    assert_non_null(strstr(shown, "one: goes on\n"));
+    end();
+}
+
 static void top_refreshes_until_a_key(void **state)
 {
     (void)state;
@@ -186,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_vm_that_does_not_stand_still_is_not_waited_for_long),
         cmocka_unit_test(the_prompt_comes_back_behind_others_lines),
         cmocka_unit_test(output_waits_for_room_and_control_c_ends_it),
+        cmocka_unit_test(keys_are_obeyed_while_nothing_can_be_printed),
         cmocka_unit_test(top_refreshes_until_a_key),
         cmocka_unit_test(it_traces),
         cmocka_unit_test(a_key_ends_a_dump),

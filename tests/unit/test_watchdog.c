@@ -46,9 +46,10 @@ void host_apic_send_nmi(uint32_t to)
     privileged_set_core(sender);
 }
 
-void panic_print_core(const struct cpu *cpu, const struct trap_frame *where)
+void panic_print_core(const struct cpu *cpu, const struct trap_frame *where, struct writer *to)
 {
     (void)where;
+    print_to(to, "cpu %u: its place\n", cpu->index);
     reported |= BIT(cpu->index);
 }
 

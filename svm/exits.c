@@ -232,9 +232,11 @@ static void handle_invalid(struct vcpu *vcpu)
 {
     struct writer *out = crash_begin(vcpu->vm);
 
-    print_to(out, "VMRUN failed: the CPU finds the VMCB's state invalid\n");
-    svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, out);
-    report_end();
+    if (out) {
+        print_to(out, "VMRUN failed: the CPU finds the VMCB's state invalid\n");
+        svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, out);
+        report_end();
+    }
     vm_crash(vcpu->vm, "VMRUN failed: invalid state in the VMCB");
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What must be true of the tree as a whole: `tree.py names`, `tree.py calls BUILD`. Prints what is not, and exits 1 then."""
+"""What must be true of the tree as a whole: `tree.py names`, `tree.py lines`, `tree.py calls BUILD`. Prints what is not, and exits 1 then."""
 import fnmatch
 import pathlib
 import re
@@ -10,6 +10,41 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # Functions that nothing in the image calls, and why they stay.
 UNCALLED = {
+}
+
+# Who prints to the log past a VM's budget of lines: a folder, a file or a function, and who causes it, or how often.
+SAYS = re.compile(r"\b(?:log_line|log_lines_init|report_begin|log_text|log_writer)\b(?! *=)")
+SPEAKERS = {
+    "boot/": "the machine's start and end",
+    "hv/host/acpi.c": "the machine's start",
+    "hv/host/paging.c": "the machine's start",
+    "hv/host/smp.c": "the machine's start",
+    "hv/host/power.c": "the machine's end",
+    "hv/debug/log.c": "it is the log",
+    "hv/debug/panic.c": "Keel's own end",
+    "hv/debug/watchdog.c": "a fault of Keel, once for each core that stands still",
+    "hv/debug/console_keys.c: console_listen": "the machine's start",
+    "hv/debug/gdb_port.c: gdb_port_open": "the machine's start",
+    "hv/debug/monitor_machine.c": "a person's order",
+    "hv/debug/crash.c: crash_begin": "asks vm_may_report_crash first",
+    "hv/debug/record.c: finish": "once for each start by order",
+    "hv/vm/vm_log.c": "it keeps the budgets",
+    "hv/vm/config.c": "the configuration, when it is read",
+    "hv/vm/hygiene.c": "the machine's start",
+    "hv/vm/bus.c": "a mistake of Keel's in the table of a bus, when a VM is made",
+    "hv/vm/create.c: refuse": "ends the VM for good, once for each start by order",
+    "hv/vm/life.c: report_exits": "asks vm_may_report first",
+    "hv/vm/life.c: turn": "a person's order",
+    "hv/vm/life.c: check_memory": "once, when no VM is left",
+    "hv/vm/life.c: vm_release": "once, when no VM is left",
+    "hv/vm/sched.c: report_share": "when the VM is off, once for each start by order",
+    "hv/load/acpi.c": "the configuration, and ends the VM",
+    "devices/pci.c": "a mistake of Keel's in the table of functions, when a VM is made",
+    "svm/probe.c": "the machine's start",
+    "svm/svm.c": "the machine's start",
+    "svm/vcpu.c": "a VM is made",
+    "vmx/vmx.c": "the machine's start",
+    "vmx/vcpu.c": "a VM is made",
 }
 
 PATH = re.compile(r"(?<![\w/.-])(?:boot|hv|vmx|svm|devices|ept|guests|tests|tools|docs)/[\w./*-]*[\w*]")
@@ -81,8 +116,29 @@ def names():
             yield f"{name}: nothing is called {word}"
 
 
+def lines():
+    """Functions that print to the log past vm_log, and have no reason in SPEAKERS; and reasons that nobody needs."""
+    needed = set()
+    for name, text in texts().items():
+        if not name.endswith(".c") or name.partition("/")[0] not in ("boot", "hv", "vmx", "svm", "devices", "ept"):
+            continue
+        function = None
+        for number, line in enumerate(re.sub(r"/\*.*?\*/", lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL).splitlines(), 1):
+            begins = re.match(r"[A-Za-z_][^;={]*?\b(\w+)\([^;]*$", line)
+            function = begins[1] if begins else function
+            if begins or not SAYS.search(line):
+                continue
+            places = {name, f"{name}: {function}", name.partition("/")[0] + "/"} & SPEAKERS.keys()
+            needed |= places
+            if not places:
+                yield f"{name}:{number}: {function} prints to the log: a guest that causes it needs vm_log (hv/vm/vm_log.h); else {sys.argv[0]} wants to know who does"
+    for place in SPEAKERS.keys() - needed:
+        yield f"{place}: prints nothing to the log: take it off the list in {sys.argv[0]}"
+
+
 def main():
-    found = sorted(set(names() if sys.argv[1:] == ["names"] else calls(pathlib.Path(sys.argv[2]))))
+    checks = {"names": names, "lines": lines}
+    found = sorted(set(checks[sys.argv[1]]() if sys.argv[1] in checks else calls(pathlib.Path(sys.argv[2]))))
     for line in found:
         print(line)
     sys.exit(bool(found))

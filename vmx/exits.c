@@ -277,10 +277,12 @@ static void handle_entry_failure(struct vcpu *vcpu)
     uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
     struct writer *out = crash_begin(vcpu->vm);
 
-    print_to(out, "VM entry failed: %s\n", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
-    vmx_print_entry_failure(VMX_REASON_BASIC(reason), vmread(VMCS_EXIT_QUALIFICATION), out);
-    vmx_explain_entry(&vmx_current, &vmx_cpu, out);
-    report_end();
+    if (out) {
+        print_to(out, "VM entry failed: %s\n", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
+        vmx_print_entry_failure(VMX_REASON_BASIC(reason), vmread(VMCS_EXIT_QUALIFICATION), out);
+        vmx_explain_entry(&vmx_current, &vmx_cpu, out);
+        report_end();
+    }
     vm_crash(vcpu->vm, "VM entry failed: %s", vmx_exit_reason_name(VMX_REASON_BASIC(reason)));
 }
 
@@ -426,8 +428,11 @@ void vmx_entry_failed(struct vcpu *vcpu)
     uint32_t error = (uint32_t)vmread(VMCS_INSTRUCTION_ERROR);
     struct writer *out = crash_begin(vcpu->vm);
 
-    print_to(out, "VMLAUNCH or VMRESUME failed, error %u: %s\n", error, vmx_instruction_error_text(error));
-    vmx_explain_entry(&vmx_current, &vmx_cpu, out);
-    report_end();
+    if (out) {
+        print_to(out, "VMLAUNCH or VMRESUME failed, error %u: %s\n", error,
+                 vmx_instruction_error_text(error));
+        vmx_explain_entry(&vmx_current, &vmx_cpu, out);
+        report_end();
+    }
     vm_crash(vcpu->vm, "VM entry failed, error %u: %s", error, vmx_instruction_error_text(error));
 }

@@ -5,11 +5,15 @@
 #include "hv/host/log.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
+#include "hv/vm/vm_log.h"
 
 struct writer *crash_begin(struct vm *vm)
 {
-    struct writer *out = report_begin();
+    struct writer *out;
 
+    if (!vm_may_report_crash(vm))
+        return NULL;
+    out = report_begin();
     if (!vm->said_crash) {
         log_stamp(out);
         print_to(out, "vm %s: cannot go on:\n", vm->name);
@@ -38,6 +42,8 @@ void crash_report(struct vcpu *vcpu)
     struct writer *out = crash_begin(vcpu->vm);
     bool first = !vcpu->vm->said_report;
 
+    if (!out)
+        return;
     vcpu->vm->said_report = true;
     report(vcpu, first, out);
     report_end();

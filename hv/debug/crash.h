@@ -6,7 +6,8 @@
 struct vm;
 struct vcpu;
 
-/* Begins a report about the VM's end, which report_end ends (hv/host/log.h). */
+/* Begins a report about the VM's end, which report_end ends (hv/host/log.h); or NULL: the VM has had too many
+ * (hv/vm/vm_log.h). */
 struct writer *crash_begin(struct vm *vm);
 
 /*

@@ -7,6 +7,7 @@
 #include "hv/vm/board.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/life.h"
+#include "hv/vm/vm_log.h"
 
 /* A VM of the configuration, whether it runs or not, with what must outlive a restart or be given back. */
 struct life {
@@ -22,20 +23,21 @@ struct life {
     struct cpuid_limits limits;
     uint64_t cleared; /* so many bytes of its RAM are zeroed */
     bool refused;     /* and why has been said */
+    struct vm_log log;
 
     struct spinlock lock; /* of what follows */
     enum life_state state;
-    bool again;          /* once its memory is cleared it is loaded and started, not given back */
-    bool begun;          /* it was started once */
-    bool held;           /* it is paused, or about to be */
-    bool shown;          /* its crash, to a debugger */
-    uint64_t parked;     /* a bit for each vCPU that left its core for the pause */
-    unsigned live;       /* vCPUs that cores have */
-    struct vcpu *worker; /* the last vCPU to leave: on its time memory is cleared and the kernel loaded */
-    struct timer delay;  /* LIFE_WAITING: until its next start */
-    uint64_t since;      /* when it was created */
-    uint64_t born;       /* when it was started last */
-    unsigned resets, crashes, wait; /* so many in a row; seconds to wait before the next start */
+    bool again;             /* once its memory is cleared it is loaded and started, not given back */
+    bool begun;             /* it was started once */
+    bool held;              /* it is paused, or about to be */
+    bool shown;             /* its crash, to a debugger */
+    uint64_t parked;        /* a bit for each vCPU that left its core for the pause */
+    unsigned live;          /* vCPUs that cores have */
+    struct vcpu *worker;    /* the last vCPU to leave: on its time memory is cleared and the kernel loaded */
+    struct timer delay;     /* LIFE_WAITING: until its next start */
+    uint64_t since;         /* when it was created */
+    uint64_t born;          /* when it was started last */
+    unsigned crashes, wait; /* so many in a row; seconds to wait before the next start */
 };
 
 /*

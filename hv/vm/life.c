@@ -19,9 +19,6 @@
 #define STEADY_SECONDS  60
 #define WAIT_MOST_SHIFT 6
 
-/* Resets of a VM that ran less than a second are all said up to this number, then at powers of two. */
-#define RESETS_SAID     8
-
 #define SEE_LOG         "the log says why"
 
 void (*vm_all_off)(void);
@@ -72,20 +69,15 @@ static const char *pause(struct life *life)
     return NULL;
 }
 
-static bool says_reset(const struct life *life)
-{
-    return life->resets <= RESETS_SAID || !(life->resets & (life->resets - 1));
-}
-
 static void run(struct life *life)
 {
     struct vm *vm = &life->vm;
     struct vcpu *worker = life->worker;
     bool first = !life->begun;
 
-    if (says_reset(life))
-        log_line("vm %s: started, %u vcpu%s, %lu MiB", vm->name, vm->vcpu_count,
-                 vm->vcpu_count == 1 ? "" : "s", life->config->memory / MIB(1));
+    vm_log(vm, "started, %u vcpu%s, %lu MiB", vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s",
+           life->config->memory / MIB(1));
+    vm_log_free(&life->log, false);
     vm->ending = vm->said_crash = vm->said_report = vm->said_asleep = false;
     life->shown = false;
     life->begun = true;
@@ -179,35 +171,24 @@ static void work(struct life *life)
 }
 
 /* One line for each way a VM can end. */
-static void say_end(const struct life *life)
+static void say_end(struct vm *vm)
 {
-    const struct vm *vm = &life->vm;
-    const char *name = vm->name;
-
-    if (vm->end == VM_RESET && life->resets > RESETS_SAID)
-        log_line("vm %s: reset, %u times in a row", name, life->resets);
-    else if (vm->end == VM_EXITED)
-        log_line("vm %s: exited with status %u", name, vm->status);
+    if (vm->end == VM_EXITED)
+        vm_log(vm, "exited with status %u", vm->status);
     else if (vm->end == VM_CRASHED)
-        log_line("vm %s: crashed: %s", name, vm->reason);
+        vm_log_crash(vm, "crashed: %s", vm->reason);
     else
-        log_line("vm %s: %s", name,
-                 vm->end == VM_RESET     ? "reset"
-                 : vm->end == VM_STOPPED ? "stopped"
-                                         : "powered off");
+        vm_log(vm, "%s", vm->end == VM_RESET ? "reset" : vm->end == VM_STOPPED ? "stopped" : "powered off");
 }
 
-/* Counts what would keep others from their time or the console from its lines, and decides on a wait. */
+/* Counts crashes, and decides on a wait. */
 static void pace(struct life *life)
 {
     uint64_t lived = clock_now() - life->born;
 
     life->wait = 0;
-    if (life->vm.end == VM_RESET) {
-        life->resets = lived < clock_hz() ? life->resets + 1 : 1;
+    if (life->vm.end == VM_RESET)
         return;
-    }
-    life->resets = 0;
     life->crashes = lived < STEADY_SECONDS * clock_hz() ? life->crashes + 1 : 1;
     if (life->vm.end != VM_CRASHED || life->crashes <= CRASHES_AT_ONCE)
         return;
@@ -221,8 +202,10 @@ static bool starts_again(const struct life *life)
     return end == VM_RESET || (end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
 }
 
-static void report_exits(const struct vm *vm)
+static void report_exits(struct vm *vm)
 {
+    if (!vm_may_report(vm))
+        return;
     stats_print(vm, NULL, report_begin());
     report_end();
 }
@@ -240,16 +223,14 @@ static void ended(struct life *life)
     else
         console_hasten(&life->console);
     pace(life);
-    if (says_reset(life)) {
-        say_end(life);
-        if (stats_reported)
-            report_exits(vm);
-        if (vm->end != VM_RESET)
-            trace_report();
-    }
+    say_end(vm);
+    if (stats_reported)
+        report_exits(vm);
+    if (vm->end != VM_RESET && trace_reported && vm_may_report_crash(vm))
+        trace_report();
     if (again && life->wait)
-        log_line("vm %s: crashed %u times, each less than %u s after its start: the next is in %u s",
-                 vm->name, life->crashes, STEADY_SECONDS, life->wait);
+        vm_log_crash(vm, "crashed %u times, each less than %u s after its start: the next is in %u s",
+                     life->crashes, STEADY_SECONDS, life->wait);
     life->cleared = 0;
 }
 
@@ -257,6 +238,8 @@ static void leave(struct life *life, struct vcpu *vcpu)
 {
     bool last;
 
+    if (!starts_again(life))
+        vm_log_free(&life->log, true);
     if (life->vm.end == VM_CRASHED) {
         console_hasten(&life->console);
         crash_report(vcpu);
@@ -358,10 +341,11 @@ static const char *start(struct life *life)
         return "its section of keel.conf has a mistake: " SEE_LOG;
     begin_clearing(life, true);
     spin_unlock(&life->lock);
+    vm_log_free(&life->log, true);
     if (life_create(life)) {
         vm_hold();
         life->since = clock_now();
-        life->resets = life->crashes = life->wait = 0;
+        life->crashes = life->wait = 0;
         life->vm.ending = true;
         life->vm.end = VM_RESET;
         put_to_work(life, life->vm.vcpus[0]);
@@ -380,8 +364,10 @@ static const char *turn(struct life *life, bool again)
         timer_cancel(&life->delay);
         wait_over(&life->delay);
     }
-    if (life->again && !again)
+    if (life->again && !again) {
+        vm_log_free(&life->log, true);
         log_line("vm %s: stopped before it started", life->config->name);
+    }
     life->again = again;
     return NULL;
 }
@@ -571,6 +557,7 @@ void life_init(const struct config *config, const struct board_ops *board)
         lives[i].number = i + 1;
         lives[i].config = &config->vms[i];
         lives[i].board = board;
+        vm_log_init(&lives[i].log, config->vms[i].name, config->vms[i].on_crash == ON_CRASH_RESTART);
         lives[i].delay.expired = wait_over;
         lives[i].delay.lock = &lives[i].lock;
         if (config->vms[i].record.port == RECORD_TO_MEMORY)

@@ -1,7 +1,6 @@
 #include "hv/vm/sleepers.h"
 
 #include "hv/host/clock.h"
-#include "hv/host/log.h"
 #include "hv/host/timer.h"
 #include "hv/vm/create.h"
 
@@ -47,11 +46,11 @@ static void look_at(struct vm *vm)
     vm->asleep = vm->said_asleep ? 0 : sleeps(vm);
     if (!vm->asleep || vm->asleep != before || life->board->may_wake(vm))
         return;
-    vm->said_asleep = true;
-    log_line("vm %s: sleeps for good, its vcpu 0 at rip ..%08x: %s; only an NMI or a reset wakes it",
-             vm->name, last_rip(vm->vcpus[0]),
-             all_deaf(vm) ? "it halted with interrupts off"
-                          : "no timer runs, and no device is enabled and unmasked that could interrupt");
+    vm->said_asleep =
+        vm_log(vm, "sleeps for good, its vcpu 0 at rip ..%08x: %s; only an NMI or a reset wakes it",
+               last_rip(vm->vcpus[0]),
+               all_deaf(vm) ? "it halted with interrupts off"
+                            : "no timer runs, and no device is enabled and unmasked that could interrupt");
 }
 
 static void due(struct timer *timer)

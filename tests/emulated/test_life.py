@@ -49,6 +49,18 @@ def finds_nothing_of_another_vm(platform):
         leaked_nothing(machine)
 
 
+@on_each("life", [("lines of a guest are bounded",)])
+def bounds_the_lines_of_a_guest(platform):
+    # One VM causes lines all the time, the other ends soon; what Keel says of it is seen, and the sum of what is not said.
+    conf = keel.vm("naps", memory="1M", kernel="attackers/naps", format="flat", load="0x8000", entry="real", serial="none") + section("adds")
+    with boot(platform, conf, ["attackers/naps", "adds"], megs=64) as machine:
+        machine.expect(r"vm adds: exited with status 1\b", keel.PATIENCE)
+        last = machine.expect(r"\[ *(\d+)\.\d+ cpu0\] vm naps: (\d+) more lines and reports in 1\d s were left out", keel.PATIENCE)
+        said, seconds = machine.log.count("] vm naps: "), int(last[1])
+        require(int(last[2]) > 100, machine.report("it did not cause many"))
+        require(said <= 32 + seconds / 2 + 3, machine.report(f"{said} lines in {seconds} s"))
+
+
 SLICE = 5  # ms: nobody is further from its due than that, where it counts for more than a twentieth
 
 

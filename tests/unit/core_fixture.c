@@ -130,6 +130,8 @@ __attribute__((weak)) void trace_vm(struct vm *vm)
     (void)vm;
 }
 
+__attribute__((weak)) bool trace_reported;
+
 __attribute__((weak)) void trace_report(void)
 {
 }

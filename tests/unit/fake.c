@@ -3,6 +3,7 @@
 #include "hv/debug/console.h"
 #include "hv/host/paging.h"
 #include "hv/vm/native.h"
+#include "hv/vm/vm_log.h"
 #include "hv/vm/vm_timer.h"
 
 #include <stdio.h>
@@ -151,6 +152,60 @@ __attribute__((weak)) void log_lines_init(struct log_lines *lines)
 }
 
 static struct writer fake_report = {append};
+
+/* A VM's lines and reports, where hv/vm/vm_log.c is not: all of them are said. */
+static bool say_of_vm(const struct vm *vm, const char *format, va_list arguments)
+{
+    char text[LOG_LINE];
+
+    vsnprintf(text, sizeof(text), format, arguments);
+    log_line("vm %s: %s", vm->name, text);
+    return true;
+}
+
+__attribute__((weak)) bool vm_log(struct vm *vm, const char *format, ...)
+{
+    va_list arguments;
+    bool said;
+
+    va_start(arguments, format);
+    said = say_of_vm(vm, format, arguments);
+    va_end(arguments);
+    return said;
+}
+
+__attribute__((weak)) bool vm_log_crash(struct vm *vm, const char *format, ...)
+{
+    va_list arguments;
+    bool said;
+
+    va_start(arguments, format);
+    said = say_of_vm(vm, format, arguments);
+    va_end(arguments);
+    return said;
+}
+
+__attribute__((weak)) bool vm_may_report(struct vm *vm)
+{
+    (void)vm;
+    return true;
+}
+
+__attribute__((weak)) bool vm_may_report_crash(struct vm *vm)
+{
+    (void)vm;
+    return true;
+}
+
+__attribute__((weak)) void vm_log_init(struct vm_log *log, const char *name, bool restarts)
+{
+    (void)log, (void)name, (void)restarts;
+}
+
+__attribute__((weak)) void vm_log_free(struct vm_log *log, bool free)
+{
+    (void)log, (void)free;
+}
 
 __attribute__((weak)) struct writer *report_begin(void)
 {

@@ -380,6 +380,11 @@ void console_detach(struct console_client *client)
     (void)client;
 }
 
+void console_hasten(struct console_client *client)
+{
+    (void)client;
+}
+
 void crash_report(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -396,6 +401,8 @@ void trace_vm(struct vm *vm)
 {
     (void)vm;
 }
+
+bool trace_reported;
 
 void trace_report(void)
 {

@@ -235,6 +235,16 @@ static inline void assert_said(const char *line, unsigned times)
     assert_int_equal(found, times);
 }
 
+/* In the log. */
+static inline unsigned lines(void)
+{
+    unsigned count = 0;
+
+    for (const char *at = fake_log; (at = strchr(at, '\n')); at++)
+        count++;
+    return count;
+}
+
 static inline void finish(unsigned number)
 {
     life_stop(number);

@@ -228,17 +228,74 @@ static void a_waiting_vm_can_be_stopped_and_reset(void **state)
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
 }
 
-static void a_thousand_restarts_leak_nothing_and_do_not_flood_the_log(void **state)
+/* The VM resets itself so often, each time after so many ticks. */
+static void resets(unsigned times, uint64_t ticks)
 {
-    (void)state;
-    begin();
-    for (unsigned i = 0; i < 1000; i++) {
+    for (unsigned i = 0; i < times; i++) {
+        fake_run_until(fake_now + ticks);
         vm_stop(&made[1]->vm, VM_RESET, 0);
         settle();
     }
-    assert_int_equal(loaded, 1001);
-    assert_said("\n", 1 + 2 * (8 + 6)); /* the first eight, and 16, 32, 64, 128, 256, 512 */
-    assert_said("reset, 512 times in a row", 1);
+}
+
+#define USUAL_BURST (LINES_BURST - LINES_KEPT)
+
+static void ten_thousand_resets_leak_nothing_and_do_not_flood_the_log(void **state)
+{
+    (void)state;
+    begin();
+    resets(10000, fake_hz / 2000); /* in 5 s */
+    assert_int_equal(loaded, 10001);
+    assert_in_range(lines(), USUAL_BURST, USUAL_BURST + 5);
+    assert_said("left out", 0);
+    fake_run_until(fake_now +
+                   LINE_SUM_SECONDS * fake_hz); /* it is quiet now, and the sum is said all the same */
+    assert_said("more lines and reports in 10 s were left out", 1);
+    assert_in_range(lines(), USUAL_BURST, USUAL_BURST + 5);
+    resets(1, 0);
+    assert_said("more lines and reports", 1);
+    finish(1);
+    assert_said("vm a: stopped\n", 1);
+}
+
+static void resets_of_long_lives_are_bounded_too(void **state)
+{
+    (void)state;
+    begin();
+    resets(120, fake_hz);
+    assert_in_range(lines(), 60, 1 + USUAL_BURST + 120 / LINE_SECONDS + 120 / LINE_SUM_SECONDS);
+    finish(1);
+}
+
+static void another_start_is_said_but_fills_no_budget(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    vm_hold();
+    begin();
+    resets(1000, 0);
+    before = lines();
+    finish(1); /* says what was left out, and its end */
+    assert_int_equal(lines(), before + 2);
+    assert_said("more lines and reports in 0 s were left out", 1);
+    assert_null(life_start(1));
+    settle();
+    resets(1000, 0);
+    assert_int_equal(lines(), before + 3); /* its start */
+    finish(1);
+    vm_release();
+}
+
+static void crashes_among_resets_are_said_whole(void **state)
+{
+    (void)state;
+    config.vms[0].on_crash = ON_CRASH_RESTART;
+    begin();
+    resets(1000, 0);
+    for (unsigned i = 0; i < 5; i++)
+        crash();
+    assert_said("vm a: crashed: an accident", 5);
     finish(1);
 }
 
@@ -297,7 +354,10 @@ int main(void)
         TEST(a_crash_ends_a_vm_unless_it_is_to_be_restarted),
         TEST(a_vm_that_crashes_again_and_again_waits_longer_each_time),
         TEST(a_waiting_vm_can_be_stopped_and_reset),
-        TEST(a_thousand_restarts_leak_nothing_and_do_not_flood_the_log),
+        TEST(ten_thousand_resets_leak_nothing_and_do_not_flood_the_log),
+        TEST(resets_of_long_lives_are_bounded_too),
+        TEST(another_start_is_said_but_fills_no_budget),
+        TEST(crashes_among_resets_are_said_whole),
         TEST(a_leak_is_said),
         TEST(a_vm_that_waits_for_another_starts_after_its_end_once),
         TEST(a_vm_that_waits_for_one_that_cannot_start_starts),

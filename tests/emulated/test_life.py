@@ -49,7 +49,7 @@ def finds_nothing_of_another_vm(platform):
         leaked_nothing(machine)
 
 
-@on_each("life", [("lines of a guest are bounded",)])
+@on_each("life", [("lines of a guest are bounded",)], ("qemu-tcg-svm",))
 def bounds_the_lines_of_a_guest(platform):
     # One VM causes lines all the time, the other ends soon; what Keel says of it is seen, and the sum of what is not said.
     conf = keel.vm("naps", memory="1M", kernel="attackers/naps", format="flat", load="0x8000", entry="real", serial="none") + section("adds")

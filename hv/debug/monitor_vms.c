@@ -66,7 +66,7 @@ void monitor_vms(struct monitor_call *call)
                 print_to(call->out, "    -");
             print_ran(call->out, group->ran, info.since, count_exits(info.vm, NULL));
         } else {
-            print_to(call->out, "\n");
+            print_to(call->out, "  %s\n", info.why);
         }
     }
 }

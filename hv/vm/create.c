@@ -33,6 +33,7 @@ static bool refuse(struct life *life, const char *format, ...)
     vprint_to(&buffer.writer, format, arguments);
     va_end(arguments);
     log_line("vm %s: not started: %s", life->config->name, reason);
+    format_text(life->why, sizeof(life->why), "not started: %s", reason);
     life->refused = true;
     return false;
 }

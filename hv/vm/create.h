@@ -24,6 +24,7 @@ struct life {
     uint64_t cleared; /* so many bytes of its RAM are zeroed */
     bool refused;     /* and why has been said */
     struct vm_log log;
+    char why[256]; /* it is off; written before it is */
 
     struct spinlock lock; /* of what follows */
     enum life_state state;

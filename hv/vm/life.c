@@ -7,6 +7,7 @@
 #include "hv/host/clock.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/lib/format.h"
 #include "hv/lib/string.h"
 #include "hv/vm/create.h"
 #include "hv/vm/observe.h"
@@ -170,15 +171,24 @@ static void work(struct life *life)
     }
 }
 
-/* One line for each way a VM can end. */
-static void say_end(struct vm *vm)
+/* One line for each way a VM can end, which is kept as well. */
+static void say_end(struct life *life)
 {
+    struct vm *vm = &life->vm;
+
     if (vm->end == VM_EXITED)
-        vm_log(vm, "exited with status %u", vm->status);
+        format_text(life->why, sizeof(life->why), "exited with status %u", vm->status);
     else if (vm->end == VM_CRASHED)
-        vm_log_crash(vm, "crashed: %s", vm->reason);
+        format_text(life->why, sizeof(life->why), "crashed: %s", vm->reason);
     else
-        vm_log(vm, "%s", vm->end == VM_RESET ? "reset" : vm->end == VM_STOPPED ? "stopped" : "powered off");
+        format_text(life->why, sizeof(life->why), "%s",
+                    vm->end == VM_RESET     ? "reset"
+                    : vm->end == VM_STOPPED ? "stopped"
+                                            : "powered off");
+    if (vm->end == VM_CRASHED)
+        vm_log_crash(vm, "%s", life->why);
+    else
+        vm_log(vm, "%s", life->why);
 }
 
 /* Counts crashes, and decides on a wait. */
@@ -223,7 +233,7 @@ static void ended(struct life *life)
     else
         console_hasten(&life->console);
     pace(life);
-    say_end(vm);
+    say_end(life);
     if (stats_reported)
         report_exits(vm);
     if (vm->end != VM_RESET && trace_reported && vm_may_report_crash(vm))
@@ -367,6 +377,7 @@ static const char *turn(struct life *life, bool again)
     if (life->again && !again) {
         vm_log_free(&life->log, true);
         log_line("vm %s: stopped before it started", life->config->name);
+        format_text(life->why, sizeof(life->why), "stopped before it started");
     }
     life->again = again;
     return NULL;
@@ -502,8 +513,13 @@ bool life_info(unsigned number, struct life_info *info)
         state = life->held ? "paused" : "running";
     else
         state = life->state == LIFE_OFF ? "off" : "waiting";
-    *info = (struct life_info){life->config->name,   state,       life->config->vcpus,
-                               life->config->memory, life->since, life->state == LIFE_OFF ? NULL : &life->vm};
+    *info = (struct life_info){life->config->name,
+                               state,
+                               life->config->vcpus,
+                               life->config->memory,
+                               life->since,
+                               life->state == LIFE_OFF ? NULL : &life->vm,
+                               life->why};
     return true;
 }
 
@@ -547,6 +563,19 @@ unsigned life_find(const char *name)
     return 0;
 }
 
+static void note_never_started(struct life *life)
+{
+    const struct config_vm *config = life->config;
+
+    if (!config->start)
+        format_text(life->why, sizeof(life->why), "not started: its section of keel.conf has a mistake");
+    else if (config->autostart && config->after)
+        format_text(life->why, sizeof(life->why), "not started yet: it waits for the end of %s",
+                    config->after);
+    else
+        format_text(life->why, sizeof(life->why), "not started yet: autostart = no");
+}
+
 void life_init(const struct config *config, const struct board_ops *board)
 {
     struct table space;
@@ -560,6 +589,7 @@ void life_init(const struct config *config, const struct board_ops *board)
         vm_log_init(&lives[i].log, config->vms[i].name, config->vms[i].on_crash == ON_CRASH_RESTART);
         lives[i].delay.expired = wait_over;
         lives[i].delay.lock = &lives[i].lock;
+        note_never_started(&lives[i]);
         if (config->vms[i].record.port == RECORD_TO_MEMORY)
             record_reserve(config->vms[i].record.size);
     }

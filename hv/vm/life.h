@@ -21,8 +21,9 @@ struct life_info {
     const char *state; /* off, starting, running, paused, ending, waiting */
     unsigned vcpus;
     uint64_t memory;
-    uint64_t since; /* when it was started, in ticks of clock_now() */
-    struct vm *vm;  /* NULL while it is off */
+    uint64_t since;  /* when it was started, in ticks of clock_now() */
+    struct vm *vm;   /* NULL while it is off */
+    const char *why; /* it is off: "exited with status 1", "not started: ..." */
 };
 
 /* The table, made of the configuration, which must stay where it is. Before anything else here. */

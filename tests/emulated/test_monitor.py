@@ -59,7 +59,7 @@ def symbol(name):
 def look(monitor):
     """What only looks, at a VM that runs."""
     said = monitor.say("help", r"^help +this list$", r"^mem VM\[\.VCPU\] ADDRESS \[COUNT\] \[BITS\] +memory by linear")
-    monitor.say("vms", r"^ 1 one +running +2 +16 MiB +100 +- +\d+\.\d{3} s +\d+\.\d% +[1-9]\d* exits$", r"^ 2 off +off +1 +16 MiB$")
+    monitor.say("vms", r"^ 1 one +running +2 +16 MiB +100 +- +\d+\.\d{3} s +\d+\.\d% +[1-9]\d* exits$", r"^ 2 off +off +1 +16 MiB  not started yet: autostart = no$")
     monitor.say("vcpus", r"^one\.0 +(runs|ready) +core +\d +\d+\.\d{3} s +\d+\.\d% +[1-9]\d* exits$", r"^one\.1 +waits for SIPI +core")
     monitor.say("vcpus off", r"^off is off$")
     monitor.say("regs one", r"^one\.0: 64-bit mode, CPL 0$", r"^rax +a1a2a3a4a5a6a7a8 ", r"rbx +b1b2b3b4b5b6b7b8$", r"r15 +f1f2f3f4f5f6f7f8$",

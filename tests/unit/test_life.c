@@ -31,6 +31,7 @@ static void the_table_has_every_vm_by_number_and_name(void **state)
     assert_string_equal(info.name, "b");
     assert_int_equal(info.vcpus, VCPUS);
     assert_null(info.vm);
+    assert_string_equal(info.why, "not started yet: autostart = no");
     assert_false(life_info(3, &info));
     assert_false(life_info(0, &info));
     assert_int_equal(life_find("b"), 2);
@@ -43,6 +44,26 @@ static void the_table_has_every_vm_by_number_and_name(void **state)
     assert_int_equal(all_off, 0);
     finish(2);
     assert_int_equal(all_off, 1);
+}
+
+static void one_that_is_off_says_why(void **state)
+{
+    struct life_info info;
+
+    (void)state;
+    add_vm("b", "a");
+    add_vm("c", NULL);
+    config.vms[2].start = false;
+    begin();
+    life_info(2, &info);
+    assert_string_equal(info.why, "not started yet: it waits for the end of a");
+    life_info(3, &info);
+    assert_string_equal(info.why, "not started: its section of keel.conf has a mistake");
+    finish(1);
+    life_info(1, &info);
+    assert_null(info.vm);
+    assert_string_equal(info.why, "stopped");
+    finish(2);
 }
 
 static void what_cannot_be_is_refused_with_a_reason(void **state)
@@ -345,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_vm_of_the_configuration_is_cleared_loaded_and_runs),
         TEST(the_table_has_every_vm_by_number_and_name),
+        TEST(one_that_is_off_says_why),
         TEST(what_cannot_be_is_refused_with_a_reason),
         TEST(a_vm_that_cannot_be_made_or_loaded_leaves_nothing),
         TEST(the_first_vcpu_to_ask_decides_and_the_last_to_leave_does_it),

@@ -76,7 +76,7 @@ static void it_lists(void **state)
         "vms",
         " # name             state     vcpus     memory  weight  cap         ran  share       exits\n"
         " 1 one              running       3     16 MiB      50  25%       1.250 s   12.5%          7 exits\n"
-        " 2 two              off           1      8 MiB\n");
+        " 2 two              off           1      8 MiB  stopped\n");
     expect("vcpus one",
            "one.0                ready          core   0       0.000 s    0.0%          0 exits\n"
            "one.1                halted         core   0       0.500 s    5.0%          7 exits\n"

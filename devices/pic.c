@@ -358,6 +358,8 @@ bool pic_is_open(const struct pic *pic, unsigned pin)
 
 void pic_unmask(struct pic *pic)
 {
+    irq_sources_update(&pic->sources);
+    pic->chips[0].latched = pic->chips[1].latched = 0; /* firmware has served what came until now */
     write_imr(pic, &pic->chips[0], OPEN_MASTER);
     write_imr(pic, &pic->chips[1], OPEN_SLAVE);
     update(pic);

@@ -217,9 +217,9 @@ static uint64_t take_pending(void)
     return pending & DEBUG_TRAPS;
 }
 
-void vmx_end_instruction(struct vcpu *vcpu, uint64_t blocking, uint64_t flags)
+void vmx_end_instruction(struct vcpu *vcpu)
 {
-    uint64_t causes = 0;
+    uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY), flags = vmread(VMCS_GUEST_RFLAGS), causes = 0;
 
     if (flags & RFLAGS_RF)
         vmwrite(VMCS_GUEST_RFLAGS, flags & ~RFLAGS_RF);

@@ -43,7 +43,7 @@ static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
  * RFLAGS.RF, and debug traps.
  */
 uint64_t vmx_wrapped(uint64_t rip);
-void vmx_end_instruction(struct vcpu *vcpu, uint64_t blocking, uint64_t flags);
+void vmx_end_instruction(struct vcpu *vcpu);
 
 /* registers.c: debug traps that came with an exit behind an instruction that the CPU has completed. */
 void vmx_trap_pending(struct vcpu *vcpu);
@@ -55,16 +55,15 @@ void vmx_begin_debug(void);
 /* virt->advance. RIP is vcpu->rip from each exit to the next entry. */
 static inline void vmx_move_on(struct vcpu *vcpu, uint32_t length)
 {
-    uint64_t rip = vcpu->rip + length, blocking, flags;
+    uint64_t rip = vcpu->rip + length;
 
     if (unlikely((uint32_t)rip < length))
         rip = vmx_wrapped(rip);
     vcpu->rip = rip;
     vmwrite(VMCS_GUEST_RIP, rip);
-    blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-    flags = vmread(VMCS_GUEST_RFLAGS);
-    if (unlikely(blocking & BLOCKING_BY_STI_OR_MOV_SS) || unlikely(flags & (RFLAGS_TF | RFLAGS_RF)))
-        vmx_end_instruction(vcpu, blocking, flags);
+    if (unlikely(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_BY_STI_OR_MOV_SS) ||
+        unlikely(vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)))
+        vmx_end_instruction(vcpu);
 }
 
 /* A reader over the current VMCS, for explanations and dumps. */

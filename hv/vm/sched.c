@@ -399,21 +399,63 @@ static bool steal(unsigned index)
 }
 
 /*
- * Gives the other core, both locked, what makes their loads more even. Where nothing does, as with three
- * alike on two cores, they change places now and then, so that in the end all have had the same.
+ * Has one that waits here, and one that waits on the other core and has less of its load, change places,
+ * where no move of one alone makes the loads more even: those whose difference is nearest to half of `gap`.
+ * Both locks are held.
+ */
+static bool swap(struct sched_core *core, unsigned to, uint64_t gap, uint64_t now)
+{
+    struct sched_core *other = &cores[to];
+    struct runner *mine = NULL, *theirs = NULL;
+    unsigned index = (unsigned)(core - cores), looked = 0;
+    uint64_t left = gap;
+
+    list_for_each(here, &core->queue.runners)
+    {
+        struct runner *a = container_of(here, struct runner, link);
+        unsigned seen = 0;
+
+        if (++looked > LOOKED_AT)
+            break;
+        if (!may_move(core, a, to, WHOEVER))
+            continue;
+        list_for_each(there, &other->queue.runners)
+        {
+            struct runner *b = container_of(there, struct runner, link);
+            int64_t more = (int64_t)(runner_load(a) - runner_load(b)), rest = (int64_t)gap - 2 * more;
+
+            if (++seen > LOOKED_AT)
+                break;
+            if (more > 0 && (uint64_t)MAX(rest, -rest) < left && may_move(other, b, index, WHOEVER))
+                left = (uint64_t)MAX(rest, -rest), mine = a, theirs = b;
+        }
+    }
+    if (!mine)
+        return false;
+    move(core, to, vcpu_at(mine), now);
+    move(other, index, vcpu_at(theirs), now);
+    announce(to, mine, now);
+    return true;
+}
+
+/*
+ * Gives the other core, both locked, what makes their loads more even, or changes two of them. Where nothing
+ * does, as with three alike on two cores, they change places now and then, so that in the end all have had
+ * the same.
  */
 static bool give(struct sched_core *core, unsigned to, uint64_t now)
 {
     struct sched_core *other = &cores[to];
-    uint64_t mine = runqueue_load(&core->queue), theirs = runqueue_load(&other->queue), most;
+    uint64_t mine = runqueue_load(&core->queue), gap = mine - runqueue_load(&other->queue);
     struct vcpu *vcpu;
 
-    if (mine <= theirs)
+    if (gap == 0 || gap > mine)
         return false;
-    most = mine - theirs - 1;
-    if (now - MAX(core->moved, other->moved) >= TURN * times.slice)
-        most += 1 + (mine - theirs) / TURN_SLACK;
-    vcpu = candidate(core, to, other->queue.count ? most : WHOEVER);
+    vcpu = candidate(core, to, other->queue.count ? gap - 1 : WHOEVER);
+    if (!vcpu && swap(core, to, gap, now))
+        return true;
+    if (!vcpu && now - MAX(core->moved, other->moved) >= TURN * times.slice)
+        vcpu = candidate(core, to, gap + gap / TURN_SLACK);
     if (vcpu) {
         move(core, to, vcpu, now);
         announce(to, &vcpu->runner, now);

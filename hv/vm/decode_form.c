@@ -160,10 +160,11 @@ static void expand_displacement(struct decoder *d, const struct form_row *row, u
 /* The index of VSIB: its SIB byte follows the ModRM byte at `modrm_at`. */
 static bool take_vector_index(struct decoder *d, unsigned modrm_at)
 {
-    uint8_t sib = d->bytes[modrm_at + 1];
+    uint8_t sib;
 
     if (d->in->address_size == 2 || (d->bytes[modrm_at] & 7) != 4)
         return false;
+    sib = d->bytes[modrm_at + 1];
     d->in->index = NO_REGISTER;
     d->in->scale = sib >> 6;
     d->in->vector_index = (sib >> 3 & 7) | (d->rex & REX_X ? 8 : 0) | (d->high_vector ? 16 : 0);

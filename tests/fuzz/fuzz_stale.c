@@ -114,22 +114,42 @@ static struct outcome run(uint64_t rip)
     return outcome;
 }
 
+/* What one run may change and the next is to find as it was, but for the cache. */
+static uint8_t ram[GUEST_RAM], mmio[sizeof(guest.mmio)];
+static struct fake_cpu cpu;
+
+static void keep(void)
+{
+    memcpy(ram, guest.ram, sizeof(ram));
+    memcpy(mmio, guest.mmio, sizeof(mmio));
+    cpu = fake_cpu;
+}
+
+static void bring_back(void)
+{
+    memcpy(guest.ram, ram, sizeof(ram));
+    memcpy(guest.mmio, mmio, sizeof(mmio));
+    fake_cpu = cpu;
+}
+
 /* The same exit with what was remembered, and with nothing. */
 static void compare(uint64_t rip)
 {
-    static uint8_t ram[GUEST_RAM], cache[64 * 1024];
+    static uint8_t cache[64 * 1024];
     struct outcome remembered, fresh;
-    bool watched = fake_cpu.watched;
     unsigned length;
 
     MUST(decode_cache_size() <= sizeof(cache));
-    memcpy(ram, guest.ram, GUEST_RAM);
     memcpy(cache, guest.vcpu.decode_cache, decode_cache_size());
+    keep();
+    decode_cache_flush(&guest.vcpu);
+    run(rip); /* what a fetch marks as accessed is marked for both: an instruction may read it */
+    fake_cpu = cpu;
+    keep();
     decode_cache_flush(&guest.vcpu);
     fresh = run(rip);
-    memcpy(guest.ram, ram, GUEST_RAM);
+    bring_back();
     memcpy(guest.vcpu.decode_cache, cache, decode_cache_size());
-    fake_cpu.watched = watched;
     regs[REG_RIP] = rip;
     length = emulate_length(&guest.vcpu, rip, regs[REG_CR3], fake_cpu.segments[SEG_CS].base,
                             fake_cpu.segments[SEG_CS].attributes);

@@ -18,6 +18,11 @@ void vcpu_request(struct vcpu *vcpu, uint64_t requests)
     __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_SEQ_CST);
 }
 
+void vcpu_request_nmi(struct vcpu *vcpu)
+{
+    vcpu_request(vcpu, REQUEST_NMI);
+}
+
 /* As hv/vm/vm.c does it, without second-level paging. */
 void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
 {

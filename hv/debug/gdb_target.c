@@ -86,16 +86,9 @@ static bool get(void *target, unsigned thread, struct gdb_registers *out)
  */
 #define RFLAGS_WRITABLE 0x3d7fd5 /* VM is not: it is half of a switch */
 
-static bool is_canonical(struct vcpu *vcpu, uint64_t address)
-{
-    unsigned unused = vcpu_get(vcpu, REG_CR4) & CR4_LA57 ? 7 : 16;
-
-    return (uint64_t)((int64_t)(address << unused) >> unused) == address;
-}
-
 static bool may_be_set(struct vcpu *vcpu, const struct gdb_registers *in)
 {
-    return vcpu_code_mode(vcpu) == CODE_64 ? is_canonical(vcpu, in->rip) : !(in->rip >> 32);
+    return vcpu_code_mode(vcpu) == CODE_64 ? vcpu_is_canonical(vcpu, in->rip) : !(in->rip >> 32);
 }
 
 static void put(struct vcpu *vcpu, const struct gdb_registers *in)

@@ -2,18 +2,11 @@
  * device. */
 #include "hv/vm/emulation.h"
 
-static bool is_canonical(struct vcpu *vcpu, uint64_t address)
-{
-    unsigned unused = vcpu_get(vcpu, REG_CR4) & CR4_LA57 ? 7 : 16;
-
-    return (uint64_t)((int64_t)(address << unused) >> unused) == address;
-}
-
 /* Goes on at `target`, if the code segment has it. */
 static enum outcome go_to(struct emulation *e, uint64_t target)
 {
     target &= size_mask(e->in->operand_size);
-    if (e->mode == CODE_64 ? !is_canonical(e->vcpu, target)
+    if (e->mode == CODE_64 ? !vcpu_is_canonical(e->vcpu, target)
                            : target > vcpu_get_segment(e->vcpu, SEG_CS).limit) {
         e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
         return OUTCOME_FAULT;
@@ -120,7 +113,7 @@ enum outcome execute_jump_far(struct emulation *e)
     target = span_value(e, &offset);
     if (!load_code(e, (uint16_t)span_value(e, &selector), &cs))
         return OUTCOME_FAULT;
-    if (long_mode && cs.attributes & SEG_L ? !is_canonical(e->vcpu, target) : target > cs.limit) {
+    if (long_mode && cs.attributes & SEG_L ? !vcpu_is_canonical(e->vcpu, target) : target > cs.limit) {
         e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
         return OUTCOME_FAULT;
     }
@@ -160,7 +153,7 @@ enum outcome execute_load_system(struct emulation *e)
     value.base |= high << 32;
     type = SEG_TYPE(value.attributes);
     e->fault = (struct fault){.vector = EXC_GP, .has_error = true, .error = selector & SELECTOR_INDEX};
-    if (value.attributes & SEG_S || !is_canonical(e->vcpu, value.base) ||
+    if (value.attributes & SEG_S || !vcpu_is_canonical(e->vcpu, value.base) ||
         (task ? type != SYSTEM_TSS_32 && (long_mode || type != SYSTEM_TSS_16) : type != SYSTEM_LDT))
         return OUTCOME_FAULT;
     e->fault.vector = EXC_NP;

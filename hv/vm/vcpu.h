@@ -283,6 +283,15 @@ static inline void vcpu_note_exit(struct vcpu *vcpu, uint32_t reason, uint32_t r
 /* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */
 uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg);
 void vcpu_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
+
+/* Whether a linear address has its unused upper bits alike: of 48 bits in use, or 57 with CR4.LA57. */
+static inline bool vcpu_is_canonical(struct vcpu *vcpu, uint64_t address)
+{
+    unsigned unused = vcpu_get(vcpu, REG_CR4) & CR4_LA57 ? 7 : 16;
+
+    return (uint64_t)((int64_t)(address << unused) >> unused) == address;
+}
+
 struct segment vcpu_get_segment(struct vcpu *vcpu, enum vcpu_segment segment);
 void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
 

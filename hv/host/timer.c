@@ -32,7 +32,7 @@ void timer_cancel(struct timer *timer)
     if (!queue)
         return;
     spin_lock(&queue->lock);
-    if (timer->queue == queue)
+    if (__atomic_load_n(&timer->queue, __ATOMIC_RELAXED) == queue)
         unlink(queue, timer); /* a hardware timer that fires for it finds nothing to do */
     spin_unlock(&queue->lock);
 }
@@ -68,7 +68,7 @@ void timer_arm(struct timer *timer, uint64_t deadline)
         at = &(*at)->next;
     timer->deadline = deadline;
     timer->next = *at;
-    timer->queue = queue;
+    __atomic_store_n(&timer->queue, queue, __ATOMIC_RELEASE);
     *at = timer;
     if (queue->first != was_first)
         program(queue);

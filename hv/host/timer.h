@@ -15,7 +15,8 @@ struct timer {
     void (*expired)(struct timer *timer); /* may arm the timer again */
     struct spinlock *lock;                /* taken around `expired` if not NULL */
     struct runner *payer;                 /* whose time `expired` takes; NULL: Keel's own */
-    struct timer_queue *queue;            /* where it is armed; NULL when it is not */
+    struct timer_queue *queue; /* where it is armed; NULL when it is not. Written under that queue's lock,
+                                * read atomically, as other cores look without it */
     struct timer *next;
 };
 
@@ -33,7 +34,7 @@ void timer_stop(struct timer *timer);
 
 static inline bool timer_armed(const struct timer *timer)
 {
-    return timer->queue != NULL;
+    return __atomic_load_n(&timer->queue, __ATOMIC_RELAXED) != NULL;
 }
 
 /* Told from when until when a payer's timer has had the calling core, with no lock held. Set once. */

@@ -143,10 +143,10 @@ static void register_write(struct ioapic *ioapic, uint32_t value)
     }
 }
 
-/* The 32-bit register that holds the byte at `offset`. false: there is none. The EOI register reads as 0. */
-static inline bool current(const struct ioapic *ioapic, uint64_t offset, uint32_t *value)
+/* The 32-bit register at `offset`, a multiple of 4. false: there is none. The EOI register reads as 0. */
+static inline bool read_whole(const struct ioapic *ioapic, uint64_t offset, uint64_t *value)
 {
-    switch (offset & ~UINT64_C(3)) {
+    switch (offset) {
     case OFFSET_INDEX:
         *value = ioapic->index;
         return true;
@@ -160,42 +160,67 @@ static inline bool current(const struct ioapic *ioapic, uint64_t offset, uint32_
     return false;
 }
 
+static inline bool write_whole(struct ioapic *ioapic, uint64_t offset, uint32_t value)
+{
+    switch (offset) {
+    case OFFSET_INDEX:
+        ioapic->index = value;
+        return true;
+    case OFFSET_WINDOW:
+        register_write(ioapic, value);
+        return true;
+    case OFFSET_EOI:
+        ioapic_eoi(ioapic, value);
+        return true;
+    }
+    return false;
+}
+
 /*
  * Software is to access whole registers. A narrower access reads its bytes of one, and writes them with the
  * others as they are; one that would straddle the register's end loses the bytes beyond.
  */
-static bool read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+static __attribute__((noinline)) bool read_part(const struct ioapic *ioapic, uint64_t offset, unsigned size,
+                                                uint64_t *value)
 {
-    uint32_t whole;
+    uint64_t whole;
 
-    if (!current(device->state, offset, &whole))
+    if (!read_whole(ioapic, offset & ~UINT64_C(3), &whole))
         return false;
     *value = whole >> 8 * (offset & 3) & size_mask(size);
     return true;
 }
 
+static __attribute__((noinline)) bool write_part(struct ioapic *ioapic, uint64_t offset, unsigned size,
+                                                 uint64_t value)
+{
+    unsigned shift = 8 * (offset & 3);
+    uint32_t mask = (uint32_t)(size_mask(size) << shift);
+    uint64_t whole;
+
+    if (!read_whole(ioapic, offset & ~UINT64_C(3), &whole))
+        return false;
+    if (offset > OFFSET_EOI)
+        return true; /* not the byte that has the vector */
+    return write_whole(ioapic, offset & ~UINT64_C(3),
+                       ((uint32_t)whole & ~mask) | ((uint32_t)(value << shift) & mask));
+}
+
+static inline bool is_whole(uint64_t offset, unsigned size)
+{
+    return size == 4 && !(offset & 3);
+}
+
+static bool read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    return likely(is_whole(offset, size)) ? read_whole(device->state, offset, value)
+                                          : read_part(device->state, offset, size, value);
+}
+
 static bool write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
-    struct ioapic *ioapic = device->state;
-    unsigned shift = 8 * (offset & 3);
-    uint32_t whole, mask = size_mask(size) << shift;
-
-    if (!current(ioapic, offset, &whole))
-        return false;
-    whole = (whole & ~mask) | ((uint32_t)value << shift & mask);
-    switch (offset & ~UINT64_C(3)) {
-    case OFFSET_INDEX:
-        ioapic->index = whole;
-        break;
-    case OFFSET_WINDOW:
-        register_write(ioapic, whole);
-        break;
-    case OFFSET_EOI:
-        if (mask & 0xff)
-            ioapic_eoi(ioapic, whole);
-        break;
-    }
-    return true;
+    return likely(is_whole(offset, size)) ? write_whole(device->state, offset, (uint32_t)value)
+                                          : write_part(device->state, offset, size, value);
 }
 
 static void reset(struct device *device)

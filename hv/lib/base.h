@@ -29,6 +29,9 @@ typedef uint64_t hpa_t; /* host-physical address */
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
+/* From here on the variable has this value, and the compiler does not know how it came about. */
+#define HIDE_ORIGIN(variable)               __asm__("" : "+r"(variable))
+
 /*
  * Reads what other cores write meanwhile: once, whole, and in no order with anything else. The compiler's own
  * atomic load forms the address first, with an instruction more; a sanitizer of threads knows no other.
@@ -40,7 +43,7 @@ typedef uint64_t hpa_t; /* host-physical address */
     ({                                                                                                       \
         __typeof__((place) + 0) loaded = (place);                                                            \
                                                                                                              \
-        __asm__("" : "+r"(loaded)); /* from here on it is this value, not that place */                      \
+        HIDE_ORIGIN(loaded);                                                                                 \
         loaded;                                                                                              \
     })
 #endif

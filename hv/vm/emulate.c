@@ -50,14 +50,15 @@ static const uint64_t no_entry;
 /* MOV to a 32- or 64-bit register, and MOVZX to one. */
 static void load(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    vcpu->gpr[in->to.index] = vm_memory_read_quick(vcpu, gpa, in->from.size);
+    vm_memory_read_quick(vcpu, gpa, in->from.size, &vcpu->gpr[in->to.index]);
 }
 
 /* MOV to an 8- or 16-bit register. */
 static void load_part(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    uint64_t mask = size_mask(in->from.size), value = vm_memory_read_quick(vcpu, gpa, in->from.size);
+    uint64_t mask = size_mask(in->from.size), value;
 
+    vm_memory_read_quick(vcpu, gpa, in->from.size, &value);
     vcpu->gpr[in->to.index] = (vcpu->gpr[in->to.index] & ~mask) | value;
 }
 
@@ -92,7 +93,10 @@ static fast_function *fast_for(const struct instruction *in)
 
 static struct cached *entry_for(struct decode_cache *cache, uint64_t rip)
 {
-    return &cache->entries[(rip ^ rip >> 6) % CACHE_ENTRIES];
+    struct cached *entry = &cache->entries[(rip ^ rip >> 6) % CACHE_ENTRIES];
+
+    HIDE_ORIGIN(entry); /* found once: the compiler would find the same place again behind each branch */
+    return entry;
 }
 
 /* A word of guest memory as it is now. */
@@ -283,20 +287,19 @@ static enum emulate_result fail(struct vcpu *vcpu, const struct cached *entry, e
 }
 
 static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, const struct cached *entry,
-                                                             uint64_t rip, gpa_t gpa)
+                                                             const struct code_state *state, gpa_t gpa)
 {
     const struct operation_row *row = &operation_rows[entry->in.operation];
     /* The exit may have been for the read of a read-modify-write, which says nothing of the right to write.
      */
     bool rewrites =
         entry->in.to.kind == OPERAND_MEMORY && (row->compute || entry->in.operation == OP_CMPXCHG8B);
-    uint64_t dr7 = vcpu_get(vcpu, REG_DR7);
     struct emulation e = {.vcpu = vcpu,
                           .in = &entry->in,
                           .bytes = entry->raw,
                           .mode = vcpu_code_mode(vcpu),
-                          .rip = rip,
-                          .dr7 = dr7 & DR7_ENABLED ? dr7 : 0,
+                          .rip = state->rip,
+                          .dr7 = unlikely(state->attributes & ENTRY_WATCHED) ? vcpu_get(vcpu, REG_DR7) : 0,
                           .gpa = entry->trusted && row->one_operand_in_memory && !rewrites ? gpa
                                                                                            : EMULATE_NO_GPA};
     enum outcome outcome = row->execute(&e);
@@ -332,7 +335,7 @@ static __attribute__((noinline)) enum emulate_result emulate_afresh(struct vcpu 
 
     if (outcome != OUTCOME_NEXT)
         return fail(vcpu, scratch, outcome, &fault);
-    return execute(vcpu, remember(vcpu, state), state->rip, gpa);
+    return execute(vcpu, remember(vcpu, state), state, gpa);
 }
 
 static inline void get_state(struct vcpu *vcpu, struct code_state *state)
@@ -360,7 +363,7 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     if (unlikely(!is_same(entry, &state)))
         return emulate_afresh(vcpu, &state, gpa);
     if (unlikely(!entry->fast || (gpa & entry->not_fast)))
-        return execute(vcpu, entry, state.rip, gpa);
+        return execute(vcpu, entry, &state, gpa);
     entry->fast(vcpu, &entry->in, gpa);
     virt->advance(vcpu, entry->in.length);
     return EMULATE_DONE;

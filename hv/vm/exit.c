@@ -67,16 +67,6 @@ void exit_io_breakpoints(struct vcpu *vcpu, uint64_t dr7, uint16_t port, unsigne
         vcpu_trap(vcpu, hits);
 }
 
-#define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
-
-void exit_hypercall(struct vcpu *vcpu)
-{
-    uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
-
-    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
-    vcpu->gpr[REG_RAX] = result;
-}
-
 static bool refuse(struct vcpu *vcpu)
 {
     vcpu_raise_gp(vcpu);

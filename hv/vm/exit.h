@@ -75,7 +75,6 @@ static inline bool exit_end(struct vcpu *vcpu)
     return true;
 }
 
-void exit_hypercall(struct vcpu *vcpu);
 bool exit_xsetbv(struct vcpu *vcpu);
 
 /* What most exits are for is inlined into the vendors' handlers. */
@@ -120,6 +119,16 @@ static inline uint64_t exit_register_operand(const struct vcpu *vcpu, enum exit_
     default:
         return 0;
     }
+}
+
+#define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
+
+static inline void exit_hypercall(struct vcpu *vcpu)
+{
+    uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
+
+    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
+    vcpu->gpr[REG_RAX] = result;
 }
 
 /* An MSR whose range is not at hand, or that refuses. */

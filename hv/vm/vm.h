@@ -110,17 +110,22 @@ static inline const struct bus_range *vm_range_at(const struct vcpu *vcpu, gpa_t
     return bus_remembered(&vcpu->vm->mmio, gpa, size);
 }
 
-/* vm_memory_read and vm_memory_write in few instructions, where such a range is at hand. */
-static inline uint64_t vm_memory_read_quick(struct vcpu *vcpu, gpa_t gpa, unsigned size)
+/*
+ * vm_memory_read and vm_memory_write in few instructions, where such a range is at hand. What is read is
+ * stored at `to`, zero-extended to 64 bits.
+ */
+static inline void vm_memory_read_quick(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t *to)
 {
     const struct bus_range *range = vm_range_at(vcpu, gpa, size);
-    uint64_t value;
 
-    if (unlikely(!range))
-        return vm_memory_read(vcpu, gpa, size);
+    if (unlikely(!range)) {
+        *to = vm_memory_read(vcpu, gpa, size);
+        return;
+    }
     if (STATS_COUNTED)
         vcpu->stat_at = range->stat_at;
-    return likely(bus_device_read(range, gpa, size, &value)) ? value : vm_memory_missed(vcpu, gpa, size);
+    if (unlikely(!bus_device_read(range, gpa, size, to)))
+        *to = vm_memory_missed(vcpu, gpa, size);
 }
 
 static inline void vm_memory_write_quick(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)

@@ -122,7 +122,6 @@ static bool asked(const char *format, ...)
         (void)vcpu;                                                                                          \
         return (type)asked(#name);                                                                           \
     }
-ASKED_FOR(void, hypercall)
 ASKED_FOR(void, pause)
 ASKED_FOR(bool, xsetbv)
 ASKED_FOR(void, undefined)
@@ -142,6 +141,16 @@ const struct cpuid_regs *cpuid_search(struct cpuid_table *table, uint32_t leaf, 
     asked("cpuid");
     return &zero;
 }
+
+static bool read_hypercall(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)device, (void)offset, (void)size, (void)value;
+    return asked("hypercall");
+}
+
+static const struct device_ops hypercall_ops = {.read = read_hypercall};
+static struct device hypercalls = {.name = "hypercall", .ops = &hypercall_ops};
+static struct bus_range hypercall_range = {.last = UINT64_MAX, .device = &hypercalls};
 
 bool exit_rdmsr_afresh(struct vcpu *vcpu)
 {
@@ -267,6 +276,7 @@ static void make(uint32_t features)
     core.vcpu->cpuid = (struct cpuid_table *)&leaves;
     bus_init(&core.vm.ports, "port", NULL, 0);
     bus_init(&core.vcpu->msr_bus, "msr", NULL, 0);
+    bus_init(&core.vcpu->hypercall_bus, "hypercall", &hypercall_range, 1);
     core.vcpu->stats = rows;
     machine.cpu.self = &machine.cpu;
     machine.cpu.vendor = host_allocate(2 * PAGE_SIZE);

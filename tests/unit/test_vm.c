@@ -51,7 +51,10 @@ static int setup(void **state)
 
 static uint64_t read(gpa_t gpa, unsigned size)
 {
-    return vm_memory_read_quick(core.vcpu, gpa, size);
+    uint64_t value;
+
+    vm_memory_read_quick(core.vcpu, gpa, size, &value);
+    return value;
 }
 
 static void ram_is_read_and_written_little_endian(void **state)

@@ -60,11 +60,15 @@ static void load_pdptes(struct vcpu *vcpu)
 
 void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
 {
+    uint64_t old;
+
     switch (reg) {
     case REG_CR0:
+        old = vmx_get(vcpu, REG_CR0);
         vmwrite(VMCS_CR0_SHADOW, value);
         vmwrite(VMCS_GUEST_CR0, vmx_cr0_real(value));
-        load_pdptes(vcpu);
+        if ((old ^ value) & (CR0_CD | CR0_NW | CR0_PG))
+            load_pdptes(vcpu);
         break;
     case REG_CR4:
         vmwrite(VMCS_CR4_SHADOW, value);

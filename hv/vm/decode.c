@@ -192,8 +192,8 @@ static struct operand rm_operand(const struct decoder *d, unsigned size)
 static unsigned named_size(const struct decoder *d, unsigned form)
 {
     static const uint8_t fixed[] = {
-        [E_b] = 1, [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [S_w] = 2, [M_p] = 0, [S_o] = 2,
-        [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0, [I_p] = 0, [F_l] = 0};
+        [E_b] = 1,  [E_w] = 2, [E_d] = 4, [M_b] = 1, [G_b] = 1, [G_w] = 2, [S_w] = 2, [M_p] = 0, [M_o] = 16,
+        [M_l] = 64, [S_o] = 2, [A_b] = 1, [C_b] = 1, [Z_b] = 1, [O_b] = 1, [I_1] = 0, [I_p] = 0, [I_t] = 0};
 
     if (form == E_s)
         return d->mod == 3 ? d->in->operand_size : 2;
@@ -242,6 +242,7 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case NONE:
         return true;
     case G_b:
+    case G_w:
     case G_v:
     case G_y:
         *operand = register_operand(d, d->reg, size);
@@ -255,6 +256,10 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case L_r:
     case T_r:
         *operand = (struct operand){OPERAND_SEGMENT, form == L_r ? SEG_LDTR : SEG_TR, 2};
+        return true;
+    case G_t:
+    case I_t:
+        *operand = (struct operand){OPERAND_SEGMENT, form == G_t ? SEG_GDTR : SEG_IDTR, 10};
         return true;
     case S_w:
         *operand = (struct operand){OPERAND_SEGMENT, d->reg & 7, 2};
@@ -304,7 +309,7 @@ static enum decode_result check_row(const struct decoder *d, const struct opcode
 {
     bool rep = d->in->rep || d->in->repne;
 
-    if (row->operation == OP_NONE || (row->flags & ROW_GROUP_RM))
+    if (row->operation == OP_NONE)
         return DECODE_UNKNOWN;
     if (d->has_modrm && d->mod == 3 && (memory_only(row->to) || memory_only(row->from)))
         return DECODE_UNKNOWN;
@@ -313,8 +318,6 @@ static enum decode_result check_row(const struct decoder *d, const struct opcode
         return DECODE_UNKNOWN;
     if ((row->flags & ROW_NOT_64) && d->bits == 64)
         return DECODE_INVALID;
-    if ((row->flags & ROW_ONLY_64) && d->bits != 64)
-        return DECODE_UNKNOWN; /* another instruction there */
     return DECODE_OK;
 }
 
@@ -376,19 +379,31 @@ static void adjust_size(struct decoder *d, const struct opcode_row *row)
         in->operand_size = 4;
 }
 
+/* The member of a group that the ModRM byte names. */
+static const struct opcode_row *member(const struct decoder *d, const struct opcode_row *row)
+{
+    if (row->flags & ROW_GROUP_RM && d->mod == 3) {
+        const struct opcode_row *by_rm = decode_group(row->operation + 1u + (d->reg & 7), d->rm);
+
+        if (by_rm->operation != OP_NONE)
+            return by_rm;
+    }
+    return decode_group(row->operation, d->reg);
+}
+
 /* An instruction of the integer core. */
 static enum decode_result decode_core(struct decoder *d)
 {
     const struct opcode_row *row = decode_row(d->map, d->in->opcode);
     enum decode_result result;
 
+    if (row->flags & ROW_BY_MODE)
+        row = decode_group(row->operation, d->bits != 64);
     if (row->flags & ROW_GROUP || wants_modrm(row->to) || wants_modrm(row->from)) {
         if (!decoder_modrm(d, row->flags & ROW_MOD_3))
             return DECODE_MORE;
         if (row->flags & ROW_GROUP)
-            row = decode_group(row->operation, d->reg);
-        if (row->flags & ROW_GROUP_RM && d->mod == 3)
-            row = decode_group(row->operation, d->rm);
+            row = member(d, row);
     }
     result = check_row(d, row);
     if (result != DECODE_OK)

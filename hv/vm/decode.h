@@ -62,13 +62,25 @@ enum operation {
     OP_SCAS,
     OP_INS,
     OP_OUTS,
-    OP_FLUSH,       /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
-    OP_RUN,         /* outside the integer core: hv/vm/decode_forms.h */
-    OP_LOAD_SYSTEM, /* LLDT, LTR */
-    OP_CALL,        /* near */
-    OP_RETURN,      /* near */
-    OP_JUMP,        /* near, to an address in an operand */
-    OP_JUMP_FAR,    /* to a far pointer in memory */
+    OP_FLUSH,        /* CLFLUSH, CLFLUSHOPT, CLWB: addresses a byte and moves nothing */
+    OP_RUN,          /* outside the integer core: hv/vm/decode_forms.h */
+    OP_LOAD_SYSTEM,  /* LLDT, LTR */
+    OP_STORE_SYSTEM, /* SLDT, STR, SMSW */
+    OP_LOAD_TABLE,   /* LGDT, LIDT */
+    OP_STORE_TABLE,  /* SGDT, SIDT */
+    OP_LOAD_STATUS,  /* LMSW */
+    OP_VERIFY_READ,  /* VERR, VERW, LAR, LSL: what a selector's descriptor allows and has */
+    OP_VERIFY_WRITE,
+    OP_LOAD_RIGHTS,
+    OP_LOAD_LIMIT,
+    OP_ADJUST_LEVEL, /* ARPL */
+    OP_INVALIDATE,   /* INVPCID */
+    OP_MOVE_LINE,    /* MOVDIR64B: to ES:register */
+    OP_CLEAR_LINE,   /* CLZERO: at rAX */
+    OP_CALL,         /* near */
+    OP_RETURN,       /* near */
+    OP_JUMP,         /* near, to an address in an operand */
+    OP_JUMP_FAR,     /* to a far pointer in memory */
     OP_ENTER,
     OP_LEAVE,
     OP_PUSH_ALL,
@@ -144,8 +156,11 @@ enum operand_form {
     M_y, /* 4 bytes, 8 with REX.W */
     M_q, /* 8 bytes, 16 with REX.W */
     M_a, /* two operands */
+    M_o, /* 16 bytes */
+    M_l, /* 64 bytes */
     M_p, /* a far pointer: its selector is not counted in the operand */
     G_b, /* ModRM reg */
+    G_w,
     G_v,
     G_y,
     S_w, /* ModRM reg: segment register */
@@ -170,20 +185,22 @@ enum operand_form {
     T_r,
     C_0,
     F_l,
+    G_t, /* GDTR, IDTR */
+    I_t,
 };
 
 #define ROW_LOCK     BIT(0) /* takes LOCK when its destination is memory */
 #define ROW_BYTE     BIT(1) /* operand size is one byte though no operand says so */
 #define ROW_D64      BIT(2) /* operand size defaults to 64 bits in 64-bit code */
 #define ROW_NOT_64   BIT(3)
-#define ROW_ONLY_64  BIT(4)
+#define ROW_BY_MODE  BIT(4) /* `operation` numbers a group: first of 64-bit code, then of other */
 #define ROW_GROUP    BIT(5) /* `operation` numbers a group, by ModRM reg */
 #define ROW_PLAIN    BIT(6) /* with 66, F2 or F3 it is another instruction */
 #define ROW_IMM_B    BIT(7) /* an immediate byte or z besides both operands */
 #define ROW_IMM_Z    BIT(8)
 #define ROW_66       BIT(9)  /* wants 66 and neither F2 nor F3 */
 #define ROW_NO_REP   BIT(10) /* with F2 or F3 it is another instruction */
-#define ROW_GROUP_RM BIT(11) /* `operation` numbers a group, by ModRM rm of registers */
+#define ROW_GROUP_RM BIT(11) /* with registers first by ModRM rm in the group `operation` + 1 + ModRM reg */
 #define ROW_MOD_3    BIT(12) /* ModRM names registers, whatever its mod */
 #define ROW_NO_F3    BIT(14) /* with F3 it is another instruction */
 #define ROW_F64      BIT(13) /* operand size is 64 bits in 64-bit code, whatever the prefixes say */

@@ -181,6 +181,15 @@ static bool take_rest(struct decoder *d, const struct form_row *row)
     return true;
 }
 
+/* Without a memory operand of ModRM, but with memory at a register. VMASKMOVDQU has two operands of 16 bytes.
+ */
+static bool take_register_address(struct decoder *d, const struct form_row *row)
+{
+    d->in->base = row->flags & FORM_AT_RDI ? REG_RDI : d->rm;
+    d->in->vector_index = d->rm;
+    return !d->vector && !d->length;
+}
+
 static void fill(struct decoder *d, const struct form_row *row, unsigned modrm_at, unsigned size)
 {
     struct instruction *in = d->in;
@@ -207,14 +216,13 @@ enum decode_result decode_form(struct decoder *d)
 {
     unsigned modrm_at = d->at, size;
     const struct form_row *row;
-    bool w;
+    bool w, at_register;
 
     if (d->at >= d->available)
         return DECODE_MORE;
-    if (d->bytes[d->at] >= 0xc0) /* between registers */
-        return DECODE_UNKNOWN;
     row = form_find(d->space, d->in->opcode, mandatory(d), d->bytes[d->at] >> 3 & 7);
-    if (!row)
+    at_register = row && row->flags & (FORM_AT_RDI | FORM_AT_RM);
+    if (!row || (d->bytes[d->at] >= 0xc0) != at_register)
         return DECODE_UNKNOWN;
     if (!decoder_modrm(d, false))
         return DECODE_MORE;
@@ -224,7 +232,8 @@ enum decode_result decode_form(struct decoder *d)
     w = d->rex & REX_W;
     size = d->broadcast && row->lane ? form_lane(row, w) : form_size(row, d->length, w, d->in->operand_size);
     expand_displacement(d, row, size, w);
-    if (row->flags & FORM_VSIB && !take_vector_index(d, modrm_at))
+    if ((row->flags & FORM_VSIB && !take_vector_index(d, modrm_at)) ||
+        (at_register && !take_register_address(d, row)))
         return DECODE_INVALID;
     if (!take_rest(d, row))
         return DECODE_MORE;

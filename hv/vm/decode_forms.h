@@ -79,6 +79,8 @@ enum form_space {
 #define FORM_PACKED                 BIT(9) /* as many elements as the mask has bits */
 #define FORM_ANY                    BIT(10) /* one read for all elements: none if the mask has no bit */
 #define FORM_BY_VECTOR              BIT(11) /* masked by the signs of the elements of vector register vvvv */
+#define FORM_AT_RDI                 BIT(12) /* between registers, and memory at rDI: masked by the bytes of ModRM rm */
+#define FORM_AT_RM                  BIT(13) /* register ModRM rm has the address of what is touched, and no more */
 
 struct form_row {
     uint8_t first, last; /* opcodes */

@@ -112,6 +112,7 @@ static const struct form_row map_0f[] = {
     {0x7f, 0x7f, P_F3, S_16, 0, STATE_SSE, FORM_STORES},
     {0xae, 0xae, P_NO | REG(2), S_4, 0, STATE_SSE, 0},
     {0xae, 0xae, P_NO | REG(3), S_4, 0, STATE_SSE, FORM_STORES},
+    {0xae, 0xae, P_F3 | REG(6), S_1, 0, STATE_NONE, FORM_AT_RM}, /* UMONITOR */
     {0xb8, 0xb8, P_F3, S_4W, 0, STATE_NONE, FORM_GENERAL | FORM_OPERAND},
     {0xbc, 0xbd, P_F3, S_4W, 0, STATE_NONE, FORM_GENERAL | FORM_OPERAND},
     {0xc2, 0xc2, P_NO, S_16, 0, STATE_SSE, FORM_IMM_8 | FORM_ALIGNED},
@@ -137,6 +138,8 @@ static const struct form_row map_0f[] = {
     {0xf0, 0xf0, P_F2, S_16, 0, STATE_SSE, 0},
     {0xf1, 0xf6, P_NO, S_8, 0, STATE_MMX, 0},
     {0xf1, 0xf6, P_66, S_16, 0, STATE_SSE, FORM_ALIGNED},
+    {0xf7, 0xf7, P_NO, S_8, 0, STATE_MMX, FORM_STORES | FORM_AT_RDI}, /* MASKMOVQ, MASKMOVDQU */
+    {0xf7, 0xf7, P_66, S_16, 0, STATE_SSE, FORM_STORES | FORM_AT_RDI},
     {0xf8, 0xfe, P_NO, S_8, 0, STATE_MMX, 0},
     {0xf8, 0xfe, P_66, S_16, 0, STATE_SSE, FORM_ALIGNED},
 };

@@ -89,6 +89,7 @@ static const struct form_row vex_0f[] = {
     {0xf0, 0xf0, P_F2, S_16L, 0, STATE_AVX, 0},
     {0xf1, 0xf3, P_66, S_16, 0, STATE_AVX, 0},
     {0xf4, 0xf6, P_66, S_16L, 0, STATE_AVX, 0},
+    {0xf7, 0xf7, P_66, S_16, 0, STATE_AVX, FORM_STORES | FORM_AT_RDI},
     {0xf8, 0xfe, P_66, S_16L, 0, STATE_AVX, 0},
 };
 

@@ -19,13 +19,16 @@ enum group {
     GROUP_5,
     GROUP_6,
     GROUP_7,
-    GROUP_7_XSETBV,
-    GROUP_7_VMMCALL,
+    GROUP_7_0, /* to GROUP_7_7: by ModRM rm of registers */
+    GROUP_7_2 = GROUP_7_0 + 2,
+    GROUP_7_3,
+    GROUP_7_7 = GROUP_7_0 + 7,
     GROUP_8,
     GROUP_9,
     GROUP_11_EB,
     GROUP_11_EV,
     GROUP_15,
+    GROUP_MOVSXD,
 };
 
 /* clang-format off */
@@ -67,7 +70,7 @@ static const struct opcode_row one_byte[256] = {
     [0x60] = {OP_PUSH_ALL, NONE, NONE, ROW_NOT_64},
     [0x61] = {OP_POP_ALL,  NONE, NONE, ROW_NOT_64},
     [0x62] = {OP_BOUND,    G_v,  M_a,  ROW_NOT_64},
-    [0x63] = {OP_MOVSX, G_v,  E_d,  ROW_ONLY_64},
+    [0x63] = {GROUP_MOVSXD, NONE, NONE, ROW_BY_MODE},
     [0x68] = {OP_PUSH,  NONE, I_z,  ROW_D64},
     [0x69] = {OP_IMUL,  G_v,  E_v,  ROW_IMM_Z},
     [0x6a] = {OP_PUSH,  NONE, I_b,  ROW_D64},
@@ -143,7 +146,9 @@ static const struct opcode_row one_byte[256] = {
 
 static const struct opcode_row two_byte[256] = {
     GROUP(0x00, GROUP_6),
-    GROUP(0x01, GROUP_7),
+    [0x01] = {GROUP_7, NONE, NONE, ROW_GROUP | ROW_GROUP_RM},
+    [0x02] = {OP_LOAD_RIGHTS, G_v, E_w, 0},
+    [0x03] = {OP_LOAD_LIMIT,  G_v, E_w, 0},
     [0x08] = {OP_LEAVES, NONE, NONE, 0}, /* INVD, WBINVD, WRMSR, RDMSR, RDPMC, CPUID */
     [0x09] = {OP_LEAVES, NONE, NONE, 0},
     [0x20] = {OP_MOV_CONTROL, R_y, C_y, ROW_MOD_3},
@@ -189,6 +194,8 @@ static const struct opcode_row two_byte[256] = {
 };
 
 static const struct opcode_row three_byte_38[256] = {
+    [0x82] = {OP_INVALIDATE, G_v, M_o, ROW_66 | ROW_F64},
+    [0xf8] = {OP_MOVE_LINE,  G_v, M_l, ROW_66 | ROW_F64},
     [0xf0] = {OP_MOVBE, G_v, M_v, ROW_NO_REP},
     [0xf1] = {OP_MOVBE, M_v, G_v, ROW_NO_REP},
 };
@@ -228,18 +235,22 @@ static const struct opcode_row groups[][8] = {
                               {OP_CALL, NONE, E_v, ROW_F64}, {OP_LEAVES, NONE, M_p, 0},
                               {OP_JUMP, NONE, E_v, ROW_F64}, {OP_JUMP_FAR, NONE, M_p, 0},
                               {OP_PUSH, NONE, E_v, ROW_D64}},
-    [GROUP_6]              = {{OP_MOV, E_s, L_r, 0}, {OP_MOV, E_s, T_r, 0},
-                              {OP_LOAD_SYSTEM, L_r, E_w, 0}, {OP_LOAD_SYSTEM, T_r, E_w, 0}},
-    [GROUP_7]              = {[4] = {OP_MOV, E_s, C_0, 0}, [2] = {GROUP_7_XSETBV, NONE, NONE, ROW_GROUP_RM},
-                              [3] = {GROUP_7_VMMCALL, NONE, NONE, ROW_GROUP_RM}},
-    [GROUP_7_XSETBV]       = {[1] = {OP_LEAVES, NONE, NONE, ROW_PLAIN}},
-    [GROUP_7_VMMCALL]      = {[1] = {OP_LEAVES, NONE, NONE, 0}},
+    [GROUP_6]              = {{OP_STORE_SYSTEM, E_s, L_r, 0}, {OP_STORE_SYSTEM, E_s, T_r, 0},
+                              {OP_LOAD_SYSTEM, L_r, E_w, 0}, {OP_LOAD_SYSTEM, T_r, E_w, 0},
+                              {OP_VERIFY_READ, NONE, E_w, 0}, {OP_VERIFY_WRITE, NONE, E_w, 0}},
+    [GROUP_7]              = {{OP_STORE_TABLE, M_p, G_t, ROW_F64}, {OP_STORE_TABLE, M_p, I_t, ROW_F64},
+                              {OP_LOAD_TABLE, G_t, M_p, ROW_F64}, {OP_LOAD_TABLE, I_t, M_p, ROW_F64},
+                              {OP_STORE_SYSTEM, E_s, C_0, 0}, [6] = {OP_LOAD_STATUS, NONE, E_w, 0}},
+    [GROUP_7_2]            = {[1] = {OP_LEAVES, NONE, NONE, ROW_PLAIN}}, /* XSETBV, VMMCALL */
+    [GROUP_7_3]            = {[1] = {OP_LEAVES, NONE, NONE, 0}},
+    [GROUP_7_7]            = {[4] = {OP_CLEAR_LINE, NONE, NONE, 0}},
     [GROUP_8]              = {[4] = {OP_BT, E_v, I_b, 0}, {OP_BTS, E_v, I_b, ROW_LOCK},
                               {OP_BTR, E_v, I_b, ROW_LOCK}, {OP_BTC, E_v, I_b, ROW_LOCK}},
     [GROUP_9]              = {[1] = {OP_CMPXCHG8B, M_q, NONE, ROW_LOCK}},
     [GROUP_11_EB]          = {{OP_MOV, E_b, I_b, 0}},
     [GROUP_11_EV]          = {{OP_MOV, E_v, I_z, 0}},
     [GROUP_15]             = {[6] = {OP_FLUSH, NONE, M_b, ROW_66}, [7] = {OP_FLUSH, NONE, M_b, ROW_NO_REP}},
+    [GROUP_MOVSXD]         = {{OP_MOVSX, G_v, E_d, 0}, {OP_ADJUST_LEVEL, E_w, G_w, 0}},
 };
 /* clang-format on */
 

@@ -1,5 +1,4 @@
-/* Near calls, returns and jumps, far jumps, stack frames, LLDT and LTR: what has its stack or operand on a
- * device. */
+/* Near calls, returns and jumps, far jumps and stack frames: what has its stack or operand on a device. */
 #include "hv/vm/emulation.h"
 
 /* Goes on at `target`, if the code segment has it. */
@@ -121,50 +120,4 @@ enum outcome execute_jump_far(struct emulation *e)
     vcpu_set(e->vcpu, REG_RIP, target);
     vcpu_advance(e->vcpu, 0);
     return OUTCOME_DONE;
-}
-
-/* SDM, "LTR" and "LLDT", at CPL 0. In long mode the descriptor has 16 bytes. */
-enum outcome execute_load_system(struct emulation *e)
-{
-    struct segment_rules rules = {.bad = EXC_GP};
-    bool task = e->in->to.index == SEG_TR, long_mode = vcpu_get(e->vcpu, REG_EFER) & EFER_LMA;
-    struct segment value = {.attributes = SEG_UNUSABLE};
-    uint64_t selector, raw, high = 0;
-    unsigned type;
-    uint8_t access;
-    gva_t where;
-
-    if (!operand_read(e, &e->in->from, &selector))
-        return OUTCOME_FAULT;
-    e->fault = (struct fault){.vector = EXC_GP, .has_error = true, .error = selector & SELECTOR_INDEX};
-    value.selector = (uint16_t)selector;
-    if (!(selector & ~(uint64_t)SELECTOR_RPL) && !task) {
-        vcpu_set_segment(e->vcpu, SEG_LDTR, &value);
-        return OUTCOME_NEXT;
-    }
-    if (selector & SELECTOR_TI || !(selector & SELECTOR_INDEX) ||
-        (long_mode && (selector | 7) + 8 > vcpu_get_segment(e->vcpu, SEG_GDTR).limit))
-        return OUTCOME_FAULT;
-    if ((long_mode &&
-         !segment_descriptor(e->vcpu, (uint16_t)(selector + 8), &rules, &high, &where, &e->fault)) ||
-        !segment_descriptor(e->vcpu, (uint16_t)selector, &rules, &raw, &where, &e->fault))
-        return OUTCOME_FAULT;
-    value = segment_from((uint16_t)selector, raw);
-    value.base |= high << 32;
-    type = SEG_TYPE(value.attributes);
-    e->fault = (struct fault){.vector = EXC_GP, .has_error = true, .error = selector & SELECTOR_INDEX};
-    if (value.attributes & SEG_S || !vcpu_is_canonical(e->vcpu, value.base) ||
-        (task ? type != SYSTEM_TSS_32 && (long_mode || type != SYSTEM_TSS_16) : type != SYSTEM_LDT))
-        return OUTCOME_FAULT;
-    e->fault.vector = EXC_NP;
-    if (!(value.attributes & SEG_P))
-        return OUTCOME_FAULT;
-    if (task) {
-        access = (uint8_t)(raw >> 40 | SYSTEM_BUSY);
-        if (!linear_write(e->vcpu, where + 5, &access, 1, ACCESS_SYSTEM, &e->fault))
-            return OUTCOME_FAULT;
-        value.attributes |= SYSTEM_BUSY;
-    }
-    vcpu_set_segment(e->vcpu, e->in->to.index, &value);
-    return OUTCOME_NEXT;
 }

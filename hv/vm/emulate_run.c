@@ -274,6 +274,10 @@ enum outcome execute_run(struct emulation *e)
         return OUTCOME_FAULT;
     if (flags & FORM_VSIB)
         return run_gather(e);
+    if (flags & FORM_AT_RDI)
+        return run_masked_store(e);
+    if (flags & FORM_AT_RM)
+        return execute_flush(e);
     if (flags & FORM_BY_VECTOR)
         return run_elements(e, run_vector_mask(e), form_lane(in->form, in->w));
     if (in->mask && flags & (FORM_MASKED | FORM_PACKED | FORM_ANY))

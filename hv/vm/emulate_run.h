@@ -16,6 +16,7 @@ bool run_instruction(struct emulation *e, const struct instruction *in);
 uint64_t run_mask(struct emulation *e);
 uint64_t run_vector_mask(struct emulation *e);
 enum outcome run_gather(struct emulation *e);
+enum outcome run_masked_store(struct emulation *e);
 
 /* XCR0 as the guest has it, for emulators that let XSETBV pass. */
 void run_take_xcr0(struct emulation *e);

@@ -83,6 +83,7 @@ static void begin(struct emulation *e, struct gather *gather)
 {
     const struct instruction *in = e->in;
 
+    e->gpa = EMULATE_NO_GPA; /* the exit's is of one element */
     *gather = (struct gather){.lane = form_lane(in->form, in->w), .index_size = in->opcode & 1 ? 8 : 4};
     gather->count = (16u << in->vector_length) / MAX(gather->lane, gather->index_size);
     gather->mask = in->form->state == STATE_AVX512 ? run_mask(e) : run_vector_mask(e);
@@ -152,4 +153,41 @@ enum outcome run_gather(struct emulation *e)
         e->fault = fault;
     }
     return done ? OUTCOME_NEXT : OUTCOME_FAULT;
+}
+
+/* The mask of MASKMOVQ, read so that the x87 state stays: MM registers are not numbered from the top of
+ * stack. */
+static void read_mmx(unsigned number, uint8_t *to)
+{
+    uint8_t image[512] __attribute__((aligned(16)));
+    unsigned top;
+
+    native_save_fpu(image, true);
+    top = image[3] >> 3 & 7;
+    memcpy(to, image + 32 + 16 * ((number - top) & 7), 8);
+}
+
+/* MASKMOVQ, MASKMOVDQU: the bytes of a register whose byte in the mask is negative, at rDI. */
+enum outcome run_masked_store(struct emulation *e)
+{
+    const struct instruction *in = e->in;
+    bool mmx = in->form->state == STATE_MMX;
+    unsigned space = in->space, prefix = mmx ? P_NO : P_F3; /* MOVQ, MOVDQU, VMOVDQU */
+    struct span spans[16];
+    uint8_t mask[16] = {0};
+
+    if (mmx) {
+        read_mmx(in->vector_index & 7, mask);
+    } else {
+        move(e, space, 0x7f, prefix, in->vector_index, 0, false);
+        memcpy(mask, stub_operand(), sizeof(mask));
+    }
+    for (unsigned i = 0; i < sizeof(mask); i++)
+        if (mask[i] & 0x80 && !operand_find(e, 1, i, ACCESS_WRITE, &spans[i]))
+            return OUTCOME_FAULT;
+    move(e, space, 0x7f, prefix, mmx ? in->reg & 7 : in->reg, 0, false);
+    for (unsigned i = 0; i < sizeof(mask); i++)
+        if (mask[i] & 0x80)
+            span_write(e->vcpu, &spans[i], stub_operand() + i);
+    return OUTCOME_NEXT;
 }

@@ -110,8 +110,12 @@ execute_function execute_string, execute_string_io;                         /* e
 execute_function execute_push_all, execute_pop_all, execute_pop_flags, execute_enter, execute_load_far,
     execute_bound, execute_translate; /* emulate_frame.c */
 execute_function execute_run;         /* emulate_run.c */
-execute_function execute_call, execute_return, execute_jump, execute_jump_far, execute_leave,
-    execute_load_system; /* emulate_branch.c */
+execute_function execute_call, execute_return, execute_jump, execute_jump_far,
+    execute_leave; /* emulate_branch.c */
+execute_function execute_load_system, execute_store_system, execute_load_table, execute_store_table,
+    execute_load_status, execute_ask_selector, execute_adjust_level,
+    execute_invalidate;                                 /* emulate_system.c */
+execute_function execute_move_line, execute_clear_line; /* emulate_line.c */
 
 /* The stack (emulate_move.c): bytes of its pointer in use, and what RSP becomes, moved by `by` bytes. */
 unsigned stack_size(struct emulation *e);

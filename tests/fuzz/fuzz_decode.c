@@ -11,7 +11,8 @@ static void check_operand(const struct operand *operand)
     MUST(operand->kind == OPERAND_NONE || (operand->size && operand->size <= 108));
     MUST(operand->kind != OPERAND_REGISTER || operand->index <= REG_R15);
     MUST(operand->kind != OPERAND_HIGH_BYTE || operand->index <= REG_RBX);
-    MUST(operand->kind != OPERAND_SEGMENT || operand->index <= SEG_TR); /* SLDT and STR have those */
+    MUST(operand->kind != OPERAND_SEGMENT ||
+         operand->index < SEG_COUNT); /* SLDT, LGDT and their like have system ones */
 }
 
 static void check(const struct instruction *in, unsigned size)

@@ -30,9 +30,11 @@ static void make_registers(struct input *input)
     if (fake_cpu.regs[REG_CR0] & CR0_PG)
         fake_cpu.regs[REG_CR0] |= CR0_PE;
     fake_cpu.regs[REG_CR3] = take_address(input);
-    fake_cpu.regs[REG_CR4] = take(input, 4) & (CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE);
+    fake_cpu.regs[REG_CR4] = take(input, 4) & (CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE |
+                                               CR4_UMIP | CR4_PCIDE);
     fake_cpu.regs[REG_EFER] |= take(input, 1) & 1 ? EFER_NXE : 0;
     guest.pkru = (uint32_t)take(input, 1) * 0x01010101;
+    guest.cpuid7_ebx = guest.cpuid7_ecx = guest.cpuid_amd8_ebx = take(input, 1) & 1 ? UINT32_MAX : 0;
     guest_set_cpl(take(input, 1) & 3);
 }
 

@@ -66,3 +66,11 @@ static inline void page_everything(void)
     regs[REG_CR3] = 0x10000;
     regs[REG_CR0] |= CR0_PG | CR0_WP;
 }
+
+/* A GDT at 0x3000. */
+static inline void make_gdt(const uint64_t *descriptors, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        guest_poke(0x3000 + 8 * i, 8, descriptors[i]);
+    fake_cpu.segments[SEG_GDTR] = (struct segment){.base = 0x3000, .limit = 8 * count - 1};
+}

@@ -266,6 +266,12 @@ static void advance(struct vcpu *vcpu, unsigned length)
     fake_cpu.advances++;
 }
 
+static void flush(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    fake_cpu.flushes++;
+}
+
 static void watch_paging(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -326,6 +332,7 @@ const struct virt_ops fake_virt = {
     .get_segment = get_segment,
     .set_segment = set_segment,
     .advance = advance,
+    .flush = flush,
     .watch_paging = watch_paging,
     .loads_pdptes = true,
     .interrupt_allowed = interrupt_allowed,

@@ -46,6 +46,7 @@ struct fake_cpu {
     bool block_nmi;
     struct event injected;
     unsigned advances; /* calls of `advance` */
+    unsigned flushes;  /* and of `flush` */
     bool watched;      /* what virt->watch_paging is called for */
     uint64_t dr[4];    /* as native_dr has them */
     unsigned debug;    /* what set_debug was last told */

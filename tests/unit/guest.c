@@ -176,11 +176,11 @@ const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, ui
     if (leaf == 1)
         regs.edx = guest.cpuid1_edx | (guest.pse36 ? BIT(17) : 0);
     else if (leaf == 7)
-        regs.ebx = guest.cpuid7_ebx;
+        regs.ebx = guest.cpuid7_ebx, regs.ecx = guest.cpuid7_ecx;
     else if (leaf == 0x80000001)
         regs.edx = guest.pages_1g ? BIT(26) : 0;
     else if (leaf == 0x80000008)
-        regs.eax = guest.physical_bits;
+        regs.eax = guest.physical_bits, regs.ebx = guest.cpuid_amd8_ebx;
     return &regs;
 }
 

@@ -32,7 +32,8 @@ struct guest {
     unsigned physical_bits;
     bool pse36, pages_1g;
     uint32_t cpuid1_edx; /* what CPUID leaf 1 shows besides */
-    uint32_t cpuid7_ebx;
+    uint32_t cpuid7_ebx, cpuid7_ecx;
+    uint32_t cpuid_amd8_ebx; /* of 8000_0008 */
     unsigned cpuid_changes;
 };
 

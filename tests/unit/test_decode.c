@@ -50,8 +50,7 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_XADD] = {ZYDIS_MNEMONIC_XADD},
     [OP_CMPXCHG] = {ZYDIS_MNEMONIC_CMPXCHG},
     [OP_CMPXCHG8B] = {ZYDIS_MNEMONIC_CMPXCHG8B, ZYDIS_MNEMONIC_CMPXCHG16B},
-    [OP_MOV] = {ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_MOVNTI, ZYDIS_MNEMONIC_SLDT, ZYDIS_MNEMONIC_STR,
-                ZYDIS_MNEMONIC_SMSW},
+    [OP_MOV] = {ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_MOVNTI},
     [OP_MOVZX] = {ZYDIS_MNEMONIC_MOVZX},
     [OP_MOVSX] = {ZYDIS_MNEMONIC_MOVSX, ZYDIS_MNEMONIC_MOVSXD},
     [OP_MOVBE] = {ZYDIS_MNEMONIC_MOVBE},
@@ -77,6 +76,18 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_SHLD] = {ZYDIS_MNEMONIC_SHLD},
     [OP_SHRD] = {ZYDIS_MNEMONIC_SHRD},
     [OP_LOAD_SYSTEM] = {ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR},
+    [OP_STORE_SYSTEM] = {ZYDIS_MNEMONIC_SLDT, ZYDIS_MNEMONIC_STR, ZYDIS_MNEMONIC_SMSW},
+    [OP_LOAD_TABLE] = {ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_LIDT},
+    [OP_STORE_TABLE] = {ZYDIS_MNEMONIC_SGDT, ZYDIS_MNEMONIC_SIDT},
+    [OP_LOAD_STATUS] = {ZYDIS_MNEMONIC_LMSW},
+    [OP_VERIFY_READ] = {ZYDIS_MNEMONIC_VERR},
+    [OP_VERIFY_WRITE] = {ZYDIS_MNEMONIC_VERW},
+    [OP_LOAD_RIGHTS] = {ZYDIS_MNEMONIC_LAR},
+    [OP_LOAD_LIMIT] = {ZYDIS_MNEMONIC_LSL},
+    [OP_ADJUST_LEVEL] = {ZYDIS_MNEMONIC_ARPL},
+    [OP_INVALIDATE] = {ZYDIS_MNEMONIC_INVPCID},
+    [OP_MOVE_LINE] = {ZYDIS_MNEMONIC_MOVDIR64B},
+    [OP_CLEAR_LINE] = {ZYDIS_MNEMONIC_CLZERO},
     [OP_CALL] = {ZYDIS_MNEMONIC_CALL},
     [OP_RETURN] = {ZYDIS_MNEMONIC_RET},
     [OP_JUMP] = {ZYDIS_MNEMONIC_JMP},
@@ -185,10 +196,12 @@ static const char *compare_memory(const struct instruction *in, const struct zyd
 
     if (ours->kind != OPERAND_MEMORY)
         return "no memory operand seen";
-    /* The SDM has MOVSXD r16, r/m16; Zydis 4.0 reads four bytes. A flushed line has its own size. */
+    /* The SDM has MOVSXD r16, r/m16; Zydis 4.0 reads four bytes. A flushed line has its own size, and so has
+     * a table's pseudo-descriptor. */
     if (operand->size !=
             8u * (ours->size + (in->operation == OP_JUMP_FAR || in->operation == OP_LOAD_FAR ? 2u : 0)) &&
-        in->operation != OP_FLUSH && !movsxd_16)
+        in->operation != OP_FLUSH && in->operation != OP_LOAD_TABLE && in->operation != OP_STORE_TABLE &&
+        !movsxd_16)
         return "memory operand size";
     if (memory->segment != segments[in->segment])
         return "segment";
@@ -230,6 +243,13 @@ static const char *compare_immediate(const struct instruction *in, const struct 
     return NULL;
 }
 
+/* SLDT, LAR, ARPL and their like. */
+static bool is_of_descriptors(const struct instruction *in)
+{
+    return (in->operation >= OP_LOAD_SYSTEM && in->operation <= OP_STORE_SYSTEM) ||
+           (in->operation >= OP_VERIFY_READ && in->operation <= OP_ADJUST_LEVEL);
+}
+
 static const char *compare_registers(const struct instruction *in, const struct zydis *z)
 {
     const struct operand *operands[] = {&in->to, &in->from};
@@ -255,7 +275,8 @@ static const char *compare_registers(const struct instruction *in, const struct 
                                    : ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_GPR8 && id >= 8 ? id - 4
                                                                                                   : id)) {
             return "number of register operand";
-        } else if (8u * ours->size != z->operands[i].size && in->operation != OP_LOAD_SEGMENT) {
+        } else if (8u * ours->size != z->operands[i].size && in->operation != OP_LOAD_SEGMENT &&
+                   !(is_of_descriptors(in) && ours == &in->from)) {
             return "size of register operand";
         }
     }
@@ -277,7 +298,8 @@ static const char *compare(const struct instruction *in, const struct zydis *z)
         return "length";
     if (in->operation == OP_RUN)
         return compare_memory(in, z, memory);
-    if (in->operation == OP_LEAVES || (in->operation == OP_LOAD_SYSTEM && !memory))
+    if (in->operation == OP_LEAVES || in->operation == OP_CLEAR_LINE ||
+        (in->operation == OP_LOAD_SYSTEM && !memory))
         return NULL;
     if (8u * in->address_size != z->in.address_width)
         return "address size";
@@ -344,10 +366,8 @@ static void check_stream(const uint8_t *bytes, unsigned mode)
     z.status = ZydisDecoderDecodeFull(&decoders[mode], bytes, 15, &z.in, z.operands);
     if (result == DECODE_OK && is_alternative_cr8(&in, bytes))
         difference = ZYAN_SUCCESS(z.status) ? "valid without LOCK" : NULL;
-    else if (result == DECODE_OK && mode == 0 && !ZYAN_SUCCESS(z.status) && in.opcode == 0 &&
-             in.operation != OP_ADD)
-        difference =
-            NULL; /* SLDT and its like, which real mode does not have and 16-bit protected mode does */
+    else if (result == DECODE_OK && mode == 0 && !ZYAN_SUCCESS(z.status) && is_of_descriptors(&in))
+        difference = NULL; /* which real mode does not have and 16-bit protected mode does */
     else if (result == DECODE_OK)
         difference = compare(&in, &z);
     else if (ZYAN_SUCCESS(z.status) && result == DECODE_INVALID &&

@@ -48,14 +48,6 @@ static void a_near_jump_stays_within_the_code_segment(void **state)
     assert_int_equal(regs[REG_RIP], 0x77);
 }
 
-/* A GDT at 0x3000. */
-static void make_gdt(const uint64_t *descriptors, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        guest_poke(0x3000 + 8 * i, 8, descriptors[i]);
-    fake_cpu.segments[SEG_GDTR] = (struct segment){.base = 0x3000, .limit = 8 * count - 1};
-}
-
 static void a_far_jump_loads_the_code_segment(void **state)
 {
     static const uint64_t gdt[] = {0,
@@ -184,60 +176,6 @@ static void far_pointers_and_bounds_come_from_a_device(void **state)
     }
 }
 
-static void system_selectors_come_from_a_device(void **state)
-{
-    static const uint64_t gdt[] = {0,   0x12008934567800ff, 0x1, 0x12008234567800ff,
-                                   0x1, 0x12000934567800ff, 0x1};
-
-    (void)state;
-    guest_begin(64);
-    make_gdt(gdt, ARRAY_LENGTH(gdt));
-    gpr()[REG_RDI] = GUEST_MMIO;
-    guest.mmio[0] = 8;
-    GUEST_CODE(CODE, 0x0f, 0x00, 0x1f); /* ltr [rdi] */
-    expect_done(GUEST_MMIO);
-    assert_int_equal(fake_cpu.segments[SEG_TR].base, UINT64_C(0x112345678));
-    assert_int_equal(SEG_TYPE(fake_cpu.segments[SEG_TR].attributes), 11);
-    assert_int_equal(guest_peek(0x3000 + 8 + 5, 1), 0x8b); /* busy now */
-    regs[REG_RIP] = CODE;
-    expect_fault(GUEST_MMIO, EXC_GP, 8);
-    guest.mmio[0] = 0;
-    expect_fault(GUEST_MMIO, EXC_GP, 0);
-    guest.mmio[0] = 0x18; /* an LDT */
-    expect_fault(GUEST_MMIO, EXC_GP, 0x18);
-    guest.mmio[0] = 0x28;
-    expect_fault(GUEST_MMIO, EXC_NP, 0x28);
-    guest.mmio[0] = 0x30; /* its upper half is outside */
-    expect_fault(GUEST_MMIO, EXC_GP, 0x30);
-    fake_cpu.segments[SEG_GDTR].limit =
-        0xffff; /* the last descriptor has no upper half: not that of index 0 */
-    guest.mmio[0] = 0xf8, guest.mmio[1] = 0xff;
-    expect_fault(GUEST_MMIO, EXC_GP, 0xfff8);
-    guest.mmio[1] = 0;
-    guest.mmio[0] = 0x18;
-    GUEST_CODE(CODE, 0x0f, 0x00, 0x17); /* lldt [rdi] */
-    expect_done(GUEST_MMIO);
-    assert_int_equal(fake_cpu.segments[SEG_LDTR].base, UINT64_C(0x112345678));
-    GUEST_CODE(CODE, 0x0f, 0x00, 0x07); /* sldt [rdi] */
-    guest.mmio[2] = 0x77;
-    guest.mmio[0] = 0;
-    expect_done(GUEST_MMIO);
-    assert_int_equal(guest.mmio[0], 0x18);
-    assert_int_equal(guest.mmio[2], 0x77);
-    GUEST_CODE(CODE, 0x0f, 0x00, 0x0f); /* str [rdi] */
-    expect_done(GUEST_MMIO);
-    assert_int_equal(guest.mmio[0], 8);
-    GUEST_CODE(CODE, 0x0f, 0x00, 0x17);
-    guest.mmio[0] = 0;
-    expect_done(GUEST_MMIO);
-    assert_true(fake_cpu.segments[SEG_LDTR].attributes & SEG_UNUSABLE);
-    regs[REG_CR0] = 0x50033;
-    GUEST_CODE(CODE, 0x48, 0x0f, 0x01, 0x27); /* smsw [rdi]: a word, whatever the operand size */
-    expect_done(GUEST_MMIO);
-    assert_int_equal(guest.mmio[0], 0x33);
-    assert_int_equal(guest.mmio[2], 0x77);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,7 +186,6 @@ int main(void)
         cmocka_unit_test(frames_have_their_place_on_a_device),
         cmocka_unit_test(all_registers_and_flags_have_their_place_on_a_device),
         cmocka_unit_test(far_pointers_and_bounds_come_from_a_device),
-        cmocka_unit_test(system_selectors_come_from_a_device),
     };
     return cmocka_run_group_tests_name("emulate_branch", tests, NULL, guest_end);
 }

@@ -201,6 +201,58 @@ static void division_by_a_device_divides_or_faults(void **state)
     assert_int_equal(gpr()[REG_RAX], 0x0080);
 }
 
+/* The exit's address is of one element: another at the same place of its page is not there. */
+static void elements_of_a_gather_are_where_their_addresses_say(void **state)
+{
+    static const uint64_t indexes[] = {0, 0x5000 - (uint64_t)GUEST_MMIO}, mask[] = {BIT(63), BIT(63)};
+
+    (void)state;
+    if (!__builtin_cpu_supports("avx2"))
+        skip();
+    begin_vector();
+    guest.vcpu.xcr0 = 7;
+    regs[REG_CR4] |= CR4_OSXSAVE;
+    memcpy(guest.state + 160 + 16 * 2, indexes, 16);
+    memcpy(guest.state + 160 + 16 * 3, mask, 16);
+    gpr()[REG_RDI] = GUEST_MMIO + 0x40;
+    memset(guest.mmio + 0x40, 0x11, 8);
+    memset(guest.ram + 0x5040, 0x22, 8);
+    GUEST_CODE(CODE, 0xc4, 0xe2, 0xe1, 0x91, 0x0c, 0x17); /* vpgatherqq xmm1, [rdi + xmm2], xmm3 */
+    expect_done(GUEST_MMIO + 0x40);
+    assert_memory_equal(guest.state + 160 + 16, guest.mmio + 0x40, 8);
+    assert_memory_equal(guest.state + 160 + 24, guest.ram + 0x5040, 8);
+}
+
+/* MM registers are numbered from 0, wherever the top of the x87 stack is; a fault leaves that alone. */
+static void a_masked_store_writes_the_bytes_that_are_chosen(void **state)
+{
+    (void)state;
+    begin_vector();
+    guest.state[3] = 3 << 3; /* TOP: MM0 is ST(5), MM1 ST(6) */
+    memcpy(guest.state + 32 + 16 * 5, "abcdefgh", 8);
+    memcpy(guest.state + 32 + 16 * 6, "\x80\x7f\xff\x00\x00\x00\x00\x81", 8);
+    memcpy(guest.state + 160, "ABCDEFGHIJKLMNOP", 16);
+    memcpy(guest.state + 160 + 16, "\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff", 16);
+    gpr()[REG_RDI] = GUEST_MMIO + 0xffb;
+    GUEST_CODE(CODE, 0x66, 0x0f, 0xf7, 0xc1); /* maskmovdqu xmm0, xmm1 */
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(guest.access_count, 2);
+    expect_access(0, true, 0xffc, 1, 'B');
+    expect_access(1, true, 0x100a, 1, 'P');
+    GUEST_CODE(CODE, 0x0f, 0xf7, 0xc1);        /* maskmovq mm0, mm1 */
+    gpr()[REG_RDI] = UINT64_C(0x7ffffffffffa); /* the last byte is not canonical */
+    guest.access_count = 0;
+    expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+    assert_int_equal(guest.access_count, 0);
+    assert_int_equal(guest.state[3], 3 << 3);
+    gpr()[REG_RDI] = GUEST_MMIO;
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(guest.access_count, 3);
+    expect_access(0, true, 0, 1, 'a');
+    expect_access(1, true, 2, 1, 'c');
+    expect_access(2, true, 7, 1, 'h');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +262,8 @@ int main(void)
         cmocka_unit_test(mmx_moves_make_the_registers_theirs),
         cmocka_unit_test(only_the_aligned_vector_moves_ask_for_alignment),
         cmocka_unit_test(division_by_a_device_divides_or_faults),
+        cmocka_unit_test(elements_of_a_gather_are_where_their_addresses_say),
+        cmocka_unit_test(a_masked_store_writes_the_bytes_that_are_chosen),
     };
     return cmocka_run_group_tests_name("emulate_vector", tests, NULL, guest_end);
 }

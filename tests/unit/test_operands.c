@@ -63,9 +63,12 @@ struct zydis {
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 };
 
-/* Whether it touches memory: LEA, NOP and what only names a place do not. */
+/* Whether it touches memory: LEA, NOP and what only names a place do not. Of some Zydis has the register
+ * alone. */
 static bool touches(const struct zydis *z)
 {
+    if (z->in.mnemonic == ZYDIS_MNEMONIC_CLZERO || z->in.mnemonic == ZYDIS_MNEMONIC_UMONITOR)
+        return true;
     for (unsigned i = 0; i < z->in.operand_count; i++) {
         const ZydisDecodedOperand *operand = &z->operands[i];
 
@@ -81,7 +84,7 @@ static const char *never_comes(const struct zydis *z)
 {
     static const ZydisMnemonic only_named[] = {
         ZYDIS_MNEMONIC_NOP, ZYDIS_MNEMONIC_INVLPG,   ZYDIS_MNEMONIC_UD0,
-        ZYDIS_MNEMONIC_UD1, ZYDIS_MNEMONIC_CLDEMOTE, ZYDIS_MNEMONIC_CLZERO,
+        ZYDIS_MNEMONIC_UD1, ZYDIS_MNEMONIC_CLDEMOTE,
     };
 
     if (z->in.meta.category == ZYDIS_CATEGORY_PREFETCH || z->in.meta.category == ZYDIS_CATEGORY_PREFETCHWT1)
@@ -92,39 +95,23 @@ static const char *never_comes(const struct zydis *z)
     return NULL;
 }
 
-/* What the emulator does not have yet: system tables, state in one piece, and far transfers' stacks there. */
+/* What the emulator does not have yet: state in one piece, and far transfers' stacks there. */
 static const char *left_out(const struct zydis *z)
 {
-    static const ZydisMnemonic system[] = {
-        ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_LIDT,    ZYDIS_MNEMONIC_SGDT, ZYDIS_MNEMONIC_SIDT,
-        ZYDIS_MNEMONIC_LMSW, ZYDIS_MNEMONIC_VERR,    ZYDIS_MNEMONIC_VERW, ZYDIS_MNEMONIC_LAR,
-        ZYDIS_MNEMONIC_LSL,  ZYDIS_MNEMONIC_INVPCID, ZYDIS_MNEMONIC_ARPL,
-    };
-    static const ZydisMnemonic pieces[] = {
-        ZYDIS_MNEMONIC_XSAVE,     ZYDIS_MNEMONIC_XSAVE64,    ZYDIS_MNEMONIC_XSAVEC,  ZYDIS_MNEMONIC_XSAVEC64,
-        ZYDIS_MNEMONIC_XSAVEOPT,  ZYDIS_MNEMONIC_XSAVEOPT64, ZYDIS_MNEMONIC_XSAVES,  ZYDIS_MNEMONIC_XSAVES64,
-        ZYDIS_MNEMONIC_XRSTOR,    ZYDIS_MNEMONIC_XRSTOR64,   ZYDIS_MNEMONIC_XRSTORS, ZYDIS_MNEMONIC_XRSTORS64,
-        ZYDIS_MNEMONIC_FXSAVE,    ZYDIS_MNEMONIC_FXSAVE64,   ZYDIS_MNEMONIC_FXRSTOR, ZYDIS_MNEMONIC_FXRSTOR64,
-        ZYDIS_MNEMONIC_MOVDIR64B,
-    };
-    static const ZydisMnemonic transfers[] = {
-        ZYDIS_MNEMONIC_IRET,
-        ZYDIS_MNEMONIC_IRETD,
-        ZYDIS_MNEMONIC_IRETQ,
+    static const ZydisMnemonic left[] = {
+        ZYDIS_MNEMONIC_XSAVE,    ZYDIS_MNEMONIC_XSAVE64,    ZYDIS_MNEMONIC_XSAVEC,  ZYDIS_MNEMONIC_XSAVEC64,
+        ZYDIS_MNEMONIC_XSAVEOPT, ZYDIS_MNEMONIC_XSAVEOPT64, ZYDIS_MNEMONIC_XSAVES,  ZYDIS_MNEMONIC_XSAVES64,
+        ZYDIS_MNEMONIC_XRSTOR,   ZYDIS_MNEMONIC_XRSTOR64,   ZYDIS_MNEMONIC_XRSTORS, ZYDIS_MNEMONIC_XRSTORS64,
+        ZYDIS_MNEMONIC_FXSAVE,   ZYDIS_MNEMONIC_FXSAVE64,   ZYDIS_MNEMONIC_FXRSTOR, ZYDIS_MNEMONIC_FXRSTOR64,
+        ZYDIS_MNEMONIC_IRET,     ZYDIS_MNEMONIC_IRETD,      ZYDIS_MNEMONIC_IRETQ,
     };
     bool far = (z->in.mnemonic == ZYDIS_MNEMONIC_CALL || z->in.mnemonic == ZYDIS_MNEMONIC_RET) &&
                z->in.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
 
-    for (unsigned i = 0; i < ARRAY_LENGTH(system); i++)
-        if (z->in.mnemonic == system[i])
-            return "left: a system table, or a selector, on a device";
-    for (unsigned i = 0; i < ARRAY_LENGTH(pieces); i++)
-        if (z->in.mnemonic == pieces[i])
-            return "left: more than 108 bytes";
-    for (unsigned i = 0; i < ARRAY_LENGTH(transfers); i++)
-        if (z->in.mnemonic == transfers[i])
-            return "left: a far pointer, or a stack, on a device";
-    return far ? "left: a far pointer, or a stack, on a device" : NULL;
+    for (unsigned i = 0; i < ARRAY_LENGTH(left); i++)
+        if (z->in.mnemonic == left[i])
+            return "left: state in one piece, or a far transfer";
+    return far ? "left: a far transfer" : NULL;
 }
 
 static const char *refusal(const struct zydis *z)
@@ -237,7 +224,7 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
 {
     struct stub_registers registers = {.flags = RFLAGS_1 | RFLAGS_CF};
     uint64_t gpr[16], before_gpr[16];
-    unsigned vector;
+    unsigned vector, place = in->base;
     enum emulate_result result;
 
     guest_begin(64);
@@ -261,7 +248,7 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
     memcpy(memory, guest.mmio, 2 * PAGE_SIZE);
     memcpy(start, guest.state, sizeof(start));
     memcpy(registers.general, gpr, sizeof(gpr));
-    registers.general[REG_RBX] = (uint64_t)memory + PLACE;
+    registers.general[place] = (uint64_t)memory + PLACE;
     vector = run_original(bytes, z->in.length, &registers);
     memcpy(theirs, guest.state, sizeof(theirs));
     if (vector == EXC_UD) {
@@ -270,7 +257,7 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
     }
     memcpy(guest.state, start, sizeof(start));
     memcpy(guest.vcpu.gpr, gpr, sizeof(gpr));
-    guest.vcpu.gpr[REG_RBX] = GUEST_MMIO + PLACE;
+    guest.vcpu.gpr[place] = GUEST_MMIO + PLACE;
     memcpy(before_gpr, guest.vcpu.gpr, sizeof(before_gpr));
     guest_code(CODE, bytes, 15);
     result = emulate(&guest.vcpu, EMULATE_NO_GPA);
@@ -284,9 +271,8 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
         miss(z, bytes, 64, result == EMULATE_FAULT ? "faults" : "is unknown");
         return;
     }
-    registers.general[REG_RBX] = registers.general[REG_RBX] == (uint64_t)memory + PLACE
-                                     ? GUEST_MMIO + PLACE
-                                     : registers.general[REG_RBX];
+    if (registers.general[place] == (uint64_t)memory + PLACE)
+        registers.general[place] = GUEST_MMIO + PLACE;
     registers.general[REG_RSP] = guest.vcpu.gpr[REG_RSP];
     if (regs[REG_RIP] - CODE != z->in.length)
         miss(z, bytes, 64, "RIP");
@@ -306,7 +292,7 @@ static bool is_comparable(const struct instruction *in, unsigned bits)
     if (in->form && in->form->flags & FORM_GENERAL && (in->reg == REG_RSP || in->reg == REG_RBX))
         return false;
     return bits == 64 && in->operation == OP_RUN && in->form->size != S_ENV && in->form->size != S_STATE &&
-           in->base == REG_RBX;
+           in->base == (in->form->flags & FORM_AT_RDI ? REG_RDI : REG_RBX);
 }
 
 static void check(const uint8_t *bytes, unsigned mode)
@@ -343,13 +329,15 @@ static unsigned put_modrm(uint8_t *bytes, unsigned mode, unsigned reg, bool sib)
     return 2;
 }
 
+/* With a ModRM byte that names memory, and with each that does not: what has memory beside it, or no such
+ * byte. */
 static void every_legacy(unsigned mode)
 {
     static const uint8_t mandatory[] = {0, 0x66, 0xf3, 0xf2};
 
-    for (unsigned i = 0; i < 4 * 256 * 4 * 2 * 8; i++) {
-        unsigned map = i >> 14, opcode = i >> 6 & 0xff, prefix = i >> 4 & 3, w = i >> 3 & 1, reg = i & 7,
-                 at = 0;
+    for (unsigned i = 0; i < 4 * 256 * 4 * 2 * 72; i++) {
+        unsigned form = i % 72, w = i / 72 & 1, prefix = i / 144 & 3, opcode = i / 576 & 0xff,
+                 map = i / 576 >> 8, at = 0;
         uint8_t bytes[32] = {0};
 
         if (w && mode != 2)
@@ -363,7 +351,10 @@ static void every_legacy(unsigned mode)
         if (map > 1)
             bytes[at++] = map == 2 ? 0x38 : 0x3a;
         bytes[at++] = (uint8_t)opcode;
-        at += put_modrm(bytes + at, mode, reg, false);
+        if (form < 8)
+            at += put_modrm(bytes + at, mode, form, false);
+        else
+            bytes[at++] = (uint8_t)(0xc0 + form - 8);
         bytes[at] = 0x0c; /* of 3DNow, PI2FW; as an immediate a bit number */
         check(bytes, mode);
     }
@@ -379,6 +370,8 @@ static void every_vex(unsigned mode, uint8_t first, unsigned maps, unsigned from
                                  (uint8_t)(w << 7 | (vector ? 13 : 15) << 3 | l << 2 | pp), (uint8_t)opcode};
 
             bytes[4 + put_modrm(bytes + 4, mode, reg, sib)] = 0x21;
+            check(bytes, mode);
+            bytes[4] |= 0xc0; /* between registers, with memory beside them */
             check(bytes, mode);
         }
 }

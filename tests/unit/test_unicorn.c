@@ -148,8 +148,9 @@ static bool is_left_out(unsigned operation)
     return operation == OP_LOAD_SEGMENT || operation == OP_POP_SEGMENT || operation == OP_INS ||
            operation == OP_OUTS || operation == OP_MOVBE || operation == OP_MOV_CONTROL ||
            operation == OP_MOV_DEBUG || operation == OP_LEAVES || operation == OP_RUN ||
-           operation == OP_LOAD_SYSTEM || operation == OP_LOAD_FAR || operation == OP_BOUND ||
-           operation == OP_POP_FLAGS || (operation >= OP_CALL && operation <= OP_JUMP_FAR);
+           (operation >= OP_LOAD_SYSTEM && operation <= OP_CLEAR_LINE) || operation == OP_LOAD_FAR ||
+           operation == OP_BOUND || operation == OP_POP_FLAGS ||
+           (operation >= OP_CALL && operation <= OP_JUMP_FAR);
 }
 
 static bool is_double_shift(const struct instruction *in)
@@ -167,10 +168,6 @@ static bool is_comparable(const struct instruction *in)
         return false; /* undefined */
     if (is_double_shift(in) && in->operand_size == 2 && (in->opcode & 1) &&
         (in->base == REG_RCX || in->index == REG_RCX))
-        return false;
-    if (in->operation == OP_MOV && in->from.kind > OPERAND_IMMEDIATE && in->from.index > SEG_GS)
-        return false; /* SLDT, STR */
-    if (in->operation == OP_MOV && in->from.kind == OPERAND_CONTROL)
         return false;
     if (in->base == REG_RIP || ((in->to.kind == OPERAND_MEMORY || in->from.kind == OPERAND_MEMORY) &&
                                 in->base == NO_REGISTER && in->index == NO_REGISTER))

@@ -1,4 +1,6 @@
-/* What an emulator gets wrong of SVM, found out by trying. */
+/* What an emulator gets wrong of SVM: found out by trying, but for what only chance shows. */
+#include "hv/host/acpi.h"
+#include "hv/host/cpu.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
@@ -69,6 +71,23 @@ static bool forgets_shadow(union vmcb *vmcb)
     return run(vmcb) && vmcb->exit_code == SVM_EXIT_VINTR;
 }
 
+/*
+ * QEMU's TCG keeps the global interrupt flag and whether nested paging is on in one word for each CPU, and
+ * FXRSTOR, XRSTOR, FRSTOR and FLDENV on any CPU clear another bit of the first CPU's word (IGNNE#) without a
+ * lock, in another thread. What VMRUN, #VMEXIT, CLGI or STGI of the first CPU changed at the same moment is
+ * lost: a guest goes on without nested paging, or Keel with it.
+ */
+static bool loses_state_of_first_core(void)
+{
+    uint32_t a, b, c, d;
+
+    cpuid(1, 0, &a, &b, &c, &d);
+    if (!(c & BIT(31))) /* a hypervisor has written this CPUID */
+        return false;
+    cpuid(0x40000000, 0, &a, &b, &c, &d);
+    return b == 0x54474354 && c == 0x43544743 && d == 0x47435447; /* TCGTCGTCGTCG */
+}
+
 static bool shows(bool (*flaw)(union vmcb *vmcb))
 {
     union vmcb *vmcb = host_allocate(sizeof(*vmcb));
@@ -90,4 +109,9 @@ void svm_probe(void)
         log_line(
             "SVM: an intercepted #DB does not say its cause in DR6, as in Bochs 2.7: none is intercepted, "
             "and a guest whose #DB handler hits a breakpoint can keep its core");
+    this_cpu()->spared = machine.apic_count > 1 && loses_state_of_first_core();
+    if (this_cpu()->spared)
+        log_line("SVM: QEMU's TCG loses what its first CPU does where others load x87 state: VMs that do not "
+                 "name core "
+                 "0 in `cpus` stay off it; give QEMU one CPU more (-smp) for as many as before");
 }

@@ -43,6 +43,7 @@ struct cpu {
     uint32_t apic_id;
     bool online;
     bool runs_guests; /* hardware virtualization is on */
+    bool spared;      /* runs a VM only where its configuration names this core, or there is no other */
     struct timer_queue timers;
     struct vcpu *current; /* the vCPU whose state is loaded on this core, or NULL */
     unsigned served;      /* the number of the VM whose vCPU was loaded last */

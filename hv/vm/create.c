@@ -7,6 +7,7 @@
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/x86.h"
+#include "hv/lib/bitmap.h"
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
 #include "hv/load/acpi.h"
@@ -356,7 +357,18 @@ bool life_load(struct life *life)
     return true;
 }
 
-/* The cores that `cpus` names, or all; never one that could not turn virtualization on. */
+/* All cores but the spared ones, or all where those alone run guests. */
+static void choose_any(struct vm *vm)
+{
+    memset(vm->cores, 0xff, sizeof(vm->cores));
+    for (unsigned core = 0; core < cpu_count; core++)
+        if (cpus[core]->spared)
+            bitmap_clear(vm->cores, core);
+    if (!sched_may_run(vm))
+        memset(vm->cores, 0xff, sizeof(vm->cores));
+}
+
+/* The cores that `cpus` names, or any; never one that could not turn virtualization on. */
 static bool choose_cores(struct life *life)
 {
     const uint64_t *named = life->config->cpus;
@@ -365,8 +377,9 @@ static bool choose_cores(struct life *life)
 
     for (unsigned i = 0; i < CONFIG_CPUS / 64; i++)
         any = any && !named[i];
-    for (unsigned i = 0; i < CONFIG_CPUS / 64; i++)
-        vm->cores[i] = any ? UINT64_MAX : named[i];
+    memcpy(vm->cores, named, sizeof(life->config->cpus));
+    if (any)
+        choose_any(vm);
     if (record_is(vm)) {
         memset(vm->cores, 0, sizeof(vm->cores));
         vm->cores[0] = 1;

@@ -31,6 +31,10 @@ class Platform(typing.NamedTuple):
         return {"kind": self.kind, "model": self.model, "accelerator": self.accelerator, "options": options,
                 "cpu_panics": self.cpu_panics}
 
+    def cores(self, wanted):
+        """How many to give to a machine whose VMs are to have so many: they stay off QEMU's first (docs/emulators.md)."""
+        return wanted + (wanted > 1 and self.kind == "qemu" and self.vendor == "svm" and self.accelerator.startswith("tcg"))
+
 
 def host_vendor():
     """Which vendor's virtualization the processor of this machine shows, or None."""

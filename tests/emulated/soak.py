@@ -205,7 +205,7 @@ def main():
     orders = arguments.orders or pace.orders
     files = images(platform.vendor, pace.turns)
     begin = said = time.monotonic()
-    with keel.Booted(configuration(), files, megs=256, cpus=2, ips=pace.ips, **platform.machine()) as machine:
+    with keel.Booted(configuration(), files, megs=256, cpus=platform.cores(2), ips=pace.ips, **platform.machine()) as machine:
         soak = Soak(machine, arguments.seed, pace.patience)
         try:
             while time.monotonic() - begin < arguments.seconds and soak.orders < orders:

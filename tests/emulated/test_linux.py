@@ -148,7 +148,7 @@ def shows_what_cpuid_leaves(platform):
 def finds_all_processors_in_the_mp_table(platform):
     conf = keel.vm("linux", memory="256M", vcpus=4, kernel="vmlinux", ramdisk="initrd.gz", cmdline=f"{CMDLINE} acpi=off")
     files = {"vmlinux": keel.kernel("debian", "vmlinux"), "initrd.gz": keel.ramdisk()}
-    with keel.Booted(conf, files, megs=MEGS, cpus=2, **platform.machine()) as machine:
+    with keel.Booted(conf, files, megs=MEGS, cpus=platform.cores(2), **platform.machine()) as machine:
         shell = Shell(machine).wait(300)
         says(machine, shell.run("nproc"), "4\n")
         says(machine, shell.run("dmesg | grep MPTABLE"), "MPTABLE: OEM ID: KEEL")
@@ -167,7 +167,7 @@ WORK = "for j in 1 2 3 4; do (i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; se
 def computes_on_four_vcpus(platform, cores):
     conf = keel.vm("linux", memory="256M", vcpus=4, kernel="vmlinux", ramdisk="initrd.gz", cmdline=CMDLINE)
     files = {"vmlinux": keel.kernel("debian", "vmlinux"), "initrd.gz": keel.ramdisk()}
-    with keel.Booted(conf, files, megs=MEGS, ips=20_000_000, cpus=cores, **platform.machine()) as machine:
+    with keel.Booted(conf, files, megs=MEGS, ips=20_000_000, cpus=platform.cores(cores), **platform.machine()) as machine:
         shell = Shell(machine).wait(300)
         says(machine, shell.run("nproc"), "4\n")
         sums = re.findall(r"^\d+$", shell.run(WORK, 120), re.MULTILINE)

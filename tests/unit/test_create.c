@@ -422,6 +422,25 @@ static void a_vm_keeps_to_the_cores_named_and_gets_its_share(void **state)
     assert_nothing_out();
 }
 
+static void a_spared_core_runs_a_vm_that_names_it_or_one_that_has_no_other(void **state)
+{
+    (void)state;
+    machine_cpus[0].spared = true;
+    assert_true(life_create(&life));
+    assert_int_equal(life.vm.cores[0], ~BIT(0));
+    life_destroy(&life);
+    config.cpus[0] = BIT(0);
+    assert_true(life_create(&life));
+    assert_int_equal(life.vm.cores[0], BIT(0));
+    life_destroy(&life);
+    config.cpus[0] = 0;
+    machine_cpus[1].spared = true;
+    assert_true(life_create(&life));
+    assert_int_equal(life.vm.cores[0], UINT64_MAX);
+    life_destroy(&life);
+    assert_nothing_out();
+}
+
 static void what_the_last_guest_wired_does_not_reach_the_next(void **state)
 {
     (void)state;
@@ -450,6 +469,7 @@ int main(void)
         TEST(whatever_is_missing_is_said_once_and_all_else_given_back),
         TEST(too_little_memory_is_said_in_figures),
         TEST(a_vm_keeps_to_the_cores_named_and_gets_its_share),
+        TEST(a_spared_core_runs_a_vm_that_names_it_or_one_that_has_no_other),
         TEST(what_the_last_guest_wired_does_not_reach_the_next),
     };
     return cmocka_run_group_tests_name("create", tests, NULL, NULL);

@@ -630,7 +630,8 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
 
     core->slice.expired = slice_over;
     core->serving = true;
-    share_count_core(&shares, 1, clock_now());
+    if (!cpu->spared) /* nobody counts on what a spared one gives */
+        share_count_core(&shares, 1, clock_now());
     for (;;) {
         work_run();
         take_stock();

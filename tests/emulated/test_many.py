@@ -51,7 +51,7 @@ def shares_follow_weights(platform):
     weights = {"a": 100, "b": 200, "c": 400, "d": 100, "e": 50, "f": 100, "g": 300, "h": 100}
     sections = [spinning(name, weight=weight, vcpus=1 + index % 2) for index, (name, weight) in enumerate(weights.items())]
     together = {"accelerator": "tcg,thread=single"} if platform.kind == "qemu" else {}
-    said, machine, _ = run(platform, sections, cpus=2, **together)
+    said, machine, _ = run(platform, sections, cpus=platform.cores(2), **together)
     least, most = PLACES[platform.name]
     for name, (ran, due, _, _) in said.items():
         require(least * due <= ran <= most * due, machine.report(f"{name} ran {ran} ms, {due} ms were due"))

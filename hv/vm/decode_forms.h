@@ -51,6 +51,7 @@ enum form_space {
 #define S_4                         SIZE(2, 0, 0)
 #define S_8                         SIZE(3, 0, 0)
 #define S_16                        SIZE(4, 0, 0)
+#define S_64                        SIZE(6, 0, 0)
 #define S_2L                        SIZE(1, 1, 0)
 #define S_4L                        SIZE(2, 1, 0)
 #define S_8L                        SIZE(3, 1, 0)
@@ -80,6 +81,8 @@ enum form_space {
 #define FORM_ANY                    BIT(10) /* one read for all elements: none if the mask has no bit */
 #define FORM_BY_VECTOR              BIT(11) /* masked by the signs of the elements of vector register vvvv */
 #define FORM_AT_RDI                 BIT(12) /* between registers, and memory at rDI: masked by the bytes of ModRM rm */
+#define FORM_AREA                   BIT(14) /* state in one piece, aligned to the size given here and longer */
+#define FORM_SUPERVISOR             BIT(15) /* at CPL 0 alone */
 #define FORM_AT_RM                  BIT(13) /* register ModRM rm has the address of what is touched, and no more */
 
 struct form_row {

@@ -110,8 +110,13 @@ static const struct form_row map_0f[] = {
     {0x7f, 0x7f, P_NO, S_8, 0, STATE_MMX, FORM_STORES},
     {0x7f, 0x7f, P_66, S_16, 0, STATE_SSE, FORM_STORES | FORM_ALIGNED},
     {0x7f, 0x7f, P_F3, S_16, 0, STATE_SSE, FORM_STORES},
+    {0xae, 0xae, P_NO | REG(0), S_16, 0, STATE_FXSR, FORM_AREA | FORM_ALIGNED | FORM_STORES}, /* FXSAVE */
+    {0xae, 0xae, P_NO | REG(1), S_16, 0, STATE_FXSR, FORM_AREA | FORM_ALIGNED},
     {0xae, 0xae, P_NO | REG(2), S_4, 0, STATE_SSE, 0},
     {0xae, 0xae, P_NO | REG(3), S_4, 0, STATE_SSE, FORM_STORES},
+    {0xae, 0xae, P_NO | REG(4), S_64, 0, STATE_XSAVE, FORM_AREA | FORM_ALIGNED | FORM_STORES}, /* XSAVE */
+    {0xae, 0xae, P_NO | REG(5), S_64, 0, STATE_XSAVE, FORM_AREA | FORM_ALIGNED},               /* XRSTOR */
+    {0xae, 0xae, P_NO | REG(6), S_64, 0, STATE_XSAVE, FORM_AREA | FORM_ALIGNED | FORM_STORES}, /* XSAVEOPT */
     {0xae, 0xae, P_F3 | REG(6), S_1, 0, STATE_NONE, FORM_AT_RM}, /* UMONITOR */
     {0xb8, 0xb8, P_F3, S_4W, 0, STATE_NONE, FORM_GENERAL | FORM_OPERAND},
     {0xbc, 0xbd, P_F3, S_4W, 0, STATE_NONE, FORM_GENERAL | FORM_OPERAND},
@@ -123,6 +128,9 @@ static const struct form_row map_0f[] = {
     {0xc4, 0xc4, P_66, S_2, 0, STATE_SSE, FORM_IMM_8},
     {0xc6, 0xc6, P_NO, S_16, 0, STATE_SSE, FORM_IMM_8 | FORM_ALIGNED},
     {0xc6, 0xc6, P_66, S_16, 0, STATE_SSE, FORM_IMM_8 | FORM_ALIGNED},
+    {0xc7, 0xc7, P_NO | REG(3), S_64, 0, STATE_XSAVE, FORM_AREA | FORM_ALIGNED | FORM_SUPERVISOR}, /* XRSTORS */
+    {0xc7, 0xc7, P_NO | REG(4), S_64, 0, STATE_XSAVE, FORM_AREA | FORM_ALIGNED | FORM_STORES},     /* XSAVEC */
+    {0xc7, 0xc7, P_NO | REG(5), S_64, 0, STATE_XSAVE, FORM_AREA | FORM_ALIGNED | FORM_STORES | FORM_SUPERVISOR},
     {0xd0, 0xd0, P_F2, S_16, 0, STATE_SSE, FORM_ALIGNED},
     {0xd0, 0xd5, P_66, S_16, 0, STATE_SSE, FORM_ALIGNED},
     {0xd1, 0xd5, P_NO, S_8, 0, STATE_MMX, 0},

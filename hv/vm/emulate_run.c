@@ -63,8 +63,8 @@ static void put_evex(struct code *code, const struct instruction *in)
         in->zeroes << 7 | in->vector_length << 5 | in->broadcast << 4 | (in->vector & 16 ? 0 : 8) | in->mask);
 }
 
-/* The instruction with the copy as its operand; the immediate is the guest's, its last bytes. */
-static void encode(struct code *code, const struct instruction *in, const uint8_t *guests)
+/* The instruction with `at` of the copy as its operand; the immediate is the guest's, its last bytes. */
+static void encode(struct code *code, const struct instruction *in, const uint8_t *guests, unsigned at)
 {
     unsigned immediate = in->form->flags & FORM_IMM_8 ? 1 : in->form->flags & FORM_IMM_32 ? 4 : 0;
     int32_t distance;
@@ -80,7 +80,7 @@ static void encode(struct code *code, const struct instruction *in, const uint8_
         put_vex(code, in, 0x8f, in->space - SPACE_XOP);
     put(code, in->opcode);
     put(code, RIP_RELATIVE(in->reg));
-    distance = stub_distance(code->length + 4 + immediate);
+    distance = stub_distance(code->length + 4 + immediate) + (int32_t)at;
     memcpy(code->bytes + code->length, &distance, 4);
     code->length += 4;
     memcpy(code->bytes + code->length, guests + in->length - immediate, immediate);
@@ -117,42 +117,48 @@ static bool take_fault(struct emulation *e, uint8_t vector)
     return true;
 }
 
-uint8_t run_code(const uint8_t *code, unsigned length, struct stub_registers *registers, unsigned stored)
+uint8_t run_code(const uint8_t *code, unsigned length, struct stub_registers *registers, unsigned at,
+                 unsigned stored)
 {
-    uint8_t vector = (uint8_t)record_value(stub_run(code, length, registers)), *copy = stub_operand();
+    uint8_t vector = (uint8_t)record_value(stub_run(code, length, registers)), *copy = stub_operand() + at;
 
     for (unsigned i = 0; i < ARRAY_LENGTH(registers->general); i++)
         registers->general[i] = record_value(registers->general[i]);
     registers->flags = record_value(registers->flags);
-    for (unsigned at = 0; at < stored; at += sizeof(uint64_t)) {
+    for (unsigned i = 0; i < stored; i += sizeof(uint64_t)) {
         uint64_t word;
 
-        memcpy(&word, copy + at, sizeof(word));
+        memcpy(&word, copy + i, sizeof(word));
         word = record_value(word);
-        memcpy(copy + at, &word, sizeof(word));
+        memcpy(copy + i, &word, sizeof(word));
     }
     return vector;
 }
 
-bool run_instruction(struct emulation *e, const struct instruction *guests)
+bool run_instruction(struct emulation *e, const struct instruction *in)
+{
+    bool stores = in->form->flags & FORM_STORES;
+
+    return run_instruction_at(e, in, 0,
+                              stores ? form_size(in->form, in->vector_length, in->w, in->operand_size) : 0);
+}
+
+bool run_instruction_at(struct emulation *e, const struct instruction *guests, unsigned at, unsigned stored)
 {
     struct instruction in = *guests;
     unsigned other = stand_in(&in);
     struct stub_registers registers;
     uint64_t flags = vcpu_get(e->vcpu, REG_RFLAGS), *gpr = e->vcpu->gpr;
-    unsigned stored = 0;
     struct code code;
     uint64_t kept;
 
-    encode(&code, &in, e->bytes);
+    encode(&code, &in, e->bytes, at);
     memcpy(registers.general, gpr, sizeof(registers.general));
     kept = registers.general[other];
     if (other != REG_RSP)
         registers.general[other] = vcpu_get(e->vcpu, REG_RSP);
     registers.flags = (flags & FLAGS_RUN) | RFLAGS_1;
-    if (in.form->flags & FORM_STORES)
-        stored = form_size(in.form, in.vector_length, in.w, in.operand_size);
-    if (take_fault(e, run_code(code.bytes, code.length, &registers, stored)))
+    if (take_fault(e, run_code(code.bytes, code.length, &registers, at, stored)))
         return false;
     if (other != REG_RSP) {
         vcpu_set(e->vcpu, REG_RSP, registers.general[other]);
@@ -282,5 +288,7 @@ enum outcome execute_run(struct emulation *e)
         return run_elements(e, run_vector_mask(e), form_lane(in->form, in->w));
     if (in->mask && flags & (FORM_MASKED | FORM_PACKED | FORM_ANY))
         return run_masked(e, elements_of(e));
-    return is_aligned(e) ? run_whole(e) : OUTCOME_FAULT;
+    if (!is_aligned(e))
+        return OUTCOME_FAULT;
+    return flags & FORM_AREA ? run_area(e) : run_whole(e);
 }

@@ -29,7 +29,7 @@ bool run_waits(struct emulation *e)
     bool waits = in->form->state == STATE_MMX ||
                  (in->form->state == STATE_X87 && !(is_control(in) && in->form->flags & FORM_STORES));
 
-    if (!waits || run_code(fwait, sizeof(fwait), &registers, 0) == EXC_NONE)
+    if (!waits || run_code(fwait, sizeof(fwait), &registers, 0, 0) == EXC_NONE)
         return true;
     e->fault = (struct fault){.vector = EXC_MF};
     return false;

@@ -7,6 +7,7 @@
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
+#include "hv/vm/state_area.h"
 #include "hv/vm/walk.h"
 
 #define XSAVE_AREA       KIB(16) /* more than all components that guests may have */
@@ -61,10 +62,8 @@ void native_reset(struct vcpu *vcpu)
 }
 
 /* Extended state moves in all components that guests may have, whatever the guest's own XCR0 is just now. */
-static void load_extended(struct vcpu *vcpu)
+static void load_extended(struct vcpu *vcpu, const uint8_t *area)
 {
-    uint8_t *area = vcpu->native.xsave;
-
     if (!vcpu->msrs->xcr0_allowed) {
         __asm__ volatile("fxrstor64 %0" : : "m"(*area));
         return;
@@ -87,10 +86,8 @@ void native_take_xcr0(struct vcpu *vcpu)
     vcpu_cpuid_changed(vcpu);
 }
 
-static void save_extended(struct vcpu *vcpu)
+static void save_extended(struct vcpu *vcpu, uint8_t *area)
 {
-    uint8_t *area = vcpu->native.xsave;
-
     if (!vcpu->msrs->xcr0_allowed) {
         __asm__ volatile("fxsave64 %0" : "=m"(*area));
         return;
@@ -115,6 +112,26 @@ void native_load_fpu(const uint8_t *image, bool wide)
         __asm__ volatile("fxrstor (%0)" : : "r"(image) : "memory");
 }
 
+/* The vCPU's own area is free while its state is in the CPU. */
+void native_keep(struct vcpu *vcpu)
+{
+    save_extended(vcpu, vcpu->native.xsave);
+    if (vcpu->msrs->xcr0_allowed)
+        xsetbv(0, vcpu->xcr0);
+}
+
+void native_return_upper(struct vcpu *vcpu, uint8_t *scratch)
+{
+    const uint8_t *before = vcpu->native.xsave;
+
+    memset(scratch, 0, AREA_MOST);
+    save_extended(vcpu, scratch);
+    if (!vcpu->msrs->xcr0_allowed) /* FXSAVE has no header: native_reset made it */
+        memcpy(scratch + AREA_HEADER, before + AREA_HEADER, AREA_HEADER_SIZE);
+    area_take_upper(vcpu, scratch, before);
+    load_extended(vcpu, scratch);
+}
+
 void native_load(struct vcpu *vcpu, const struct native_policy *policy)
 {
     struct native_state *state = &vcpu->native;
@@ -123,7 +140,7 @@ void native_load(struct vcpu *vcpu, const struct native_policy *policy)
         wrmsr_safe(policy->msrs[i], state->msrs[i]);
     if (policy->xsaves)
         wrmsr(MSR_XSS, state->xss);
-    load_extended(vcpu);
+    load_extended(vcpu, state->xsave);
     write_dr0(state->dr[0]);
     write_dr1(state->dr[1]);
     write_dr2(state->dr[2]);
@@ -136,7 +153,7 @@ void native_put(struct vcpu *vcpu, const struct native_policy *policy)
 
     for (unsigned i = 0; policy->msrs[i]; i++)
         rdmsr_safe(policy->msrs[i], &state->msrs[i]);
-    save_extended(vcpu);
+    save_extended(vcpu, state->xsave);
     state->dr[0] = read_dr0();
     state->dr[1] = read_dr1();
     state->dr[2] = read_dr2();

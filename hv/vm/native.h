@@ -49,6 +49,14 @@ void native_set_dr(unsigned number, uint64_t value);
 void native_save_fpu(uint8_t *image, bool wide);
 void native_load_fpu(const uint8_t *image, bool wide);
 
+/*
+ * Around an instruction of the loaded vCPU that Keel executes and that restores state, of code that has not
+ * all of the vector registers: those of 64-bit code alone are then what they were. `scratch`: AREA_MOST bytes
+ * of hv/vm/state_area.h, aligned to 64.
+ */
+void native_keep(struct vcpu *vcpu);
+void native_return_upper(struct vcpu *vcpu, uint8_t *scratch);
+
 /* An MSR of the state that stays in the CPU; false: not one of them. */
 bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 

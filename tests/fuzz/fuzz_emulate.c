@@ -19,6 +19,14 @@ static uint64_t take_address(struct input *input)
     return take(input, 3) & 0xfffff; /* RAM, or what is after it */
 }
 
+static uint64_t processes_xcr0(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
 static void make_registers(struct input *input)
 {
     for (unsigned i = 0; i < 16; i++)
@@ -30,8 +38,10 @@ static void make_registers(struct input *input)
     if (fake_cpu.regs[REG_CR0] & CR0_PG)
         fake_cpu.regs[REG_CR0] |= CR0_PE;
     fake_cpu.regs[REG_CR3] = take_address(input);
-    fake_cpu.regs[REG_CR4] = take(input, 4) & (CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE |
-                                               CR4_UMIP | CR4_PCIDE);
+    fake_cpu.regs[REG_CR4] =
+        take(input, 4) & (CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_UMIP |
+                          CR4_PCIDE | CR4_OSFXSR | CR4_OSXSAVE | CR4_OSXMMEXCPT);
+    guest.vcpu.xcr0 = processes_xcr0();
     fake_cpu.regs[REG_EFER] |= take(input, 1) & 1 ? EFER_NXE : 0;
     guest.pkru = (uint32_t)take(input, 1) * 0x01010101;
     guest.cpuid7_ebx = guest.cpuid7_ecx = guest.cpuid_amd8_ebx = take(input, 1) & 1 ? UINT32_MAX : 0;

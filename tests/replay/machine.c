@@ -246,6 +246,16 @@ void native_put(struct vcpu *vcpu, const struct native_policy *policy)
     memcpy(vcpu->native.dr, played.dr, sizeof(vcpu->native.dr));
 }
 
+void native_keep(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
+void native_return_upper(struct vcpu *vcpu, uint8_t *scratch)
+{
+    (void)vcpu, (void)scratch;
+}
+
 /* What a ModRM byte for memory is followed by. */
 static unsigned operand_length(const uint8_t *modrm)
 {

@@ -3,7 +3,7 @@
 REPLAY_SOURCES := $(wildcard tests/replay/*.c devices/*.c hv/vm/emulate*.c hv/vm/decode*.c vmx/checks_*.c) \
                   $(addprefix hv/vm/,event.c exit.c vcpu.c vm.c bus.c guest_mem.c msr.c cpuid.c cpuid_features.c cpuid_policy.c control.c \
                   linear.c walk.c segment.c task_switch.c io_permission.c guest_debug.c guest_step.c breakpoint.c \
-                  native.c observe.c create.c vm_timer.c) hv/debug/stats.c hv/lib/format.c hv/load/guest_map.c \
+                  native.c state_area.c observe.c create.c vm_timer.c) hv/debug/stats.c hv/lib/format.c hv/load/guest_map.c \
                   $(addprefix vmx/,exits.c vmx.c vcpu.c registers.c cr.c apic.c controls.c capabilities.c fields.c \
                   exit_reasons.c entry_checks.c details.c) \
                   $(addprefix svm/,exits.c svm.c vcpu.c registers.c events.c checks.c vmcb.c exit_codes.c details.c)
@@ -32,7 +32,7 @@ $(BUILD)/replay/%.o: %.c
 	@$(HOST_CC) $(REPLAY_CFLAGS) $(PLAY_$(notdir $*)) -MMD -MP -c $< -o $@
 
 # It would load the guest's registers into this machine's CPU: machine.c has another.
-PLAY_native := -Dnative_load=machines_native_load -Dnative_put=machines_native_put
+PLAY_native := $(foreach name,load put keep return_upper,-Dnative_$(name)=machines_native_$(name))
 $(filter $(BUILD)/replay/tests/%,$(REPLAY_OBJECTS)): REPLAY_CFLAGS := $(filter-out -mgeneral-regs-only,$(REPLAY_CFLAGS))
 
 -include $(REPLAY_OBJECTS:.o=.d)

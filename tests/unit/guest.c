@@ -1,5 +1,6 @@
 #include "tests/unit/guest.h"
 
+#include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,9 +172,12 @@ const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, ui
 {
     static struct cpuid_regs regs;
 
-    (void)vcpu, (void)subleaf;
+    (void)vcpu;
     regs = (struct cpuid_regs){0};
-    if (leaf == 1)
+    if (leaf == 0xd) { /* what this process has, and no more */
+        __cpuid_count(leaf, subleaf, regs.eax, regs.ebx, regs.ecx, regs.edx);
+        regs.ecx = subleaf ? regs.ecx : regs.ebx;
+    } else if (leaf == 1)
         regs.edx = guest.cpuid1_edx | (guest.pse36 ? BIT(17) : 0);
     else if (leaf == 7)
         regs.ebx = guest.cpuid7_ebx, regs.ecx = guest.cpuid7_ecx;

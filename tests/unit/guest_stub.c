@@ -4,6 +4,7 @@
  */
 #include "hv/host/stub.h"
 #include "hv/vm/native.h"
+#include "hv/vm/state_area.h"
 #include "hv/vm/vcpu.h"
 #include "tests/unit/guest.h"
 #include "tests/unit/guest_trap.h"
@@ -87,6 +88,20 @@ void native_load_fpu(const uint8_t *image, bool wide)
 {
     (void)wide;
     memcpy(guest.state, image, 512);
+}
+
+static uint8_t kept[GUEST_STATE];
+
+void native_keep(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    memcpy(kept, guest.state, sizeof(kept));
+}
+
+void native_return_upper(struct vcpu *vcpu, uint8_t *scratch)
+{
+    (void)scratch;
+    area_take_upper(vcpu, guest.state, kept);
 }
 
 __attribute__((weak)) void native_take_xcr0(struct vcpu *vcpu)

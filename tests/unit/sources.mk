@@ -24,7 +24,7 @@ sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
 emulator := $(addprefix tests/unit/,guest.c guest_stub.c guest_trap.c) $(wildcard hv/vm/emulate*.c) $(decoder) hv/host/stub_call.c hv/vm/linear.c \
             hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c \
-            hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c hv/vm/breakpoint.c
+            hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c hv/vm/breakpoint.c hv/vm/state_area.c
 sources_operands := $(emulator)
 libraries_operands := -lZydis
 sources_unicorn := $(emulator)
@@ -65,6 +65,7 @@ sources_emulate := $(emulator)
 sources_emulate_control := $(emulator)
 sources_emulate_vector := $(emulator)
 sources_emulate_branch := $(emulator)
+sources_emulate_area := $(emulator)
 sources_emulate_system := $(emulator)
 sources_emulate_string := $(emulator)
 sources_emulate_segment := $(emulator)
@@ -118,10 +119,10 @@ $(BUILD)/unit/vmx/cr.o $(BUILD)/unit/tests/unit/test_vmx_cr.o: UNIT_CFLAGS := -I
 sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
-svm := hv/debug/stats.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c \
+svm := hv/debug/stats.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c hv/vm/state_area.c \
        $(patsubst %,svm/%.c,svm vcpu registers events exits details checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
-sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/vm/native.c vmx/vcpu.c vmx/registers.c vmx/apic.c
+sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/vm/native.c hv/vm/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
 libraries_vmx_vcpu := -no-pie
 gdb_protocol := $(patsubst %,hv/debug/gdb_%.c,server commands query link input access registers fpu) hv/lib/format.c hv/lib/number.c
 sources_gdb_server := $(gdb_protocol)

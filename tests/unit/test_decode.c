@@ -7,6 +7,7 @@
 #include <Zydis/Zydis.h>
 
 #include "hv/vm/decode.h"
+#include "hv/vm/decode_forms.h"
 
 #define STREAMS 300000
 
@@ -196,12 +197,12 @@ static const char *compare_memory(const struct instruction *in, const struct zyd
 
     if (ours->kind != OPERAND_MEMORY)
         return "no memory operand seen";
-    /* The SDM has MOVSXD r16, r/m16; Zydis 4.0 reads four bytes. A flushed line has its own size, and so has
-     * a table's pseudo-descriptor. */
+    /* The SDM has MOVSXD r16, r/m16; Zydis 4.0 reads four bytes. A flushed line has its own size, and so have
+     * a table's pseudo-descriptor and the area of XSAVE. */
     if (operand->size !=
             8u * (ours->size + (in->operation == OP_JUMP_FAR || in->operation == OP_LOAD_FAR ? 2u : 0)) &&
         in->operation != OP_FLUSH && in->operation != OP_LOAD_TABLE && in->operation != OP_STORE_TABLE &&
-        !movsxd_16)
+        !movsxd_16 && !(in->form && in->form->flags & FORM_AREA))
         return "memory operand size";
     if (memory->segment != segments[in->segment])
         return "segment";

@@ -95,23 +95,15 @@ static const char *never_comes(const struct zydis *z)
     return NULL;
 }
 
-/* What the emulator does not have yet: state in one piece, and far transfers' stacks there. */
+/* What the emulator does not have yet: far transfers' stacks there. */
 static const char *left_out(const struct zydis *z)
 {
-    static const ZydisMnemonic left[] = {
-        ZYDIS_MNEMONIC_XSAVE,    ZYDIS_MNEMONIC_XSAVE64,    ZYDIS_MNEMONIC_XSAVEC,  ZYDIS_MNEMONIC_XSAVEC64,
-        ZYDIS_MNEMONIC_XSAVEOPT, ZYDIS_MNEMONIC_XSAVEOPT64, ZYDIS_MNEMONIC_XSAVES,  ZYDIS_MNEMONIC_XSAVES64,
-        ZYDIS_MNEMONIC_XRSTOR,   ZYDIS_MNEMONIC_XRSTOR64,   ZYDIS_MNEMONIC_XRSTORS, ZYDIS_MNEMONIC_XRSTORS64,
-        ZYDIS_MNEMONIC_FXSAVE,   ZYDIS_MNEMONIC_FXSAVE64,   ZYDIS_MNEMONIC_FXRSTOR, ZYDIS_MNEMONIC_FXRSTOR64,
-        ZYDIS_MNEMONIC_IRET,     ZYDIS_MNEMONIC_IRETD,      ZYDIS_MNEMONIC_IRETQ,
-    };
     bool far = (z->in.mnemonic == ZYDIS_MNEMONIC_CALL || z->in.mnemonic == ZYDIS_MNEMONIC_RET) &&
                z->in.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
 
-    for (unsigned i = 0; i < ARRAY_LENGTH(left); i++)
-        if (z->in.mnemonic == left[i])
-            return "left: state in one piece, or a far transfer";
-    return far ? "left: a far transfer" : NULL;
+    return far || (z->in.mnemonic >= ZYDIS_MNEMONIC_IRET && z->in.mnemonic <= ZYDIS_MNEMONIC_IRETQ)
+               ? "left: a far transfer"
+               : NULL;
 }
 
 static const char *refusal(const struct zydis *z)
@@ -220,6 +212,17 @@ static unsigned run_original(const uint8_t *bytes, unsigned length, struct stub_
     return guest_trap_end();
 }
 
+/* For what restores from an area: a header, and an MXCSR, that can be. */
+static void make_area(uint8_t *area)
+{
+    static const uint32_t mxcsr[2] = {0x1f80, 0};
+    uint64_t bitmap = random_bits() & host_xcr0();
+
+    memcpy(area + 24, mxcsr, sizeof(mxcsr));
+    memset(area + 512, 0, 64);
+    memcpy(area + 512, &bitmap, sizeof(bitmap));
+}
+
 static void compare(const struct zydis *z, const uint8_t *bytes, const struct instruction *in)
 {
     struct stub_registers registers = {.flags = RFLAGS_1 | RFLAGS_CF};
@@ -245,6 +248,8 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
         uint32_t value = 0x3f800000 | (random_bits() & 0x807fffff);
         memcpy(guest.mmio + i, &value, 4);
     }
+    if (in->form->flags & FORM_AREA)
+        make_area(guest.mmio + PLACE);
     memcpy(memory, guest.mmio, 2 * PAGE_SIZE);
     memcpy(start, guest.state, sizeof(start));
     memcpy(registers.general, gpr, sizeof(gpr));
@@ -290,6 +295,8 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
 static bool is_comparable(const struct instruction *in, unsigned bits)
 {
     if (in->form && in->form->flags & FORM_GENERAL && (in->reg == REG_RSP || in->reg == REG_RBX))
+        return false;
+    if (in->form && in->form->flags & FORM_SUPERVISOR)
         return false;
     return bits == 64 && in->operation == OP_RUN && in->form->size != S_ENV && in->form->size != S_STATE &&
            in->base == (in->form->flags & FORM_AT_RDI ? REG_RDI : REG_RBX);

@@ -219,6 +219,7 @@ const struct virt_ops svm_ops = {
     .advance = svm_advance,
     .interrupt_allowed = svm_interrupt_allowed,
     .nmi_allowed = svm_nmi_allowed,
+    .unblock_nmi = svm_unblock_nmi,
     .inject = svm_inject,
     .set_windows = svm_set_windows,
     .set_debug = svm_set_debug,

@@ -270,6 +270,12 @@ static bool nmi_allowed(struct vcpu *vcpu)
     return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI_OR_MOV_SS | BLOCKING_BY_NMI));
 }
 
+static void unblock_nmi(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCKING_BY_NMI);
+}
+
 #define INTERRUPTION_VALID BIT(31)
 #define INTERRUPTION_ERROR BIT(11)
 
@@ -352,6 +358,7 @@ const struct virt_ops vmx_ops = {
     .advance = vmx_advance,
     .interrupt_allowed = interrupt_allowed,
     .nmi_allowed = nmi_allowed,
+    .unblock_nmi = unblock_nmi,
     .inject = inject,
     .set_windows = set_windows,
     .set_debug = set_debug,

@@ -283,8 +283,9 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case O_v:
         *operand = (struct operand){OPERAND_MEMORY, 0, size};
         return take(d, d->in->address_size, &d->in->displacement);
-    case I_p:
-        return take(d, size, &d->in->displacement) && take(d, 2, &d->in->displacement);
+    case I_p: /* the selector lies where there is no displacement */
+        *operand = (struct operand){OPERAND_IMMEDIATE, 0, d->in->operand_size};
+        return take_immediate(d, I_v) && take(d, 2, &d->in->displacement);
     case I_b:
     case I_z:
     case I_v:

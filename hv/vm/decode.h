@@ -80,7 +80,10 @@ enum operation {
     OP_CALL,         /* near */
     OP_RETURN,       /* near */
     OP_JUMP,         /* near, to an address in an operand */
-    OP_JUMP_FAR,     /* to a far pointer in memory */
+    OP_JUMP_FAR,
+    OP_CALL_FAR,
+    OP_RETURN_FAR,
+    OP_RETURN_INTERRUPT, /* IRET */
     OP_ENTER,
     OP_LEAVE,
     OP_PUSH_ALL,

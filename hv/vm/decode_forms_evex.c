@@ -225,6 +225,7 @@ static const struct form_row evex_0f38[] = {
     {0x4f, 0x4f, P_66, S_4W, S_4W, STATE_AVX512, FORM_MASKED},
     {0x50, 0x53, P_66, S_16L, S_4, STATE_AVX512, FORM_MASKED},
     {0x52, 0x52, P_F3, S_16L, S_4, STATE_AVX512, FORM_MASKED},
+    {0x52, 0x53, P_F2, S_16, 0, STATE_AVX512, 0}, /* VP4DPWSSD, V4FMADDPS and their like */
     {0x54, 0x54, P_66, S_16L, S_1W, STATE_AVX512, FORM_MASKED},
     {0x55, 0x55, P_66, S_16L, S_4W, STATE_AVX512, FORM_MASKED},
     {0x58, 0x58, P_66, S_4, S_4, STATE_AVX512, FORM_ANY},
@@ -257,6 +258,7 @@ static const struct form_row evex_0f38[] = {
     {0x96, 0x98, P_66, S_16L, S_4W, STATE_AVX512, FORM_MASKED},
     {0x99, 0x99, P_66, S_4W, S_4W, STATE_AVX512, FORM_MASKED},
     {0x9a, 0x9a, P_66, S_16L, S_4W, STATE_AVX512, FORM_MASKED},
+    {0x9a, 0x9b, P_F2, S_16, 0, STATE_AVX512, 0},
     {0x9b, 0x9b, P_66, S_4W, S_4W, STATE_AVX512, FORM_MASKED},
     {0x9c, 0x9c, P_66, S_16L, S_4W, STATE_AVX512, FORM_MASKED},
     {0x9d, 0x9d, P_66, S_4W, S_4W, STATE_AVX512, FORM_MASKED},
@@ -266,6 +268,7 @@ static const struct form_row evex_0f38[] = {
     {0xa6, 0xa8, P_66, S_16L, S_4W, STATE_AVX512, FORM_MASKED},
     {0xa9, 0xa9, P_66, S_4W, S_4W, STATE_AVX512, FORM_MASKED},
     {0xaa, 0xaa, P_66, S_16L, S_4W, STATE_AVX512, FORM_MASKED},
+    {0xaa, 0xab, P_F2, S_16, 0, STATE_AVX512, 0},
     {0xab, 0xab, P_66, S_4W, S_4W, STATE_AVX512, FORM_MASKED},
     {0xac, 0xac, P_66, S_16L, S_4W, STATE_AVX512, FORM_MASKED},
     {0xad, 0xad, P_66, S_4W, S_4W, STATE_AVX512, FORM_MASKED},

@@ -317,6 +317,8 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
     case OUTCOME_AGAIN:
         vcpu_again(vcpu);
         return EMULATE_DONE;
+    case OUTCOME_RAISED:
+        return EMULATE_FAULT;
     default:
         return fail(vcpu, entry, outcome, &e.fault);
     }

@@ -1,4 +1,4 @@
-/* Near calls, returns and jumps, far jumps and stack frames: what has its stack or operand on a device. */
+/* Near calls, returns and jumps, and LEAVE: what has its stack or operand on a device. */
 #include "hv/vm/emulation.h"
 
 /* Goes on at `target`, if the code segment has it. */
@@ -77,47 +77,4 @@ enum outcome execute_leave(struct emulation *e)
     vcpu_set(e->vcpu, REG_RSP, stack_at(e, frame + size, stack));
     register_set(e->vcpu, REG_RBP, size, span_value(e, &span));
     return OUTCOME_NEXT;
-}
-
-/* A far jump to a code segment of the same privilege; gates and tasks are not emulated. */
-static bool load_code(struct emulation *e, uint16_t selector, struct segment *cs)
-{
-    unsigned cpl = vcpu_cpl(e->vcpu);
-    struct segment_rules rules = {.cpl = cpl, .bad = EXC_GP};
-
-    if (e->mode == CODE_REAL || e->mode == CODE_V86) {
-        *cs = vcpu_get_segment(e->vcpu, SEG_CS);
-        cs->selector = selector;
-        cs->base = (uint32_t)selector << 4;
-        return true;
-    }
-    if (!segment_check(e->vcpu, SEG_CS, (uint16_t)((selector & ~SELECTOR_RPL) | cpl), &rules, cs, &e->fault))
-        return false;
-    e->fault =
-        (struct fault){.vector = EXC_GP, .has_error = true, .error = selector & ~(uint32_t)SELECTOR_RPL};
-    return (selector & SELECTOR_RPL) <= cpl &&
-           !(cs->attributes & SEG_L && cs->attributes & SEG_DB && vcpu_get(e->vcpu, REG_EFER) & EFER_LMA);
-}
-
-enum outcome execute_jump_far(struct emulation *e)
-{
-    unsigned size = e->in->operand_size;
-    struct span offset, selector;
-    bool long_mode = vcpu_get(e->vcpu, REG_EFER) & EFER_LMA;
-    struct segment cs;
-    uint64_t target;
-
-    if (!operand_find(e, size, 0, ACCESS_READ, &offset) || !operand_find(e, 2, size, ACCESS_READ, &selector))
-        return OUTCOME_FAULT;
-    target = span_value(e, &offset);
-    if (!load_code(e, (uint16_t)span_value(e, &selector), &cs))
-        return OUTCOME_FAULT;
-    if (long_mode && cs.attributes & SEG_L ? !vcpu_is_canonical(e->vcpu, target) : target > cs.limit) {
-        e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
-        return OUTCOME_FAULT;
-    }
-    vcpu_set_segment(e->vcpu, SEG_CS, &cs);
-    vcpu_set(e->vcpu, REG_RIP, target);
-    vcpu_advance(e->vcpu, 0);
-    return OUTCOME_DONE;
 }

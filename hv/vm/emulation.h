@@ -22,11 +22,13 @@ struct emulation {
 
 /* How an instruction ended. */
 enum outcome {
-    OUTCOME_NEXT,    /* RIP moves on */
-    OUTCOME_STAY,    /* a REP did its share: RIP stays for the rest */
-    OUTCOME_DONE,    /* it has seen to its own end by vcpu_advance: RIP is where the guest goes on */
-    OUTCOME_AGAIN,   /* nothing has happened: the guest begins the instruction anew */
-    OUTCOME_FAULT,   /* `fault` says which; nothing that the instruction has not completed is visible */
+    OUTCOME_NEXT,   /* RIP moves on */
+    OUTCOME_STAY,   /* a REP did its share: RIP stays for the rest */
+    OUTCOME_DONE,   /* it has seen to its own end by vcpu_advance: RIP is where the guest goes on */
+    OUTCOME_AGAIN,  /* nothing has happened: the guest begins the instruction anew */
+    OUTCOME_RAISED, /* an exception was raised on the way, in this task or in another: RIP stays where that is
+                     */
+    OUTCOME_FAULT,  /* `fault` says which; nothing that the instruction has not completed is visible */
     OUTCOME_UNKNOWN, /* not emulated */
 };
 
@@ -108,10 +110,10 @@ execute_function execute_move, execute_move_conditionally, execute_set, execute_
 execute_function execute_move_control, execute_move_debug, execute_nothing; /* emulate_control.c */
 execute_function execute_string, execute_string_io;                         /* emulate_string.c */
 execute_function execute_push_all, execute_pop_all, execute_pop_flags, execute_enter, execute_load_far,
-    execute_bound, execute_translate; /* emulate_frame.c */
-execute_function execute_run;         /* emulate_run.c */
-execute_function execute_call, execute_return, execute_jump, execute_jump_far,
-    execute_leave; /* emulate_branch.c */
+    execute_bound, execute_translate;                                       /* emulate_frame.c */
+execute_function execute_run;                                               /* emulate_run.c */
+execute_function execute_call, execute_return, execute_jump, execute_leave; /* emulate_branch.c */
+execute_function execute_jump_far, execute_call_far, execute_return_far, execute_return_interrupt;
 execute_function execute_load_system, execute_store_system, execute_load_table, execute_store_table,
     execute_load_status, execute_ask_selector, execute_adjust_level,
     execute_invalidate;                                 /* emulate_system.c */

@@ -45,8 +45,7 @@ static bool type_allows(const struct segment *segment, bool write)
     return !write || (type & TYPE_WRITABLE);
 }
 
-/* SDM, "Limit Checking". */
-static bool limit_allows(const struct segment *segment, uint64_t offset, unsigned size)
+bool linear_within(const struct segment *segment, uint64_t offset, unsigned size)
 {
     uint64_t last = offset + size - 1;
     uint32_t type = SEG_TYPE(segment->attributes);
@@ -71,7 +70,7 @@ bool linear_address(struct vcpu *vcpu, enum code_mode mode, enum vcpu_segment se
     }
     cached = vcpu_get_segment(vcpu, segment);
     *gva = (uint32_t)(cached.base + offset);
-    if ((mode == CODE_PROTECTED && !type_allows(&cached, write)) || !limit_allows(&cached, offset, size))
+    if ((mode == CODE_PROTECTED && !type_allows(&cached, write)) || !linear_within(&cached, offset, size))
         return segment_fault(segment, fault);
     return true;
 }

@@ -22,6 +22,9 @@ struct span {
 bool linear_address(struct vcpu *vcpu, enum code_mode mode, enum vcpu_segment segment, uint64_t offset,
                     unsigned size, bool write, gva_t *gva, struct fault *fault);
 
+/* SDM, "Limit Checking": whether `size` bytes at `offset` are within a segment. */
+bool linear_within(const struct segment *segment, uint64_t offset, unsigned size);
+
 /* #AC(0) if the access is not aligned to `size` (a power of two) where that is asked for; otherwise true. */
 bool linear_aligned(struct vcpu *vcpu, gva_t gva, unsigned size, struct fault *fault);
 

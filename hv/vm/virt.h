@@ -108,6 +108,9 @@ struct virt_ops {
     bool (*interrupt_allowed)(struct vcpu *vcpu);
     bool (*nmi_allowed)(struct vcpu *vcpu);
 
+    /* Ends the blocking of NMIs, as IRET does (SDM, "Handling Multiple NMIs"). */
+    void (*unblock_nmi)(struct vcpu *vcpu);
+
     /* Puts the event into the next entry. */
     void (*inject)(struct vcpu *vcpu, const struct event *event);
 

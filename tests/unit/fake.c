@@ -290,6 +290,12 @@ static bool nmi_allowed(struct vcpu *vcpu)
     return !fake_cpu.block_nmi && !fake_cpu.interrupt_shadow;
 }
 
+static void unblock_nmi(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    fake_cpu.block_nmi = false;
+}
+
 static void inject(struct vcpu *vcpu, const struct event *event)
 {
     (void)vcpu;
@@ -337,6 +343,7 @@ const struct virt_ops fake_virt = {
     .loads_pdptes = true,
     .interrupt_allowed = interrupt_allowed,
     .nmi_allowed = nmi_allowed,
+    .unblock_nmi = unblock_nmi,
     .inject = inject,
     .set_windows = set_windows,
     .set_debug = set_debug,

@@ -24,7 +24,7 @@ sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
 emulator := $(addprefix tests/unit/,guest.c guest_stub.c guest_trap.c) $(wildcard hv/vm/emulate*.c) $(decoder) hv/host/stub_call.c hv/vm/linear.c \
             hv/vm/segment.c hv/vm/walk.c hv/vm/io_permission.c hv/vm/control.c hv/vm/guest_mem.c hv/vm/bus.c \
-            hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c hv/vm/breakpoint.c hv/vm/state_area.c
+            hv/vm/vcpu.c hv/vm/guest_debug.c hv/vm/guest_step.c hv/vm/breakpoint.c hv/vm/state_area.c hv/vm/task_switch.c
 sources_operands := $(emulator)
 libraries_operands := -lZydis
 sources_unicorn := $(emulator)
@@ -65,12 +65,13 @@ sources_emulate := $(emulator)
 sources_emulate_control := $(emulator)
 sources_emulate_vector := $(emulator)
 sources_emulate_branch := $(emulator)
+sources_emulate_far := $(emulator)
 sources_emulate_area := $(emulator)
 sources_emulate_system := $(emulator)
 sources_emulate_string := $(emulator)
 sources_emulate_segment := $(emulator)
 sources_breakpoint := $(emulator)
-sources_task_switch := $(emulator) hv/vm/task_switch.c
+sources_task_switch := $(emulator)
 sources_cpuid_features := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/vm/cpuid_features.c hv/lib/format.c
 sources_cpuid := hv/vm/cpuid.c hv/vm/cpuid_policy.c hv/vm/cpuid_features.c hv/lib/format.c
 core := tests/unit/core_fixture.c hv/vm/observe.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c

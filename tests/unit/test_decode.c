@@ -93,6 +93,9 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_RETURN] = {ZYDIS_MNEMONIC_RET},
     [OP_JUMP] = {ZYDIS_MNEMONIC_JMP},
     [OP_JUMP_FAR] = {ZYDIS_MNEMONIC_JMP},
+    [OP_CALL_FAR] = {ZYDIS_MNEMONIC_CALL},
+    [OP_RETURN_FAR] = {ZYDIS_MNEMONIC_RET},
+    [OP_RETURN_INTERRUPT] = {ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ},
     [OP_ENTER] = {ZYDIS_MNEMONIC_ENTER},
     [OP_LEAVE] = {ZYDIS_MNEMONIC_LEAVE},
     [OP_PUSH_ALL] = {ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD},
@@ -113,10 +116,9 @@ static const ZydisMnemonic mnemonics[OP_COUNT][20] = {
     [OP_MOV_CONTROL] = {ZYDIS_MNEMONIC_MOV},
     [OP_MOV_DEBUG] = {ZYDIS_MNEMONIC_MOV},
     [OP_LEAVES] = {ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_CPUID, ZYDIS_MNEMONIC_RDMSR, ZYDIS_MNEMONIC_WRMSR,
-                   ZYDIS_MNEMONIC_RDPMC, ZYDIS_MNEMONIC_INVD, ZYDIS_MNEMONIC_WBINVD, ZYDIS_MNEMONIC_IRETD,
-                   ZYDIS_MNEMONIC_IRETQ, ZYDIS_MNEMONIC_XSETBV, ZYDIS_MNEMONIC_VMMCALL, ZYDIS_MNEMONIC_INT,
-                   ZYDIS_MNEMONIC_INT1, ZYDIS_MNEMONIC_INT3, ZYDIS_MNEMONIC_INTO, ZYDIS_MNEMONIC_IRET,
-                   ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_JMP},
+                   ZYDIS_MNEMONIC_RDPMC, ZYDIS_MNEMONIC_INVD, ZYDIS_MNEMONIC_WBINVD, ZYDIS_MNEMONIC_XSETBV,
+                   ZYDIS_MNEMONIC_VMMCALL, ZYDIS_MNEMONIC_INT, ZYDIS_MNEMONIC_INT1, ZYDIS_MNEMONIC_INT3,
+                   ZYDIS_MNEMONIC_INTO},
 };
 
 struct zydis {
@@ -199,8 +201,10 @@ static const char *compare_memory(const struct instruction *in, const struct zyd
         return "no memory operand seen";
     /* The SDM has MOVSXD r16, r/m16; Zydis 4.0 reads four bytes. A flushed line has its own size, and so have
      * a table's pseudo-descriptor and the area of XSAVE. */
-    if (operand->size !=
-            8u * (ours->size + (in->operation == OP_JUMP_FAR || in->operation == OP_LOAD_FAR ? 2u : 0)) &&
+    if (operand->size != 8u * (ours->size + (in->operation == OP_JUMP_FAR || in->operation == OP_CALL_FAR ||
+                                                     in->operation == OP_LOAD_FAR
+                                                 ? 2u
+                                                 : 0)) &&
         in->operation != OP_FLUSH && in->operation != OP_LOAD_TABLE && in->operation != OP_STORE_TABLE &&
         !movsxd_16 && !(in->form && in->form->flags & FORM_AREA))
         return "memory operand size";
@@ -327,8 +331,6 @@ static bool may_be_unknown(const struct zydis *z)
 {
     if (z->in.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
         z->in.mnemonic == ZYDIS_MNEMONIC_JMP) /* near ones */
-        return true;
-    if (z->in.mnemonic == ZYDIS_MNEMONIC_RET && z->in.opcode >= 0xca) /* far */
         return true;
     for (unsigned i = 0; i < z->in.raw.prefix_count; i++)
         if ((z->in.raw.prefixes[i].value & 0xfe) == 0xf2 &&

@@ -150,7 +150,7 @@ static bool is_left_out(unsigned operation)
            operation == OP_MOV_DEBUG || operation == OP_LEAVES || operation == OP_RUN ||
            (operation >= OP_LOAD_SYSTEM && operation <= OP_CLEAR_LINE) || operation == OP_LOAD_FAR ||
            operation == OP_BOUND || operation == OP_POP_FLAGS ||
-           (operation >= OP_CALL && operation <= OP_JUMP_FAR);
+           (operation >= OP_CALL && operation <= OP_RETURN_INTERRUPT);
 }
 
 static bool is_double_shift(const struct instruction *in)

@@ -185,6 +185,7 @@ stop:
     jmp .halt
 
 bits 64
+extern image_base, ap_cr3, ap_stack, ap_cpu       ; of hv/host: paging.c, smp.c
 extern keel_main, cpu_start_here, inflate, text_start, rodata_end, packed_start, packed_end
 entry64_low:
     mov rax, entry64
@@ -310,13 +311,6 @@ boot_gdt:
     dq 0x00cf9b000000ffff                       ; 18: 32-bit code
     dq 0
 
-section .data
-align 8
-global image_base, ap_cr3, ap_stack, ap_cpu
-image_base: dq 0xffffffff80000000               ; link address minus load address
-ap_cr3:     dq 0
-ap_stack:   dq 0
-ap_cpu:     dq 0
 
 section .bss
 alignb 4096

@@ -32,8 +32,6 @@
 #include "svm/ops.h"
 #include "vmx/ops.h"
 
-const struct virt_ops *virt;
-
 static struct boot_info info;
 static struct config config;
 static struct module modules[ARRAY_LENGTH(info.modules)];
@@ -141,6 +139,9 @@ static void choose_vendor(void)
     if (!virt->preflight())
         stop_in_words("the CPU lacks what is named above.");
 }
+
+/* Of entry.asm. */
+extern const char trampoline_start[], trampoline_displacement[], trampoline_end[];
 
 static void start_other_core(void)
 {
@@ -268,7 +269,8 @@ static void run(void)
     hygiene_init();
     stage(0x25);
     sched_init();
-    smp_start(start_other_core);
+    smp_start(&(struct smp_trampoline){trampoline_start, trampoline_displacement, trampoline_end},
+              start_other_core);
     log_line("smp: %u core%s", cpu_count, cpu_count == 1 ? "" : "s");
     stage(0x26);
     open_console();

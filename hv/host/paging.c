@@ -5,6 +5,8 @@
 #include "hv/host/x86.h"
 #include "hv/lib/string.h"
 
+uint64_t image_base = IMAGE_BASE; /* until entry.asm has found where the image lies */
+
 extern const char image_start[], text_end[], rodata_end[], image_end[];
 
 static struct frames frames;

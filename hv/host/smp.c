@@ -8,10 +8,11 @@
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
 
-extern const char trampoline_start[], trampoline_displacement[], trampoline_end[];
-extern uint64_t ap_cr3, ap_stack;
-extern struct cpu *ap_cpu;
+/* What the core that starts finds in memory. */
+uint64_t ap_cr3, ap_stack;
+struct cpu *ap_cpu;
 
+static const struct smp_trampoline *trampoline;
 static void (*begin_here)(void);
 
 static void wait_microseconds(uint64_t microseconds)
@@ -19,8 +20,7 @@ static void wait_microseconds(uint64_t microseconds)
     clock_wait(clock_hz() / 1000000 * microseconds);
 }
 
-/* Called from the trampoline on the new core's own stack and the final page tables. */
-void cpu_start_here(struct cpu *cpu);
+/* On the new core's own stack and the final page tables. */
 void cpu_start_here(struct cpu *cpu)
 {
     cpu_enable_features();
@@ -64,16 +64,17 @@ static void write_trampoline(uint8_t *page)
 {
     uint32_t displacement = (uint32_t)(IMAGE_BASE - image_base);
 
-    memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-    memcpy(page + (trampoline_displacement - trampoline_start), &displacement, sizeof(displacement));
+    memcpy(page, trampoline->start, (size_t)(trampoline->end - trampoline->start));
+    memcpy(page + (trampoline->displacement - trampoline->start), &displacement, sizeof(displacement));
 }
 
-void smp_start(void (*begin)(void))
+void smp_start(const struct smp_trampoline *with, void (*begin)(void))
 {
     hpa_t page = paging_low_page();
     void *code = page ? host_map(page, PAGE_SIZE, HOST_WRITE) : NULL;
     struct cpu *cpu = NULL;
 
+    trampoline = with;
     begin_here = begin;
     if (machine.apic_count > 1 && !code) {
         log_line("smp: no usable page below 640 KiB to start other cores from: only the boot core is used");

@@ -23,8 +23,6 @@ __asm__(".globl image_start, text_end, rodata_end, image_end\n"
 #define RAM         0x10000000
 #define RAM_SIZE    MIB(64)
 
-uint64_t image_base = IMAGE_BASE;
-
 static struct boot_info info;
 
 /* Keel's address space, made anew over this RAM. */

@@ -4,8 +4,8 @@
 #include "devices/board.h"
 #include "hv/debug/console.h"
 #include "hv/debug/gdb_stub.h"
-#include "hv/debug/log_ring.h"
 #include "hv/debug/monitor.h"
+#include "hv/debug/panic.h"
 #include "hv/debug/screen.h"
 #include "hv/debug/stats.h"
 #include "hv/debug/trace.h"
@@ -16,12 +16,13 @@
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/frames.h"
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
+#include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
 #include "hv/host/smp.h"
 #include "hv/host/timer.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/config.h"
 #include "hv/vm/hygiene.h"
@@ -46,8 +47,7 @@ static void stage(uint8_t code)
 static _Noreturn void stop_in_words(const char *what)
 {
     log_line("Keel stops: %s", what);
-    for (;;)
-        __asm__ volatile("cli\n hlt");
+    halt_for_ever();
 }
 
 static void say_memory(void)
@@ -303,8 +303,9 @@ _Noreturn void keel_main(uint64_t information)
 {
     stage(0x20);
     interrupts_init();
+    panic_init();
     interrupts_load(); /* from here on an exception is told, not a silent restart */
-    log_start();
+    log_start(console_write);
     console_init(serial_init(&serial_ports[0], 115200) ? &serial_ports[0] : NULL);
     log_line("Keel, a microhypervisor");
     stage(0x21);

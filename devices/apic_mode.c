@@ -152,8 +152,8 @@ void local_apic_init(struct local_apic *apic, const struct local_apic_config *co
 
 unsigned local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3])
 {
-    ranges[0] = (struct bus_range){MSR_APIC_BASE, MSR_APIC_BASE, &apic->base_msr};
-    ranges[1] = (struct bus_range){MSR_X2APIC_FIRST, MSR_X2APIC_LAST, &apic->x2apic_msrs};
-    ranges[2] = (struct bus_range){MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, &apic->deadline_msr};
+    ranges[0] = (struct bus_range){IA32_APIC_BASE, IA32_APIC_BASE, &apic->base_msr};
+    ranges[1] = (struct bus_range){X2APIC_FIRST, X2APIC_LAST, &apic->x2apic_msrs};
+    ranges[2] = (struct bus_range){IA32_TSC_DEADLINE, IA32_TSC_DEADLINE, &apic->deadline_msr};
     return apic->config.tsc_deadline ? 3 : 2;
 }

@@ -12,14 +12,6 @@
 #include "hv/vm/irq.h"
 #include "hv/vm/vcpu.h"
 
-#define MSR_APIC_BASE        0x1b
-#define MSR_TSC_DEADLINE     0x6e0
-#define MSR_X2APIC_FIRST     0x800
-#define MSR_X2APIC_LAST      0x8ff
-
-#define APIC_BASE_BSP        BIT(8)
-#define APIC_BASE_EXTD       BIT(10) /* x2APIC mode */
-#define APIC_BASE_EN         BIT(11)
 #define APIC_BASE_DEFAULT    UINT64_C(0xfee00000)
 
 #define APIC_PAGE_SIZE       0x1000

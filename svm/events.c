@@ -5,7 +5,6 @@
 #include "svm/exit_codes.h"
 #include "svm/svm.h"
 
-#define DR6_STEP      BIT(14)
 #define DR6_CAUSES    (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(15))
 
 /* Types of events are numbered as VMX does, but for software exceptions, which are exceptions here. */
@@ -118,7 +117,7 @@ bool svm_stop_stepping(struct vcpu *vcpu)
     if (svm->guest_tf || vmcb->exit_code != SVM_EXIT_DB)
         return false;
     svm->shadow_rip = 0;
-    vmcb->dr6 &= ~DR6_STEP;
+    vmcb->dr6 &= ~DR6_BS;
     vmcb_changed(vmcb, VMCB_CLEAN_DEBUG);
     return !(vmcb->dr6 & DR6_CAUSES);
 }

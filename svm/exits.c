@@ -1,7 +1,7 @@
 /* The exit table: every exit code of the APM that an intercept in use can cause, and who serves it. */
 #include "hv/debug/crash.h"
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
-#include "hv/host/x86.h"
 #include "hv/vm/breakpoint.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
@@ -72,14 +72,13 @@ static void handle_move_control(struct vcpu *vcpu)
 }
 
 /* Bits of DR6: breakpoints, general detect, single step. */
-#define DR6_STEP     BIT(14)
-#define DEBUG_CAUSES (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | DR6_STEP)
+#define DEBUG_CAUSES (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | DR6_BS)
 
 /* Where DR6 does not tell: #DB is intercepted for a debugger alone there, who steps, or has set a point. */
 static uint64_t likely_cause(const struct vcpu_debug *debug)
 {
     if (debug->step == STEP_TRAP)
-        return DR6_STEP;
+        return DR6_BS;
     for (unsigned n = 0; n < 4; n++)
         if (debug->holder[n])
             return BIT(n);

@@ -1,16 +1,14 @@
 /* What an emulator gets wrong of SVM: found out by trying, but for what only chance shows. */
 #include "hv/host/acpi.h"
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "svm/exit_codes.h"
 #include "svm/svm.h"
 
 #define CODE_64BIT 0x29b
 #define DATA_FLAT  0xc93
-#define DR6_RESET  0xffff0ff0
-#define DR6_STEP   BIT(14)
 #define ASID       1
 
 /* This core's own state for a guest, but for RFLAGS; what could come meanwhile is intercepted. */
@@ -25,11 +23,11 @@ static void prepare(union vmcb *vmcb)
     vmcb->tlb_control = VMCB_FLUSH_ALL;
     vmcb->cs = (struct vmcb_segment){.attributes = CODE_64BIT, .limit = UINT32_MAX};
     vmcb->ds = vmcb->es = vmcb->ss = (struct vmcb_segment){.attributes = DATA_FLAT, .limit = UINT32_MAX};
-    vmcb->efer = rdmsr(MSR_EFER);
+    vmcb->efer = rdmsr(IA32_EFER);
     vmcb->cr0 = read_cr0();
     vmcb->cr3 = read_cr3();
     vmcb->cr4 = read_cr4();
-    vmcb->dr6 = DR6_RESET;
+    vmcb->dr6 = DR6_ONES;
     vmcb->dr7 = 0x400;
 }
 
@@ -58,7 +56,7 @@ static bool debug_exit_loses_cause(union vmcb *vmcb)
 {
     vmcb->rflags = RFLAGS_1 | RFLAGS_TF;
     run(vmcb);
-    return vmcb->exit_code == SVM_EXIT_DB && !(vmcb->dr6 & DR6_STEP);
+    return vmcb->exit_code == SVM_EXIT_DB && !(vmcb->dr6 & DR6_BS);
 }
 
 /* A virtual interrupt that waits, behind STI: it is not to come before the NOP. */

@@ -1,5 +1,5 @@
 /* Registers that the VMCB holds, by the names that the core gives them. */
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 #include "hv/lib/string.h"
 #include "hv/vm/native.h"
 #include "svm/exit_codes.h"
@@ -134,31 +134,23 @@ unsigned svm_get_bytes(struct vcpu *vcpu, uint8_t bytes[15])
     return count;
 }
 
-#define IA32_TSC          0x10
-#define IA32_DEBUGCTL     0x1d9
-#define IA32_SYSENTER_CS  0x174
-#define IA32_SYSENTER_ESP 0x175
-#define IA32_SYSENTER_EIP 0x176
-#define DEBUGCTL_BTF      BIT(1)
-#define DR6_STEP          BIT(14)
-
 bool svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     static const struct {
         uint32_t msr, offset;
     } rows[] = {
         {IA32_DEBUGCTL, offsetof(union vmcb, debugctl)},
-        {MSR_STAR, offsetof(union vmcb, star)},
-        {MSR_LSTAR, offsetof(union vmcb, lstar)},
-        {MSR_CSTAR, offsetof(union vmcb, cstar)},
-        {MSR_SFMASK, offsetof(union vmcb, sfmask)},
-        {MSR_KERNEL_GS_BASE, offsetof(union vmcb, kernel_gs_base)},
+        {IA32_STAR, offsetof(union vmcb, star)},
+        {IA32_LSTAR, offsetof(union vmcb, lstar)},
+        {IA32_CSTAR, offsetof(union vmcb, cstar)},
+        {IA32_FMASK, offsetof(union vmcb, sfmask)},
+        {IA32_KERNEL_GS_BASE, offsetof(union vmcb, kernel_gs_base)},
         {IA32_SYSENTER_CS, offsetof(union vmcb, sysenter_cs)},
         {IA32_SYSENTER_ESP, offsetof(union vmcb, sysenter_esp)},
         {IA32_SYSENTER_EIP, offsetof(union vmcb, sysenter_eip)},
-        {MSR_FS_BASE, offsetof(union vmcb, fs.base)},
-        {MSR_GS_BASE, offsetof(union vmcb, gs.base)},
-        {MSR_PAT, offsetof(union vmcb, pat)},
+        {IA32_FS_BASE, offsetof(union vmcb, fs.base)},
+        {IA32_GS_BASE, offsetof(union vmcb, gs.base)},
+        {IA32_PAT, offsetof(union vmcb, pat)},
     };
 
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
@@ -198,7 +190,7 @@ void svm_end_instruction(struct vcpu *vcpu)
         vcpu_note(vcpu, REQUEST_EVENT);
     }
     if (vmcb->rflags & RFLAGS_TF && !(vmcb->debugctl & DEBUGCTL_BTF))
-        vcpu_trap(vcpu, DR6_STEP);
+        vcpu_trap(vcpu, DR6_BS);
 }
 
 void svm_advance(struct vcpu *vcpu, unsigned length)

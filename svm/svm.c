@@ -3,10 +3,10 @@
 #include "svm/checks.h"
 #include "svm/exit_codes.h"
 
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
@@ -18,12 +18,8 @@ struct svm_capabilities svm_cpu;
 #define CPUID_SVM_LEAF 0x8000000a
 #define CPUID_SVM      2  /* Fn8000_0001 ECX */
 #define CPUID_PAGES_1G 26 /* and EDX */
-#define MSR_VM_CR      0xc0010114
 #define VM_CR_SVMDIS   BIT(4)
-#define MSR_HSAVE_PA   0xc0010117
-#define MSR_TSC_RATIO  0xc0000104
 #define TSC_RATIO_ONE  BIT(32) /* APM, "TSC Ratio MSR": the integer part begins there */
-#define EFER_SVME_HOST BIT(12)
 
 /* By bit; NULL where the APM has none. */
 static const char *const names[32] = {
@@ -102,9 +98,9 @@ static bool allow_svm(void)
 {
     uint64_t vm_cr;
 
-    if (!rdmsr_safe(MSR_VM_CR, &vm_cr) || !(vm_cr & VM_CR_SVMDIS))
+    if (!rdmsr_safe(VM_CR, &vm_cr) || !(vm_cr & VM_CR_SVMDIS))
         return true;
-    if (wrmsr_safe(MSR_VM_CR, vm_cr & ~VM_CR_SVMDIS) && !(rdmsr(MSR_VM_CR) & VM_CR_SVMDIS))
+    if (wrmsr_safe(VM_CR, vm_cr & ~VM_CR_SVMDIS) && !(rdmsr(VM_CR) & VM_CR_SVMDIS))
         return true;
     log_line("cpu %u: SVM is locked off: VM_CR is 0x%lx, bit 4 must be 0. Turn on \"SVM Mode\" (AMD-V, "
              "virtualization) "
@@ -126,10 +122,10 @@ static bool enable(void)
         log_line("cpu %u: no memory for the host's state", cpu->index);
         return false;
     }
-    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME_HOST);
-    wrmsr(MSR_HSAVE_PA, virt_to_phys(cpu->vendor));
+    wrmsr(IA32_EFER, rdmsr(IA32_EFER) | EFER_SVME);
+    wrmsr(VM_HSAVE_PA, virt_to_phys(cpu->vendor));
     if (svm_has(SVM_TSC_RATIO)) /* a guest's TSC runs as the machine's does, whoever was here before */
-        wrmsr_safe(MSR_TSC_RATIO, TSC_RATIO_ONE);
+        wrmsr_safe(TSC_RATIO, TSC_RATIO_ONE);
     __asm__ volatile("vmsave %%rax" : : "a"(virt_to_phys(cpu->vendor) + PAGE_SIZE) : "memory");
     log_line("cpu %u: SVM on, revision %u, %u ASIDs", cpu->index, svm_cpu.revision, svm_cpu.asids);
     if (cpu->index == 0) {
@@ -142,7 +138,7 @@ static bool enable(void)
 static void disable(void)
 {
     __asm__ volatile("stgi" : : : "memory");
-    wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME_HOST);
+    wrmsr(IA32_EFER, rdmsr(IA32_EFER) & ~EFER_SVME);
 }
 
 static bool vm_create(struct vm *vm)

@@ -1,7 +1,7 @@
 /* A vCPU's VMCB: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
@@ -27,7 +27,7 @@ _Static_assert(offsetof(union vmcb, rax) == 0x5f8, "as in entry.asm");
 
 /* One for all: every guest may touch the same MSRs natively, but without RDTSCP no TSC_AUX; and no ports. */
 static uint8_t *msrpm, *msrpm_no_tsc_aux, *iopm;
-struct native_policy svm_native = {.msrs = {MSR_TSC_AUX}};
+struct native_policy svm_native = {.msrs = {IA32_TSC_AUX}};
 
 /* Whether two vCPUs may have the same ASID: then each begins on a core with a flush. */
 static bool asids_shared;
@@ -54,7 +54,7 @@ bool svm_make_maps(void)
     memset(iopm, 0xff, IOPM_SIZE);
     for (const uint32_t *msr = msr_native; *msr; msr++) {
         allow_msr(msrpm, *msr);
-        if (*msr != MSR_TSC_AUX)
+        if (*msr != IA32_TSC_AUX)
             allow_msr(msrpm_no_tsc_aux, *msr);
     }
     return true;
@@ -117,7 +117,7 @@ void svm_vcpu_reset(struct vcpu *vcpu)
                               (svm_has(SVM_VNMI) ? VMCB_V_NMI_ENABLE : 0);
     vmcb->interrupt_shadow = 0;
     vmcb->event = 0;
-    vmcb->pat = 0x0007040600070406;
+    vmcb->pat = PAT_RESET;
     vmcb->tsc_offset = vcpu->tsc_offset;
     svm->nmi = NMI_OPEN;
     svm->stepping = false;

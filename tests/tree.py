@@ -20,7 +20,7 @@ SPEAKERS = {
     "hv/host/paging.c": "the machine's start",
     "hv/host/smp.c": "the machine's start",
     "hv/host/power.c": "the machine's end",
-    "hv/debug/log.c": "it is the log",
+    "hv/host/log.c": "it is the log",
     "hv/debug/panic.c": "Keel's own end",
     "hv/debug/watchdog.c": "a fault of Keel, once for each core that stands still",
     "hv/debug/console_keys.c: console_listen": "the machine's start",

@@ -5,7 +5,6 @@
 #include "vmx/checks.h"
 
 #define DEBUGCTL_DEFINED      UINT64_C(0xffc7)
-#define DEBUGCTL_BTF          BIT(1)
 #define DEBUGCTL_BUS_LOCK     BIT(2)
 #define DEBUGCTL_RTM          BIT(15)
 #define BNDCFGS_RESERVED      UINT64_C(0xffc) /* bits 11:2 */

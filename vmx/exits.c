@@ -1,8 +1,8 @@
 /* The exit table: every basic exit reason of the SDM, and who serves it. */
 #include "hv/debug/crash.h"
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
-#include "hv/host/x86.h"
 #include "hv/load/pc.h"
 #include "hv/vm/breakpoint.h"
 #include "hv/vm/emulate.h"

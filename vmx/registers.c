@@ -1,5 +1,5 @@
 /* Registers that the VMCS holds, by the names that the core gives them. */
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 #include "hv/vm/native.h"
 #include "vmx/vmx.h"
 
@@ -143,12 +143,6 @@ void vmx_get_code(struct vcpu *vcpu, struct code_state *code)
     code->attributes = code_attributes(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS), vmread(VMCS_GUEST_DR7));
 }
 
-#define IA32_TSC          0x10
-#define IA32_SYSENTER_CS  0x174
-#define IA32_SYSENTER_ESP 0x175
-#define IA32_SYSENTER_EIP 0x176
-#define IA32_DEBUGCTL     0x1d9
-
 bool vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     static const struct {
@@ -158,9 +152,9 @@ bool vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
         {IA32_SYSENTER_CS, VMCS_GUEST_SYSENTER_CS},
         {IA32_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP},
         {IA32_SYSENTER_EIP, VMCS_GUEST_SYSENTER_EIP},
-        {MSR_FS_BASE, VMCS_GUEST_ES_BASE + 2 * SEG_FS},
-        {MSR_GS_BASE, VMCS_GUEST_ES_BASE + 2 * SEG_GS},
-        {MSR_PAT, VMCS_GUEST_PAT},
+        {IA32_FS_BASE, VMCS_GUEST_ES_BASE + 2 * SEG_FS},
+        {IA32_GS_BASE, VMCS_GUEST_ES_BASE + 2 * SEG_GS},
+        {IA32_PAT, VMCS_GUEST_PAT},
     };
 
     for (unsigned i = 0; i < ARRAY_LENGTH(fields_of); i++)
@@ -185,10 +179,7 @@ bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
 }
 
-#define DR6_STEP     BIT(14)
-#define DEBUG_TRAPS  (BIT(0) | BIT(1) | BIT(2) | BIT(3) | DR6_STEP) /* of the pending debug exceptions */
-#define DEBUGCTL_LBR BIT(0)
-#define DEBUGCTL_BTF BIT(1)
+#define DEBUG_TRAPS (BIT(0) | BIT(1) | BIT(2) | BIT(3) | DR6_BS) /* of the pending debug exceptions */
 
 uint64_t vmx_wrapped(uint64_t rip)
 {
@@ -228,7 +219,7 @@ void vmx_end_instruction(struct vcpu *vcpu)
     if (flags & RFLAGS_RF)
         vmwrite(VMCS_GUEST_RFLAGS, flags & ~RFLAGS_RF);
     if (flags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-        causes = DR6_STEP;
+        causes = DR6_BS;
     if (blocking & BLOCKING_BY_STI_OR_MOV_SS) {
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_STI_OR_MOV_SS);
         causes |= take_pending();

@@ -1,9 +1,9 @@
 /* A vCPU's VMCS: made, put into the state after RESET, made current on a core, and taken off it. */
 #include "hv/host/clock.h"
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
@@ -16,7 +16,6 @@ _Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
 
 #define MSR_BITMAP_WRITE 2048 /* offset of the write bitmaps; reads come first */
 #define MSR_BITMAP_HIGH  1024 /* offset of the bitmap for 0xc0000000 and up */
-#define IA32_TSC         0x10
 
 /* Bounds each run of a guest: also the longest that a host interrupt waits where an emulator loses its exit.
  */
@@ -28,7 +27,7 @@ _Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
 #define PLE_WINDOW       16384
 
 struct native_policy vmx_native = {
-    .msrs = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX},
+    .msrs = {IA32_STAR, IA32_LSTAR, IA32_CSTAR, IA32_FMASK, IA32_KERNEL_GS_BASE, IA32_TSC_AUX},
 };
 
 /*
@@ -45,20 +44,20 @@ static void clear_bit(uint32_t msr, unsigned base)
     msr_bitmaps[0][at + bit / 8] &= (uint8_t) ~(1 << bit % 8);
 }
 
-/* Lets some of the first 64 registers from MSR_X2APIC_FIRST on through. */
+/* Lets some of the first 64 registers from X2APIC_FIRST on through. */
 static void open_x2apic(uint64_t registers, unsigned base)
 {
     uint64_t *words = (uint64_t *)(msr_bitmaps[1] + base);
 
-    words[MSR_X2APIC_FIRST / 64] &= ~registers;
+    words[X2APIC_FIRST / 64] &= ~registers;
 }
 
 static void close_tsc_aux(uint8_t *bitmap)
 {
-    unsigned at = MSR_BITMAP_HIGH + (MSR_TSC_AUX & 0x1fff) / 8;
+    unsigned at = MSR_BITMAP_HIGH + (IA32_TSC_AUX & 0x1fff) / 8;
 
-    bitmap[at] |= BIT(MSR_TSC_AUX % 8);
-    bitmap[at + MSR_BITMAP_WRITE] |= BIT(MSR_TSC_AUX % 8);
+    bitmap[at] |= BIT(IA32_TSC_AUX % 8);
+    bitmap[at + MSR_BITMAP_WRITE] |= BIT(IA32_TSC_AUX % 8);
 }
 
 bool vmx_make_msr_bitmaps(void)
@@ -72,7 +71,7 @@ bool vmx_make_msr_bitmaps(void)
     }
     memset(msr_bitmaps[0], 0xff, PAGE_SIZE);
     for (const uint32_t *msr = msr_native; *msr; msr++) {
-        if (*msr == MSR_TSC_AUX && !(vmx_words.secondary & VMX_SECONDARY_ENABLE_RDTSCP))
+        if (*msr == IA32_TSC_AUX && !(vmx_words.secondary & VMX_SECONDARY_ENABLE_RDTSCP))
             continue;
         clear_bit(*msr, 0);
         clear_bit(*msr, MSR_BITMAP_WRITE);
@@ -123,8 +122,8 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_HOST_CR0, read_cr0()},
         {VMCS_HOST_CR4, read_cr4()},
         {VMCS_HOST_CR3, vcpu->vm->host_cr3},
-        {VMCS_HOST_EFER, rdmsr(MSR_EFER)},
-        {VMCS_HOST_PAT, rdmsr(MSR_PAT)},
+        {VMCS_HOST_EFER, rdmsr(IA32_EFER)},
+        {VMCS_HOST_PAT, rdmsr(IA32_PAT)},
         {VMCS_HOST_CS_SELECTOR, SELECTOR_CODE},
         {VMCS_HOST_SS_SELECTOR, SELECTOR_DATA},
         {VMCS_HOST_DS_SELECTOR, SELECTOR_DATA},
@@ -287,7 +286,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
     set_apic_mode(vmx, false);
     vmwrite(VMCS_PRIMARY_CONTROLS, vmx->primary);
     vmwrite(VMCS_ENTRY_CONTROLS, vmx->entry);
-    vmwrite(VMCS_GUEST_PAT, 0x0007040600070406);
+    vmwrite(VMCS_GUEST_PAT, PAT_RESET);
     vmwrite(VMCS_TSC_OFFSET, vcpu->tsc_offset);
     reset_registers(vcpu);
 }

@@ -1,9 +1,9 @@
 /* VMX on and off, and what a VM has of it: the vendor's table of operations. */
 #include "vmx/vmx.h"
 
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/native.h"
@@ -14,7 +14,6 @@
 struct vmx_capabilities vmx_cpu;
 struct vmx_controls vmx_words;
 
-#define CR4_VMXE_HOST      BIT(13)
 #define FEATURE_LOCKED     BIT(0)
 #define FEATURE_VMX_IN_SMX BIT(1)
 #define FEATURE_VMX        BIT(2)
@@ -50,8 +49,7 @@ static bool forbid(const char *name, size_t length)
     return vmx_forbid(name, length);
 }
 
-#define CPUID_PDCM            15
-#define MSR_PERF_CAPABILITIES 0x345
+#define CPUID_PDCM 15
 
 /*
  * Bochs 2.7 delivers a virtual interrupt, whatever RFLAGS.IF is, when one of the machine's own is to exit. It
@@ -62,7 +60,7 @@ static void distrust(void)
     static const char control[] = "virtual-interrupt delivery";
     uint64_t value;
 
-    if (trusting || !cpu_has(1, 0, 2, CPUID_PDCM) || rdmsr_safe(MSR_PERF_CAPABILITIES, &value) ||
+    if (trusting || !cpu_has(1, 0, 2, CPUID_PDCM) || rdmsr_safe(IA32_PERF_CAPABILITIES, &value) ||
         !vmx_allowed(&vmx_cpu, VMX_SECONDARY, VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY))
         return;
     log_line("%s not used: emulators have it wrong; with `disable = none` it is", control);
@@ -94,13 +92,13 @@ static bool allow_vmx(void)
 {
     uint64_t feature;
 
-    if (!rdmsr_safe(MSR_FEATURE_CONTROL, &feature)) {
+    if (!rdmsr_safe(IA32_FEATURE_CONTROL, &feature)) {
         log_line("cpu %u: no IA32_FEATURE_CONTROL: VMX is assumed to be allowed", this_cpu()->index);
         return true;
     }
     if (!(feature & FEATURE_LOCKED)) {
         feature |= FEATURE_LOCKED | FEATURE_VMX | (cpu_has(1, 0, 2, CPUID_SMX) ? FEATURE_VMX_IN_SMX : 0);
-        wrmsr(MSR_FEATURE_CONTROL, feature);
+        wrmsr(IA32_FEATURE_CONTROL, feature);
     }
     if (feature & FEATURE_VMX)
         return true;
@@ -151,7 +149,7 @@ static bool enable(void)
 static void disable(void)
 {
     __asm__ volatile("vmxoff" : : : "cc", "memory");
-    write_cr4(read_cr4() & ~CR4_VMXE_HOST);
+    write_cr4(read_cr4() & ~CR4_VMXE);
 }
 
 #define EPT_WALK_4_LEVELS   (UINT64_C(3) << 3)

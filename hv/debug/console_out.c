@@ -1,8 +1,8 @@
 /* The console's output: the speakers' queues, who is next, and what of it goes to the port. */
 #include "hv/debug/console_internal.h"
 #include "hv/host/clock.h"
+#include "hv/host/instructions.h"
 #include "hv/host/timer.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/vm.h"
 

@@ -7,8 +7,6 @@
 #include "hv/vm/native.h"
 #include "hv/vm/virt.h"
 
-#define IA32_KERNEL_GS_BASE 0xc0000102
-
 /*
  * Every access to a vCPU begins here: makes it this core's, if its VM stands still. The monitor, or whoever
  * else gives orders, may have let it go on without GDB's knowing.

@@ -1,7 +1,6 @@
 /* The monitor's commands about the machine. */
 #include "hv/debug/console.h"
 #include "hv/debug/gdb_stub.h"
-#include "hv/debug/log_ring.h"
 #include "hv/debug/monitor_internal.h"
 #include "hv/debug/stats.h"
 #include "hv/debug/symbols.h"
@@ -11,6 +10,7 @@
 #include "hv/host/cpu.h"
 #include "hv/host/frames.h"
 #include "hv/host/log.h"
+#include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
 #include "hv/host/timer.h"
 #include "hv/lib/arith.h"

@@ -1,7 +1,6 @@
 #include "hv/debug/panic.h"
 
 #include "hv/debug/console.h"
-#include "hv/debug/log_ring.h"
 #include "hv/debug/screen.h"
 #include "hv/debug/state.h"
 #include "hv/debug/symbols.h"
@@ -10,9 +9,10 @@
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
+#include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/vm/vm.h"
 
 #define BACKTRACE_MOST 24
@@ -122,12 +122,6 @@ static void print_other_cores(void)
             panic_print_core(cpus[i], cpus[i]->stopped, out);
 }
 
-static _Noreturn void stop(void)
-{
-    for (;;)
-        __asm__ volatile("cli\n hlt");
-}
-
 static void begin(void)
 {
     uint32_t nobody = 0, me;
@@ -137,7 +131,7 @@ static void begin(void)
         return;
     me = this_cpu()->index + 1;
     if (!__atomic_compare_exchange_n(&panicking, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-        stop(); /* another core was first, or this one failed while it reported */
+        halt_for_ever(); /* another core was first, or this one failed while it reported */
     host_apic_send_nmi_others();
     await_stop(); /* so that no other core's line falls into the report */
     log_panic();
@@ -156,24 +150,14 @@ static _Noreturn void end(uint64_t rip, uint64_t rsp)
     }
     log_line(
         "Keel has stopped every core. Please report the lines above; the machine must be reset by hand.");
-    stop();
+    halt_for_ever();
 }
 
-_Noreturn void panic(const char *format, ...)
+static void report(const char *reason, uint64_t rip, uint64_t rsp)
 {
-    char text[200];
-    struct text_buffer buffer;
-    va_list arguments;
-    uint64_t rsp;
-
     begin();
-    text_buffer_init(&buffer, text, sizeof(text));
-    va_start(arguments, format);
-    vprint_to(&buffer.writer, format, arguments);
-    va_end(arguments);
-    log_line("KEEL PANIC: %s", text);
-    __asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
-    end((uint64_t)__builtin_return_address(0), rsp);
+    log_line("KEEL PANIC: %s", reason);
+    end(rip, rsp);
 }
 
 /* Keel's registers: the frame's, and those that nothing has changed since. */
@@ -187,15 +171,15 @@ static void take_state(const struct trap_frame *f, struct cpu_state *state)
 
     __asm__ volatile("sgdt %0\n sidt %1\n str %2" : "=m"(gdt), "=m"(idt), "=rm"(task));
     *state = (struct cpu_state){
-        .values = {f->rax,     f->rcx,     f->rdx,     f->rbx,     f->rsp,          f->rbp,
-                   f->rsi,     f->rdi,     f->r8,      f->r9,      f->r10,          f->r11,
-                   f->r12,     f->r13,     f->r14,     f->r15,     f->rip,          f->rflags,
-                   read_cr0(), read_cr2(), read_cr3(), read_cr4(), rdmsr(MSR_EFER), read_dr6(),
-                   read_dr7(), 0,          read_dr0(), read_dr1(), read_dr2(),      read_dr3()},
+        .values = {f->rax,     f->rcx,     f->rdx,     f->rbx,     f->rsp,           f->rbp,
+                   f->rsi,     f->rdi,     f->r8,      f->r9,      f->r10,           f->r11,
+                   f->r12,     f->r13,     f->r14,     f->r15,     f->rip,           f->rflags,
+                   read_cr0(), read_cr2(), read_cr3(), read_cr4(), rdmsr(IA32_EFER), read_dr6(),
+                   read_dr7(), 0,          read_dr0(), read_dr1(), read_dr2(),       read_dr3()},
         .segments = {[SEG_CS] = {.selector = (uint16_t)f->cs},
                      [SEG_SS] = {.selector = (uint16_t)f->ss},
-                     [SEG_FS] = {.base = rdmsr(MSR_FS_BASE)},
-                     [SEG_GS] = {.base = rdmsr(MSR_GS_BASE)},
+                     [SEG_FS] = {.base = rdmsr(IA32_FS_BASE)},
+                     [SEG_GS] = {.base = rdmsr(IA32_GS_BASE)},
                      [SEG_TR] = {.selector = task},
                      [SEG_GDTR] = {.base = gdt.base, .limit = gdt.limit},
                      [SEG_IDTR] = {.base = idt.base, .limit = idt.limit}},
@@ -204,7 +188,8 @@ static void take_state(const struct trap_frame *f, struct cpu_state *state)
         state->values[STATE_XCR0] = xgetbv(0);
 }
 
-_Noreturn void panic_trap(const struct trap_frame *f)
+/* An exception in Keel. */
+static void trap(struct trap_frame *f)
 {
     struct cpu_state state;
     uint64_t offset;
@@ -219,14 +204,22 @@ _Noreturn void panic_trap(const struct trap_frame *f)
     end(f->rip, f->rsp);
 }
 
-void panic_nmi(const struct trap_frame *frame)
+/* An NMI while Keel runs: another core's panic, or the machine's own. */
+static void nmi(struct trap_frame *frame)
 {
     struct cpu *cpu = this_cpu();
 
     if (__atomic_load_n(&panicking, __ATOMIC_ACQUIRE)) {
         __atomic_store_n(&cpu->stopped, frame, __ATOMIC_RELEASE);
-        stop();
+        halt_for_ever();
     }
     watchdog_nmi(frame);
     cpu->nmi_seen++;
+}
+
+void panic_init(void)
+{
+    panic_report_by(report);
+    for (unsigned vector = 0; vector < ARRAY_LENGTH(exception_names); vector++)
+        interrupts_handle_exception((uint8_t)vector, vector == EXC_NMI ? nmi : trap);
 }

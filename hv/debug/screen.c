@@ -1,7 +1,7 @@
 #include "hv/debug/screen.h"
 
 #include "hv/debug/font.h"
-#include "hv/debug/log_ring.h"
+#include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
 #include "hv/lib/spinlock.h"
 #include "hv/lib/string.h"

@@ -3,10 +3,10 @@
 #include "hv/host/calibrate.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/lib/arith.h"
 
 /* Register numbers: the xAPIC page offset is 16 times, the x2APIC MSR is 0x800 plus this (SDM, "x2APIC
@@ -38,8 +38,6 @@ enum {
 #define ICR_NMI          (4u << 8)
 #define ICR_INIT         (5u << 8)
 #define ICR_STARTUP      (6u << 8)
-#define BASE_ENABLED     BIT(11)
-#define BASE_X2APIC      BIT(10)
 #define DIVIDE_BY_1      0xb
 
 /* An interrupt message is on its way for microseconds. */
@@ -51,13 +49,13 @@ static uint64_t timer_hz;
 
 static inline uint32_t apic_read(unsigned reg)
 {
-    return x2apic ? (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg) : page[reg * 4];
+    return x2apic ? (uint32_t)rdmsr(X2APIC_FIRST + reg) : page[reg * 4];
 }
 
 static inline void apic_write(unsigned reg, uint32_t value)
 {
     if (x2apic)
-        wrmsr(MSR_X2APIC_FIRST + reg, value);
+        wrmsr(X2APIC_FIRST + reg, value);
     else
         page[reg * 4] = value;
 }
@@ -67,7 +65,7 @@ void host_apic_init(void)
     x2apic = cpu_has(1, 0, 2, 21);
     deadline_mode = cpu_has(1, 0, 2, 24);
     if (!x2apic) {
-        page = host_map(rdmsr(MSR_APIC_BASE) & ALIGN_DOWN(BIT(52) - 1, PAGE_SIZE), PAGE_SIZE, HOST_DEVICE);
+        page = host_map(rdmsr(IA32_APIC_BASE) & ALIGN_DOWN(BIT(52) - 1, PAGE_SIZE), PAGE_SIZE, HOST_DEVICE);
         if (!page)
             panic("no memory to map the local APIC");
     }
@@ -75,7 +73,7 @@ void host_apic_init(void)
 
 void host_apic_enable(void)
 {
-    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BASE_ENABLED | (x2apic ? BASE_X2APIC : 0));
+    wrmsr(IA32_APIC_BASE, rdmsr(IA32_APIC_BASE) | APIC_BASE_EN | (x2apic ? APIC_BASE_EXTD : 0));
     apic_write(APIC_TPR, 0);
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
     apic_write(APIC_LVT_LINT1, LVT_MASKED);
@@ -115,7 +113,7 @@ static void send(uint32_t destination, uint32_t command)
                          :
                          :
                          : "memory"); /* SDM, "WRMSR to x2APIC registers is not serializing" */
-        wrmsr(MSR_X2APIC_FIRST + APIC_ICR, (uint64_t)destination << 32 | command);
+        wrmsr(X2APIC_FIRST + APIC_ICR, (uint64_t)destination << 32 | command);
         return;
     }
     for (unsigned i = 0; i < SEND_PATIENCE && (apic_read(APIC_ICR) & ICR_PENDING); i++)
@@ -158,13 +156,13 @@ static bool deadline_works(void)
     uint64_t wait = clock_hz() / 1000, deadline = clock_now() + wait, before;
     bool fired, passed;
 
-    wrmsr(MSR_TSC_DEADLINE, deadline);
+    wrmsr(IA32_TSC_DEADLINE, deadline);
     do {
         before = clock_now();
         fired = apic_read(APIC_IRR + VECTOR_TIMER / 32) & BIT(VECTOR_TIMER % 32);
     } while (!fired && before < deadline + 100 * wait);
     passed = clock_now() >= deadline;
-    wrmsr(MSR_TSC_DEADLINE, 0);
+    wrmsr(IA32_TSC_DEADLINE, 0);
     return fired && passed;
 }
 
@@ -194,7 +192,7 @@ void host_apic_timer_set(uint64_t deadline)
     uint64_t now, ticks;
 
     if (deadline_mode) {
-        wrmsr(MSR_TSC_DEADLINE, deadline == UINT64_MAX ? 0 : MAX(deadline, 1));
+        wrmsr(IA32_TSC_DEADLINE, deadline == UINT64_MAX ? 0 : MAX(deadline, 1));
         return;
     }
     if (deadline == UINT64_MAX) {

@@ -1,30 +1,12 @@
 #include "hv/host/cpu.h"
 
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/host/stub.h"
-#include "hv/host/x86.h"
 
 struct cpu *cpus[CPUS_MOST];
 unsigned cpu_count;
-
-#define CR0_MP         BIT(1)
-#define CR0_EM         BIT(2)
-#define CR0_TS         BIT(3)
-#define CR0_NE         BIT(5)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR0_WP         BIT(16)
-#define CR0_NW         BIT(29)
-#define CR0_CD         BIT(30)
-#define CR4_DE         BIT(3)
-#define CR4_OSFXSR     BIT(9) /* for the guests' sake: FXSAVE moves their XMM registers */
-#define CR4_UMIP       BIT(11)
-#define CR4_FSGSBASE   BIT(16)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
-#define EFER_SCE       BIT(0)
-#define EFER_NXE       BIT(11)
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -60,7 +42,7 @@ void cpu_enable_features(void)
     write_cr4(cr4);
     /* INIT leaves the caches off. Of x87 state Keel is to get every exception of a guest's instruction. */
     write_cr0((read_cr0() | CR0_WP | CR0_MP | CR0_NE) & ~(CR0_CD | CR0_NW | CR0_EM | CR0_TS));
-    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE | EFER_SCE);
+    wrmsr(IA32_EFER, rdmsr(IA32_EFER) | EFER_NXE | EFER_SCE);
 }
 
 /* Descriptors of SDM, "Segment Descriptor Tables in IA-32e Mode": flat code and data, and the TSS over two
@@ -101,7 +83,7 @@ void cpu_load_tables(struct cpu *cpu)
                      :
                      : "m"(pointer), "i"(SELECTOR_CODE), "i"(SELECTOR_DATA), "r"(SELECTOR_TSS)
                      : "rax", "memory");
-    wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+    wrmsr(IA32_GS_BASE, (uint64_t)cpu);
     interrupts_load();
 }
 

@@ -1,10 +1,10 @@
 #include "hv/host/interrupts.h"
 
-#include "hv/debug/panic.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
+#include "hv/host/log.h"
 #include "hv/host/stub.h"
-#include "hv/host/x86.h"
 
 /* SDM, "64-Bit Mode Task Gates": a gate of the IDT. */
 struct PACKED gate {
@@ -39,7 +39,7 @@ _Static_assert(!((HOST_VECTORS(X0) UINT64_C(0)) & UINT32_MAX), "exceptions have 
  * (TSS, IST). */
 static const struct {
     uint8_t vector, ist;
-} own_stack[] = {{2, 1}, {8, 2}, {18, 3}};
+} own_stack[] = {{EXC_NMI, 1}, {EXC_DF, 2}, {EXC_MC, 3}};
 
 /* Of hv/host/interrupts.asm: a stub, and 32 of them with two jumps of 5 bytes. */
 #define STUB_SIZE  4
@@ -51,6 +51,7 @@ extern const struct {
 
 static struct gate idt[256];
 static void (*handlers[256])(void);
+static exception_handler *exceptions[EXCEPTIONS];
 
 void interrupts_enter_at(uint8_t vector, uint64_t entry)
 {
@@ -86,6 +87,11 @@ void interrupts_handle(uint8_t vector, void (*handler)(void))
     handlers[vector] = handler;
 }
 
+void interrupts_handle_exception(uint8_t vector, exception_handler *handler)
+{
+    exceptions[vector] = handler;
+}
+
 static bool fix_up(struct trap_frame *frame)
 {
     for (typeof(&fixups_start[0]) entry = fixups_start; entry < fixups_end; entry++)
@@ -108,11 +114,13 @@ void interrupts_serve(uint8_t vector)
 void trap_dispatch(struct trap_frame *frame);
 void trap_dispatch(struct trap_frame *frame)
 {
-    if (frame->vector >= 32) {
-        interrupts_serve((uint8_t)frame->vector);
-    } else if (frame->vector == 2) {
-        panic_nmi(frame);
-    } else if (!stub_trapped(frame) && (frame->vector != 13 || !fix_up(frame))) {
-        panic_trap(frame);
+    if (frame->vector >= EXCEPTIONS) {
+        interrupts_serve(frame->vector);
+        return;
     }
+    if (stub_trapped(frame) || (frame->vector == EXC_GP && fix_up(frame)))
+        return;
+    if (!exceptions[frame->vector])
+        panic("exception %u at rip 0x%lx", frame->vector, frame->rip);
+    exceptions[frame->vector](frame);
 }

@@ -44,5 +44,13 @@ void interrupts_load(void);
 /* Serves an interrupt of this core that hardware has acknowledged already. */
 void interrupts_serve(uint8_t vector);
 
+/*
+ * `handler` is called for the exception `vector`, below 32, that Keel itself raised and that none of its own
+ * tries expected (rdmsr_safe, the stub). One without a handler is a panic.
+ */
+#define EXCEPTIONS 32
+typedef void exception_handler(struct trap_frame *frame);
+void interrupts_handle_exception(uint8_t vector, exception_handler *handler);
+
 /* `handler` is called for `vector`, with interrupts off; the local APIC's EOI follows by itself. */
 void interrupts_handle(uint8_t vector, void (*handler)(void));

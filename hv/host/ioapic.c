@@ -1,8 +1,8 @@
 /* The machine's I/O APICs and 8259s. Keel masks all of them and routes only what it serves itself. */
 #include "hv/host/acpi.h"
 #include "hv/host/apic.h"
+#include "hv/host/instructions.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 
 #define IOAPIC_SELECT  0
 #define IOAPIC_WINDOW  4 /* in 32-bit words */

@@ -32,6 +32,11 @@ void log_lines_init(struct log_lines *lines);
 /* The tick from which its lines count time. */
 extern uint64_t log_begin;
 
-/* Keel itself is at fault, or cannot go on: prints the reason, registers and backtrace, and stops every core.
+/*
+ * Keel itself is at fault, or cannot go on: prints the reason, registers and backtrace, and stops every core.
+ * Who prints them says so with panic_report_by; before, there is the reason alone.
  */
 _Noreturn void panic(const char *format, ...) PRINTF_LIKE(1, 2);
+
+typedef void panic_reporter(const char *reason, uint64_t rip, uint64_t rsp);
+void panic_report_by(panic_reporter *reporter);

@@ -1,8 +1,8 @@
 #include "hv/host/paging.h"
 
 #include "hv/host/frames.h"
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 
 uint64_t image_base = IMAGE_BASE; /* until entry.asm has found where the image lies */

@@ -1,17 +1,16 @@
 /* The end of the machine: off, or started again. */
 #include "hv/host/acpi.h"
 #include "hv/host/clock.h"
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
-#include "hv/host/x86.h"
 
 #define PM1_SLP_TYP(type) ((uint16_t)((type) << 10))
 #define PM1_SLP_EN        0x2000
 #define PM1_SCI_EN        0x0001
 #define SLEEP_TYPE(type)  ((uint8_t)((type) << 2)) /* ACPI, "Sleep Control and Status Registers" */
 #define SLEEP_ENABLE      0x20
-#define CR4_OSFXSR        BIT(9)
 
 static void let_the_console_finish(void)
 {
@@ -21,8 +20,7 @@ static void let_the_console_finish(void)
 
 static _Noreturn void stop_here(void)
 {
-    for (;;)
-        __asm__ volatile("cli\n hlt");
+    halt_for_ever();
 }
 
 static void write_byte(const struct acpi_register *reg, uint8_t value)

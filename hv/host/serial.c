@@ -1,6 +1,6 @@
 #include "hv/host/serial.h"
 
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 
 struct serial serial_ports[SERIAL_ACPI + 1] = {{.port = 0x3f8, .irq = 4, .fifo = 1},
                                                {.port = 0x2f8, .irq = 3, .fifo = 1},

@@ -4,7 +4,7 @@
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 
 void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);
 

@@ -10,8 +10,6 @@ struct vcpu;
 #define BREAKPOINTS_ON_READ  BIT(3)
 #define BREAKPOINTS_ON_PORT  BIT(2)
 
-#define DR7_ENABLED          UINT64_C(0xff)
-
 /*
  * Which of the breakpoints that `dr7` enables, of these kinds, [address, address + size) meets: bits 0 to 3,
  * as in DR6. The vCPU is loaded.

@@ -20,13 +20,6 @@
 #define LEAFD_ECX_SUPERVISOR BIT(0)
 #define LEAFD_ECX_ALIGN64    BIT(1)
 
-/* State components (SDM, "XSAVE-Supported Features and State-Component Bitmaps"). */
-#define XCR0_X87             BIT(0)
-#define XCR0_SSE             BIT(1)
-#define XCR0_AVX             BIT(2)
-#define XCR0_AVX512          (BIT(5) | BIT(6) | BIT(7))
-#define XCR0_PKRU            BIT(9)
-#define XCR0_AMX             (BIT(17) | BIT(18))
 #define XSAVE_HEADER_END     576u /* the legacy region and the header */
 
 struct cpuid_entry {

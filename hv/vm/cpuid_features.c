@@ -1,19 +1,14 @@
 #include "hv/vm/cpuid_features.h"
 
 #include "hv/lib/string.h"
+#include "hv/lib/x86.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/cpuid_policy.h"
 
-#define NAME_MOST   24
-#define NEAR        2 /* so many letters that are wrong, missing or too many */
-#define NEAR_SHOWN  6
-#define FIXED       "" /* in place of a need: a VM cannot be without it */
-
-/* State components (SDM, "XSAVE-Supported Features and State-Component Bitmaps"). */
-#define XCR0_AVX    (BIT(2) | XCR0_AVX512)
-#define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
-#define XCR0_PKRU   BIT(9)
-#define XCR0_AMX    (BIT(17) | BIT(18))
+#define NAME_MOST  24
+#define NEAR       2 /* so many letters that are wrong, missing or too many */
+#define NEAR_SHOWN 6
+#define FIXED      "" /* in place of a need: a VM cannot be without it */
 
 enum { EAX = CPUID_EAX, EBX = CPUID_EBX, ECX = CPUID_ECX, EDX = CPUID_EDX };
 
@@ -57,7 +52,7 @@ static const struct cpuid_feature features[] = {
     {"tsc_deadline_timer", NULL, 1, 0, ECX, 24, 0},
     {"aes", "sse2", 1, 0, ECX, 25, 0},
     {"xsave", "fxsr", 1, 0, ECX, 26, UINT64_MAX},
-    {"avx", "xsave", 1, 0, ECX, 28, XCR0_AVX},
+    {"avx", "xsave", 1, 0, ECX, 28, XCR0_AVX | XCR0_AVX512},
     {"f16c", "avx", 1, 0, ECX, 29, 0},
     {"rdrand", NULL, 1, 0, ECX, 30, 0},
     {"hypervisor", NULL, 1, 0, ECX, 31, 0},

@@ -3,10 +3,6 @@
 #include "hv/vm/emulation.h"
 
 /* What reads as 1 whatever is written, and what can be written. */
-#define DR6_ONES     UINT64_C(0xffff0ff0)
-#define DR6_WRITABLE UINT64_C(0x0000e00f)
-#define DR7_ONES     UINT64_C(0x00000400)
-#define DR7_WRITABLE UINT64_C(0xffff23ff)
 
 static bool read_control(struct vcpu *vcpu, unsigned number, uint64_t *value)
 {

@@ -3,8 +3,6 @@
 #include "hv/vm/emulation.h"
 
 #define IOPL(flags) ((flags) >> 12 & 3)
-#define RFLAGS_IOPL (UINT64_C(3) << 12)
-#define RFLAGS_ID   BIT(21)
 #define FLAGS_POPPED                                                                                         \
     (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF |         \
      RFLAGS_NT | RFLAGS_AC | RFLAGS_ID)

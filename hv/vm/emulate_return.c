@@ -5,10 +5,8 @@
 #include "hv/vm/virt.h"
 
 #define IOPL(flags) ((flags) >> 12 & 3)
-#define RFLAGS_IOPL (UINT64_C(3) << 12)
 #define RFLAGS_VIF  BIT(19)
 #define RFLAGS_VIP  BIT(20)
-#define RFLAGS_ID   BIT(21)
 #define FLAGS_ALL                                                                                            \
     (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF |         \
      RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID)

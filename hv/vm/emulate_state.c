@@ -1,13 +1,10 @@
 /* Which of the state that stays in the CPU an instruction may use as the guest's control registers are. */
 #include "hv/vm/emulation.h"
 
-#define XCR0_AVX    (BIT(1) | BIT(2))
-#define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
-
 /* #UD of each kind (SDM, "Instruction Exceptions Specification"; for x87 there is none). */
 static bool is_undefined(struct emulation *e, enum extended_state state, uint64_t cr0, uint64_t cr4)
 {
-    uint64_t needed = state == STATE_AVX512 ? XCR0_AVX | XCR0_AVX512 : XCR0_AVX;
+    uint64_t needed = XCR0_SSE | XCR0_AVX | (state == STATE_AVX512 ? XCR0_AVX512 : 0);
 
     switch (state) {
     case STATE_MMX:

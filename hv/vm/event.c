@@ -40,8 +40,6 @@ static bool makes_double_fault(unsigned first, unsigned second)
 #define FAULTS                                                                                               \
     (BIT(EXC_DE) | BIT(EXC_BR) | BIT(EXC_UD) | BIT(EXC_NM) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) |       \
      BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_MF) | BIT(EXC_AC) | BIT(EXC_XM) | BIT(EXC_VE) | BIT(EXC_CP))
-#define DR6_BD BIT(13)
-#define DR7_GD BIT(13)
 
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
 {

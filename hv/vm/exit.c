@@ -1,6 +1,6 @@
 #include "hv/vm/exit.h"
 
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 #include "hv/lib/format.h"
 #include "hv/vm/breakpoint.h"
 #include "hv/vm/cpuid.h"

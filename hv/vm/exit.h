@@ -6,7 +6,7 @@
 #pragma once
 
 #include "hv/debug/stats.h"
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/vcpu.h"

@@ -6,7 +6,6 @@
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
-#define DR6_STEP          BIT(14)
 #define DR7_ENABLE(n)     (UINT64_C(3) << 2 * (n))
 #define DR7_GLOBAL(n)     BIT(2 * (n) + 1)
 #define DR7_KIND_SHIFT(n) (16 + 4 * (n))
@@ -312,8 +311,8 @@ uint64_t debug_on_trap(struct vcpu *vcpu, uint64_t causes)
             hit = hit && hit != &debug->landing ? hit : debug->holder[n];
             causes &= ~BIT(n);
         }
-    if ((causes & DR6_STEP || hit == &debug->landing) && debug_end_step(vcpu))
-        causes &= ~DR6_STEP;
+    if ((causes & DR6_BS || hit == &debug->landing) && debug_end_step(vcpu))
+        causes &= ~DR6_BS;
     if (hit && hit != &debug->landing && vcpu->vm->debug)
         vcpu->vm->debug->stopped(vcpu, DEBUG_POINT, hit);
     return causes;

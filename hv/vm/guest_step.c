@@ -21,11 +21,6 @@ enum {
     OPCODE_SYSENTER = 0x0f34,
 };
 
-#define IA32_SYSENTER_EIP 0x176
-#define IA32_STAR         0xc0000081
-#define IA32_LSTAR        0xc0000082
-#define IA32_CSTAR        0xc0000083
-
 static bool is_prefix(uint8_t byte, bool wide)
 {
     static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};

@@ -1,14 +1,10 @@
 #include "hv/vm/hygiene.h"
 
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
 #include "hv/host/log.h"
-#include "hv/host/x86.h"
 
-#define MSR_PRED_CMD          0x49
-#define MSR_ARCH_CAPABILITIES 0x10a
-#define MSR_FLUSH_CMD         0x10b
-
-#define ARCH_CAPABILITIES     BIT(29) /* CPUID.(7,0):EDX */
+#define ARCH_CAPABILITIES BIT(29) /* CPUID.(7,0):EDX */
 
 static unsigned used;
 
@@ -26,7 +22,7 @@ static struct hygiene_words read_words(void)
     if (highest >= 0x80000008)
         cpuid(0x80000008, 0, &a, &words.extended8_ebx, &c, &d);
     if (words.leaf7_edx & ARCH_CAPABILITIES)
-        rdmsr_safe(MSR_ARCH_CAPABILITIES, &words.arch_capabilities);
+        rdmsr_safe(IA32_ARCH_CAPABILITIES, &words.arch_capabilities);
     return words;
 }
 
@@ -41,9 +37,9 @@ static void verw(void)
 /* Each command once, for an emulator that shows a bit and raises #GP. */
 static unsigned tried(unsigned offered)
 {
-    if (offered & HYGIENE_IBPB && !wrmsr_safe(MSR_PRED_CMD, 1))
+    if (offered & HYGIENE_IBPB && !wrmsr_safe(IA32_PRED_CMD, 1))
         offered &= ~(unsigned)HYGIENE_IBPB;
-    if (offered & HYGIENE_L1D_FLUSH && !wrmsr_safe(MSR_FLUSH_CMD, 1))
+    if (offered & HYGIENE_L1D_FLUSH && !wrmsr_safe(IA32_FLUSH_CMD, 1))
         offered &= ~(unsigned)HYGIENE_L1D_FLUSH;
     return offered;
 }
@@ -69,9 +65,9 @@ void hygiene_switch(unsigned *before, unsigned id)
     if (last == id || !last)
         return;
     if (used & HYGIENE_IBPB)
-        wrmsr(MSR_PRED_CMD, 1);
+        wrmsr(IA32_PRED_CMD, 1);
     if (used & HYGIENE_L1D_FLUSH)
-        wrmsr(MSR_FLUSH_CMD, 1);
+        wrmsr(IA32_FLUSH_CMD, 1);
     if (used & HYGIENE_VERW)
         verw();
 }

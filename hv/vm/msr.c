@@ -5,53 +5,6 @@
 #include "hv/vm/emulate.h"
 #include "hv/vm/virt.h"
 
-/* Names of SDM, volume 4, "Model-Specific Registers". */
-enum {
-    IA32_P5_MC_ADDR = 0x0,
-    IA32_P5_MC_TYPE = 0x1,
-    IA32_TSC = 0x10,
-    IA32_PLATFORM_ID = 0x17,
-    IA32_FEATURE_CONTROL = 0x3a,
-    IA32_TSC_ADJUST = 0x3b,
-    IA32_BIOS_UPDT_TRIG = 0x79,
-    IA32_BIOS_SIGN_ID = 0x8b,
-    IA32_MTRRCAP = 0xfe,
-    IA32_SYSENTER_CS = 0x174,
-    IA32_SYSENTER_ESP = 0x175,
-    IA32_SYSENTER_EIP = 0x176,
-    IA32_MCG_CAP = 0x179,
-    IA32_MCG_STATUS = 0x17a,
-    IA32_PERF_STATUS = 0x198,
-    IA32_MISC_ENABLE = 0x1a0,
-    IA32_DEBUGCTL = 0x1d9,
-    IA32_MTRR_PHYSBASE0 = 0x200,
-    IA32_MTRR_FIX64K_00000 = 0x250,
-    IA32_MTRR_FIX16K_80000 = 0x258,
-    IA32_MTRR_FIX4K_C0000 = 0x268,
-    IA32_PAT = 0x277,
-    IA32_MTRR_DEF_TYPE = 0x2ff,
-    IA32_XSS = 0xda0,
-    IA32_EFER = 0xc0000080, /* below: those of the APM too */
-    IA32_STAR = 0xc0000081,
-    IA32_LSTAR = 0xc0000082,
-    IA32_CSTAR = 0xc0000083,
-    IA32_FMASK = 0xc0000084,
-    IA32_FS_BASE = 0xc0000100,
-    IA32_GS_BASE = 0xc0000101,
-    IA32_KERNEL_GS_BASE = 0xc0000102,
-    IA32_TSC_AUX = 0xc0000103,
-    PERF_LEGACY_CTL0 = 0xc0010000,
-    SYSCFG = 0xc0010010,
-    HWCR = 0xc0010015,
-    NB_CFG = 0xc001001f,
-    PATCH_LOADER = 0xc0010020,
-    INT_PENDING = 0xc0010055,
-    MMIO_CONF_BASE = 0xc0010058,
-    SMM_ADDR = 0xc0010112,
-    LS_CFG = 0xc0011020,
-    DE_CFG = 0xc0011029,
-};
-
 const uint32_t msr_native[] = {
     IA32_SYSENTER_CS,
     IA32_SYSENTER_ESP,
@@ -72,8 +25,6 @@ const uint32_t msr_native[] = {
 #define MTRR_DEF_ENABLE   (BIT(10) | BIT(11))                /* fixed ranges, all */
 #define MTRR_VALID        BIT(11)
 #define MEMORY_WB         6
-#define DEBUGCTL_LBR      BIT(0)
-#define DEBUGCTL_BTF      BIT(1)
 #define MCG_CAP_BANKS     0
 
 /* IA32_MISC_ENABLE: fast strings on; no branch trace storage, no precise events. Bits that may be written are

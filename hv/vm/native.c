@@ -2,8 +2,8 @@
 
 #include "hv/debug/record.h"
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
@@ -139,7 +139,7 @@ void native_load(struct vcpu *vcpu, const struct native_policy *policy)
     for (unsigned i = 0; policy->msrs[i]; i++)
         wrmsr_safe(policy->msrs[i], state->msrs[i]);
     if (policy->xsaves)
-        wrmsr(MSR_XSS, state->xss);
+        wrmsr(IA32_XSS, state->xss);
     load_extended(vcpu, state->xsave);
     write_dr0(state->dr[0]);
     write_dr1(state->dr[1]);
@@ -201,7 +201,7 @@ void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 }
 
 /* x87, SSE, AVX, AVX-512 and PKRU, where the CPU has them. */
-#define XCR0_OFFERED (BIT(0) | BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | BIT(9))
+#define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
 
 void native_limits(struct cpuid_limits *limits)
 {
@@ -216,10 +216,10 @@ void native_limits(struct cpuid_limits *limits)
 
 bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-    if (msr != MSR_XSS)
+    if (msr != IA32_XSS)
         return false;
     vcpu->native.xss = value;
-    wrmsr(MSR_XSS, value);
+    wrmsr(IA32_XSS, value);
     return true;
 }
 

@@ -22,8 +22,7 @@ struct tss_16 {
 #define SAVED_16_SIZE  (offsetof(struct tss_16, ldt) - SAVED_16_FIRST)
 
 #define EFLAGS_DEFINED 0x3f7fd5 /* bits that a TSS can set */
-#define DR6_BT         BIT(15)
-#define DR7_LOCAL      0x155 /* L0 to L3 and LE */
+#define DR7_LOCAL      0x155    /* L0 to L3 and LE */
 
 /* A task's registers, whatever its TSS looks like. */
 struct task {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
+#include "hv/lib/x86.h"
 #include "hv/vm/apic.h"
 #include "hv/vm/bus.h"
 #include "hv/vm/guest_debug.h"
@@ -72,96 +73,14 @@ struct segment {
     uint16_t selector;
 };
 
-#define SEG_TYPE(a)    ((a)&0xf)
-#define SEG_S          BIT(4) /* code or data */
-#define SEG_DPL(a)     ((a) >> 5 & 3)
-#define SEG_P          BIT(7)
-#define SEG_L          BIT(13)
-#define SEG_DB         BIT(14)
-#define SEG_G          BIT(15)
-#define SEG_UNUSABLE   BIT(16)
-
-#define CR0_PE         BIT(0)
-#define CR0_MP         BIT(1)
-#define CR0_EM         BIT(2)
-#define CR0_TS         BIT(3)
-#define CR0_ET         BIT(4)
-#define CR0_NE         BIT(5)
-#define CR0_WP         BIT(16)
-#define CR0_AM         BIT(18)
-#define CR0_NW         BIT(29)
-#define CR0_CD         BIT(30)
-#define CR0_PG         BIT(31)
-
-#define CR4_VME        BIT(0)
-#define CR4_PVI        BIT(1)
-#define CR4_TSD        BIT(2)
-#define CR4_DE         BIT(3)
-#define CR4_PSE        BIT(4)
-#define CR4_PAE        BIT(5)
-#define CR4_MCE        BIT(6)
-#define CR4_PGE        BIT(7)
-#define CR4_PCE        BIT(8)
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP       BIT(11)
-#define CR4_LA57       BIT(12)
-#define CR4_VMXE       BIT(13)
-#define CR4_SMXE       BIT(14)
-#define CR4_FSGSBASE   BIT(16)
-#define CR4_PCIDE      BIT(17)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
-#define CR4_PKE        BIT(22)
-#define CR4_CET        BIT(23)
-#define CR4_PKS        BIT(24)
-
-#define EFER_SCE       BIT(0)
-#define EFER_LME       BIT(8)
-#define EFER_LMA       BIT(10)
-#define EFER_NXE       BIT(11)
-#define EFER_SVME      BIT(12)
-
-#define RFLAGS_CF      BIT(0)
-#define RFLAGS_1       BIT(1) /* always 1 */
-#define RFLAGS_PF      BIT(2)
-#define RFLAGS_AF      BIT(4)
-#define RFLAGS_ZF      BIT(6)
-#define RFLAGS_SF      BIT(7)
-#define RFLAGS_TF      BIT(8)
-#define RFLAGS_IF      BIT(9)
-#define RFLAGS_DF      BIT(10)
-#define RFLAGS_OF      BIT(11)
-#define RFLAGS_NT      BIT(14)
-#define RFLAGS_RF      BIT(16)
-#define RFLAGS_VM      BIT(17)
-#define RFLAGS_AC      BIT(18)
-
-/* Exceptions by vector (SDM, "Exception and Interrupt Vectors"). */
-enum exception {
-    EXC_DE = 0,
-    EXC_DB = 1,
-    EXC_NMI = 2,
-    EXC_BP = 3,
-    EXC_OF = 4,
-    EXC_BR = 5,
-    EXC_UD = 6,
-    EXC_NM = 7,
-    EXC_DF = 8,
-    EXC_TS = 10,
-    EXC_NP = 11,
-    EXC_SS = 12,
-    EXC_GP = 13,
-    EXC_PF = 14,
-    EXC_MF = 16,
-    EXC_AC = 17,
-    EXC_MC = 18,
-    EXC_XM = 19,
-    EXC_VE = 20,
-    EXC_CP = 21,
-    EXC_NONE = 0xff,
-};
+#define SEG_TYPE(a)  ((a)&0xf)
+#define SEG_S        BIT(4) /* code or data */
+#define SEG_DPL(a)   ((a) >> 5 & 3)
+#define SEG_P        BIT(7)
+#define SEG_L        BIT(13)
+#define SEG_DB       BIT(14)
+#define SEG_G        BIT(15)
+#define SEG_UNUSABLE BIT(16)
 
 /* An exception to be raised: what an emulated instruction ends with when it cannot complete. */
 struct fault {

@@ -2,7 +2,7 @@
 """
 Keel's log out of a dump of a machine's memory: `read_log.py DUMP` prints it, the oldest line first.
 
-struct log_ring (hv/debug/log_ring.h) begins with a signature and the count of bytes ever written. It is found wherever it
+struct log_ring (hv/host/log_ring.h) begins with a signature and the count of bytes ever written. It is found wherever it
 lies in the dump, at any border of 8 bytes, so that a dump of physical memory, of the image's data or of a whole core file
 will do.
 """

@@ -153,13 +153,13 @@ static void apic_page(struct vcpu *vcpu, struct input *input)
 
 static void apic_base(struct vcpu *vcpu, struct input *input)
 {
-    bus_write_number(&vcpu->msr_bus, MSR_APIC_BASE, take(input, 8));
+    bus_write_number(&vcpu->msr_bus, IA32_APIC_BASE, take(input, 8));
 }
 
 /* EXTD, EN and BSP, at the usual place. */
 static void apic_modes(struct vcpu *vcpu, struct input *input)
 {
-    bus_write_number(&vcpu->msr_bus, MSR_APIC_BASE, PC_LOCAL_APIC | (take(input, 1) & 0xd) << 8);
+    bus_write_number(&vcpu->msr_bus, IA32_APIC_BASE, PC_LOCAL_APIC | (take(input, 1) & 0xd) << 8);
 }
 
 static void x2apic_register(struct vcpu *vcpu, struct input *input)

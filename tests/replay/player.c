@@ -4,8 +4,8 @@
 
 #include "devices/board.h"
 #include "hv/debug/record.h"
+#include "hv/host/instructions.h"
 #include "hv/host/timer.h"
-#include "hv/host/x86.h"
 #include "hv/load/load.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/native.h"

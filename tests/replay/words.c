@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 #include "hv/vm/native.h"
 #include "hv/vm/vm.h"
 #include "svm/svm.h"

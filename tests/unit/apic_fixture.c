@@ -192,8 +192,8 @@ void to_x2apic(unsigned cpu)
 {
     uint64_t base;
 
-    assert_true(rdmsr(cpu, MSR_APIC_BASE, &base));
-    assert_true(wrmsr(cpu, MSR_APIC_BASE, base | APIC_BASE_EXTD));
+    assert_true(rdmsr(cpu, IA32_APIC_BASE, &base));
+    assert_true(wrmsr(cpu, IA32_APIC_BASE, base | APIC_BASE_EXTD));
 }
 
 int setup(void **state)

@@ -90,7 +90,7 @@ sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_out.c hv/debug/out_port.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_console_keys := $(sources_console)
-sources_log := $(core) hv/debug/log.c tests/unit/privileged.c
+sources_log := $(core) hv/host/log.c tests/unit/privileged.c
 sources_crash := $(emulator) $(patsubst %,hv/debug/%.c,crash state walk_print guest_symbols guest_place) hv/lib/format.c ept/table.c ept/formats.c \
                  tests/unit/privileged.c
 sources_watchdog := hv/debug/watchdog.c hv/lib/format.c tests/unit/privileged.c

@@ -6,9 +6,9 @@
 
 #include "hv/debug/crash.h"
 #include "hv/host/apic.h"
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
-#include "hv/host/x86.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
@@ -75,7 +75,7 @@ bool nested_set_present(struct vm *vm, gpa_t page, bool present)
 
 const struct table_format table_format_npt;
 
-const uint32_t msr_native[] = {MSR_FS_BASE, MSR_STAR, 0x174, 0};
+const uint32_t msr_native[] = {IA32_FS_BASE, IA32_STAR, 0x174, 0};
 static struct msr_state msrs;
 
 unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base, uint32_t attributes)

@@ -47,7 +47,7 @@ static void physical_destinations_are_ids(void **state)
 static void all_ones_is_everybody(void **state)
 {
     (void)state;
-    assert_true(wrmsr(3, MSR_APIC_BASE, 0xfee00000)); /* but for who is disabled */
+    assert_true(wrmsr(3, IA32_APIC_BASE, 0xfee00000)); /* but for who is disabled */
     assert_true(send(APIC_FIXED, 0x40, 0xff, false, false));
     assert_int_equal(who_has(0x40), EVERYBODY & ~BIT(3));
     assert_true(send(APIC_FIXED, 0x41, 0xff, true, false));

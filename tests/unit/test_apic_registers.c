@@ -120,10 +120,10 @@ static void modes_change_only_as_the_manual_says(void **state)
     for (unsigned from = 0; from < 4; from++)
         for (unsigned to = 0; from != 1 && to < 4; to++) {
             local_apic_reset(&apics[0], false);
-            assert_true(wrmsr(0, MSR_APIC_BASE, path[from][0]));
-            assert_true(wrmsr(0, MSR_APIC_BASE, path[from][1]));
-            assert_int_equal(wrmsr(0, MSR_APIC_BASE, OFF | to << 10), legal[from][to]);
-            assert_int_equal(msr(MSR_APIC_BASE), legal[from][to] ? OFF | to << 10 : path[from][1]);
+            assert_true(wrmsr(0, IA32_APIC_BASE, path[from][0]));
+            assert_true(wrmsr(0, IA32_APIC_BASE, path[from][1]));
+            assert_int_equal(wrmsr(0, IA32_APIC_BASE, OFF | to << 10), legal[from][to]);
+            assert_int_equal(msr(IA32_APIC_BASE), legal[from][to] ? OFF | to << 10 : path[from][1]);
         }
 }
 
@@ -132,19 +132,19 @@ static void reserved_bits_of_apic_base_fault(void **state)
     (void)state;
     for (unsigned bit = 0; bit < 64; bit++)
         if (bit < 8 || bit == 9 || bit >= 39)
-            assert_false(wrmsr(0, MSR_APIC_BASE, XAPIC | BIT(bit)));
-    assert_int_equal(msr(MSR_APIC_BASE), XAPIC);
-    assert_true(wrmsr(0, MSR_APIC_BASE, XAPIC | BIT(38)));
+            assert_false(wrmsr(0, IA32_APIC_BASE, XAPIC | BIT(bit)));
+    assert_int_equal(msr(IA32_APIC_BASE), XAPIC);
+    assert_true(wrmsr(0, IA32_APIC_BASE, XAPIC | BIT(38)));
 }
 
 static void the_page_moves(void **state)
 {
     (void)state;
     placed[0].calls = 0;
-    assert_true(wrmsr(0, MSR_APIC_BASE, XAPIC));
+    assert_true(wrmsr(0, IA32_APIC_BASE, XAPIC));
     assert_int_equal(placed[0].calls, 0); /* nothing changed */
     put(APIC_TPR, 0x30);
-    assert_true(wrmsr(0, MSR_APIC_BASE, UINT64_C(0x7012345900)));
+    assert_true(wrmsr(0, IA32_APIC_BASE, UINT64_C(0x7012345900)));
     assert_int_equal(placed[0].calls, 1);
     assert_true(placed[0].enabled);
     assert_int_equal(placed[0].base, UINT64_C(0x7012345000));
@@ -158,8 +158,8 @@ static void x2apic_has_no_page(void **state)
     to_x2apic(0);
     assert_false(placed[0].enabled);
     assert_int_equal(cpuid_changes, 0);
-    assert_true(wrmsr(0, MSR_APIC_BASE, OFF));
-    assert_true(wrmsr(0, MSR_APIC_BASE, XAPIC));
+    assert_true(wrmsr(0, IA32_APIC_BASE, OFF));
+    assert_true(wrmsr(0, IA32_APIC_BASE, XAPIC));
     assert_true(placed[0].enabled);
     assert_int_equal(placed[0].base, APIC_BASE_DEFAULT);
     assert_int_equal(cpuid_changes, 2);
@@ -174,7 +174,7 @@ static void disabled_it_is_as_if_there_were_none(void **state)
     put(APIC_LVT_TIMER, 0x40);
     put(APIC_INITIAL_COUNT, 1000);
     assert_true(core->enabled(core->state));
-    assert_true(wrmsr(0, MSR_APIC_BASE, OFF));
+    assert_true(wrmsr(0, IA32_APIC_BASE, OFF));
     assert_false(core->enabled(core->state));
     assert_false(placed[0].enabled);
     assert_int_equal(cpuid_changes, 1);
@@ -194,7 +194,7 @@ static void disabled_it_is_as_if_there_were_none(void **state)
     lint(0, 1, true); /* NMI */
     assert_int_equal(asked(REQUEST_NMI), BIT(0));
     core->reset(core->state, true);
-    assert_int_equal(msr(MSR_APIC_BASE), OFF); /* INIT leaves it disabled */
+    assert_int_equal(msr(IA32_APIC_BASE), OFF); /* INIT leaves it disabled */
 }
 
 static void enabled_again_it_is_as_after_reset(void **state)
@@ -204,9 +204,9 @@ static void enabled_again_it_is_as_after_reset(void **state)
     put(APIC_TPR, 0x20);
     lint(0, 0, true);
     forget();
-    assert_true(wrmsr(0, MSR_APIC_BASE, OFF));
+    assert_true(wrmsr(0, IA32_APIC_BASE, OFF));
     assert_int_equal(asked(REQUEST_EVENT), BIT(0)); /* INTR was asserted, and masked until now */
-    assert_true(wrmsr(0, MSR_APIC_BASE, XAPIC));
+    assert_true(wrmsr(0, IA32_APIC_BASE, XAPIC));
     assert_int_equal(pending(0), -1);
     assert_int_equal(get(APIC_SVR), 0xff);
     assert_int_equal(get(APIC_TPR), 0);
@@ -418,7 +418,7 @@ static void in_x2apic_mode_only_an_illegal_self_ipi_comes_from_hardware(void **s
     to_x2apic(0);
     hardware_writes(APIC_SELF_IPI, 5);
     assert_int_equal(errors(), ESR_SEND_ILLEGAL);
-    assert_true(wrmsr(0, MSR_X2APIC_FIRST + APIC_ICR, UINT64_C(0x12345678) << 32 | 0x42));
+    assert_true(wrmsr(0, X2APIC_FIRST + APIC_ICR, UINT64_C(0x12345678) << 32 | 0x42));
     assert_int_equal(vcpus[0].apic.registers[4 * APIC_ICR + 1],
                      0x12345678); /* where RDMSR has its upper half */
 }

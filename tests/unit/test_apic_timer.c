@@ -200,7 +200,7 @@ static void masked_it_costs_the_host_nothing(void **state)
 
         put(APIC_LVT_TIMER, MASKED | modes[i] | 0x40);
         if (modes[i] == DEADLINE)
-            assert_true(wrmsr(0, MSR_TSC_DEADLINE, start + 1000));
+            assert_true(wrmsr(0, IA32_TSC_DEADLINE, start + 1000));
         else
             put(APIC_INITIAL_COUNT, 1000);
         assert_int_equal(fake_next_deadline(), UINT64_MAX);
@@ -258,14 +258,14 @@ static void into_deadline_mode_and_out_of_it_it_is_disarmed(void **state)
 
             put(APIC_LVT_TIMER, modes[from] | 0x40);
             if (modes[from] == DEADLINE)
-                assert_true(wrmsr(0, MSR_TSC_DEADLINE, fake_now + 5000));
+                assert_true(wrmsr(0, IA32_TSC_DEADLINE, fake_now + 5000));
             else
                 put(APIC_INITIAL_COUNT, 5000);
             assert_int_not_equal(fake_next_deadline(), UINT64_MAX);
             put(APIC_LVT_TIMER, modes[to] | 0x41);
             assert_int_equal(fake_next_deadline() == UINT64_MAX, !runs);
             if (!runs) {
-                assert_int_equal(msr(MSR_TSC_DEADLINE), 0);
+                assert_int_equal(msr(IA32_TSC_DEADLINE), 0);
                 assert_int_equal(get(APIC_CURRENT_COUNT), 0);
             }
         }
@@ -301,7 +301,7 @@ static void a_reserved_mode_runs_nothing(void **state)
     (void)state;
     put(APIC_LVT_TIMER, PERIODIC | DEADLINE | 0x40);
     put(APIC_INITIAL_COUNT, 1000);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 5000));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 5000));
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
     assert_int_equal(get(APIC_CURRENT_COUNT), 0);
 }
@@ -311,14 +311,14 @@ static void the_deadline_fires_in_guest_time(void **state)
     (void)state;
     vcpus[0].tsc_offset = 1000000;
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 1006000));
-    assert_int_equal(msr(MSR_TSC_DEADLINE), 1006000);
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 1006000));
+    assert_int_equal(msr(IA32_TSC_DEADLINE), 1006000);
     assert_int_equal(fake_next_deadline(), 6000);
     fake_run_until(5999);
     assert_int_equal(pending(0), -1);
     fake_run_until(6000);
     assert_int_equal(acknowledge(0), 0x40);
-    assert_int_equal(msr(MSR_TSC_DEADLINE), 0);
+    assert_int_equal(msr(IA32_TSC_DEADLINE), 0);
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
 }
 
@@ -326,14 +326,14 @@ static void a_deadline_that_has_passed_fires_at_once(void **state)
 {
     (void)state;
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 1001));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 1001));
     assert_int_equal(pending(0), -1);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 1000));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 1000));
     assert_int_equal(acknowledge(0), 0x40);
     put(APIC_EOI, 0);
-    assert_int_equal(msr(MSR_TSC_DEADLINE), 0);
+    assert_int_equal(msr(IA32_TSC_DEADLINE), 0);
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 1));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 1));
     assert_int_equal(acknowledge(0), 0x40);
 }
 
@@ -341,8 +341,8 @@ static void a_deadline_of_zero_disarms(void **state)
 {
     (void)state;
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 5000));
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 0));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 5000));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 0));
     fake_run_until(10000);
     assert_int_equal(pending(0), -1);
 }
@@ -352,15 +352,15 @@ static void deadlines_wrap_with_the_guests_tsc(void **state)
     (void)state;
     vcpus[0].tsc_offset = -UINT64_C(500); /* the guest's TSC is behind the host's */
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 600));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 600));
     assert_int_equal(fake_next_deadline(), 1100);
     vcpus[0].tsc_offset = UINT64_MAX - 5000; /* near its end: host 1000 is guest 2^64 - 4001 */
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, UINT64_MAX));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, UINT64_MAX));
     assert_int_equal(fake_next_deadline(), 5000);
     vcpus[0].tsc_offset = -UINT64_C(1000); /* guest 0: the host's would be past its end */
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, UINT64_MAX));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, UINT64_MAX));
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
-    assert_int_equal(msr(MSR_TSC_DEADLINE), UINT64_MAX);
+    assert_int_equal(msr(IA32_TSC_DEADLINE), UINT64_MAX);
     assert_int_equal(pending(0), -1);
 }
 
@@ -370,7 +370,7 @@ static void a_jump_of_the_tsc_moves_the_deadline(void **state)
 
     (void)state;
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 9000));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 9000));
     vcpus[0].tsc_offset = 2000;
     core->tsc_changed(core->state);
     assert_int_equal(fake_next_deadline(), 7000);
@@ -389,15 +389,15 @@ static void each_mode_has_its_own_register(void **state)
 {
     (void)state;
     put(APIC_LVT_TIMER, 0x40);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 5000));
-    assert_int_equal(msr(MSR_TSC_DEADLINE), 0);
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 5000));
+    assert_int_equal(msr(IA32_TSC_DEADLINE), 0);
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
     put(APIC_INITIAL_COUNT, 77);
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
     put(APIC_INITIAL_COUNT, 1000);
     assert_int_equal(get(APIC_INITIAL_COUNT), 77);
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 5000));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 5000));
     assert_int_equal(get(APIC_CURRENT_COUNT), 0);
     put(APIC_DIVIDE, DIVIDE_BY_1);
     assert_int_equal(fake_next_deadline(), 5000);
@@ -407,10 +407,10 @@ static void a_masked_deadline_passes_silently(void **state)
 {
     (void)state;
     put(APIC_LVT_TIMER, MASKED | DEADLINE | 0x40);
-    assert_true(wrmsr(0, MSR_TSC_DEADLINE, 5000));
+    assert_true(wrmsr(0, IA32_TSC_DEADLINE, 5000));
     fake_run_until(5000);
     assert_int_equal(pending(0), -1);
-    assert_int_equal(msr(MSR_TSC_DEADLINE), 0);
+    assert_int_equal(msr(IA32_TSC_DEADLINE), 0);
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
     assert_int_equal(pending(0), -1);
 }

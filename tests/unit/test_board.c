@@ -441,7 +441,7 @@ static void every_vcpu_has_a_local_apic(void **state)
         assert_int_equal(apic_at[i], PC_LOCAL_APIC);
         assert_int_equal(board_msr_ranges(&vcpus[i], ranges), 3);
         for (unsigned k = 0; k < 3; k++)
-            if (ranges[k].first == MSR_APIC_BASE) {
+            if (ranges[k].first == IA32_APIC_BASE) {
                 assert_true(ranges[k].device->ops->read(ranges[k].device, 0, 8, &value));
                 assert_int_equal(value, PC_LOCAL_APIC | APIC_BASE_EN | (i == 0 ? APIC_BASE_BSP : 0));
             }

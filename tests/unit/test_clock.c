@@ -5,7 +5,7 @@
 
 #include "hv/host/acpi.h"
 #include "hv/host/calibrate.h"
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 #include "hv/lib/arith.h"
 #include "tests/unit/privileged.h"
 

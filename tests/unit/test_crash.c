@@ -5,10 +5,10 @@
 
 #include "ept/table.h"
 #include "hv/debug/crash.h"
-#include "hv/debug/log_ring.h"
 #include "hv/debug/state.h"
 #include "hv/debug/walk_print.h"
 #include "hv/host/cpu.h"
+#include "hv/host/log_ring.h"
 #include "hv/vm/native.h"
 #include "hv/vm/walk.h"
 #include "tests/unit/privileged.h"

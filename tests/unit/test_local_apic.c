@@ -474,7 +474,7 @@ static void reset_sets_every_register(void **state)
     assert_int_equal(get(APIC_DIVIDE) | get(APIC_INITIAL_COUNT) | get(APIC_CURRENT_COUNT), 0);
     assert_int_equal(errors(), 0);
     assert_int_equal(get_on(7, APIC_ID), 7 << 24);
-    assert_int_equal(msr(MSR_APIC_BASE), APIC_BASE_DEFAULT | APIC_BASE_EN | APIC_BASE_BSP);
+    assert_int_equal(msr(IA32_APIC_BASE), APIC_BASE_DEFAULT | APIC_BASE_EN | APIC_BASE_BSP);
 }
 
 static void init_keeps_base_mode_and_id(void **state)
@@ -483,14 +483,14 @@ static void init_keeps_base_mode_and_id(void **state)
     uint64_t value;
 
     (void)state;
-    assert_true(wrmsr(0, MSR_APIC_BASE, 0xfed00900));
+    assert_true(wrmsr(0, IA32_APIC_BASE, 0xfed00900));
     interrupt(0x41);
     forget();
     placed[0].calls = 0;
     core->reset(core->state, true);
     assert_int_equal(pending(0), -1);
     assert_int_equal(get(APIC_SVR), 0xff);
-    assert_int_equal(msr(MSR_APIC_BASE), 0xfed00900);
+    assert_int_equal(msr(IA32_APIC_BASE), 0xfed00900);
     assert_int_equal(placed[0].calls, 0);
     assert_int_equal(cpuid_changes, 0);
     to_x2apic(5);
@@ -503,7 +503,7 @@ static void init_keeps_base_mode_and_id(void **state)
     assert_true(rdmsr(5, 0x80d, &value));
     assert_int_equal(value, 0x20);
     core->reset(core->state, false);
-    assert_int_equal(msr(MSR_APIC_BASE), APIC_BASE_DEFAULT | APIC_BASE_EN | APIC_BASE_BSP);
+    assert_int_equal(msr(IA32_APIC_BASE), APIC_BASE_DEFAULT | APIC_BASE_EN | APIC_BASE_BSP);
 }
 
 static void firmware_opens_the_bootstrap_processors_pins(void **state)

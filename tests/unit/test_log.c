@@ -2,15 +2,14 @@
 
 #include <string.h>
 
-#include "hv/debug/console.h"
-#include "hv/debug/log_ring.h"
 #include "hv/host/cpu.h"
+#include "hv/host/log_ring.h"
 #include "tests/unit/privileged.h"
 
 static char shown[20000];
 static size_t shown_count;
 
-void console_write(const char *text, size_t length)
+static void note(const char *text, size_t length)
 {
     assert_true(shown_count + length < sizeof(shown));
     memcpy(shown + shown_count, text, length);
@@ -27,7 +26,7 @@ static int setup(void **state)
     fake_now = 1000;
     memset(&log_ring, 0, sizeof(log_ring));
     shown_count = 0;
-    log_start();
+    log_start(note);
     return 0;
 }
 

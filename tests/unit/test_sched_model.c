@@ -14,8 +14,8 @@
 
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
-#include "hv/host/x86.h"
 #include "hv/lib/arith.h"
 #include "hv/lib/bitmap.h"
 #include "hv/vm/hygiene.h"

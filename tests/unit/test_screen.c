@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "hv/debug/font.h"
-#include "hv/debug/log_ring.h"
 #include "hv/debug/screen.h"
+#include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
 
 struct log_ring log_ring;

@@ -2,7 +2,7 @@
  * cores. */
 #include "tests/unit/svm_fixture.h"
 
-#include "hv/host/x86.h"
+#include "hv/host/instructions.h"
 
 #include <string.h>
 
@@ -196,9 +196,9 @@ static void msrs_of_the_vmcb_are_told_to_the_cpu(void **state)
     assert_true(svm_get_msr(core.vcpu, 0x1d9, &value));
     assert_int_equal(value, 3);
     privileged_begin();
-    assert_true(svm_set_msr(core.vcpu, MSR_XSS, 0x100)); /* stays in the CPU */
+    assert_true(svm_set_msr(core.vcpu, IA32_XSS, 0x100)); /* stays in the CPU */
     privileged_end();
-    assert_int_equal(privileged.msr, MSR_XSS);
+    assert_int_equal(privileged.msr, IA32_XSS);
     assert_int_equal(core.vcpu->native.xss, 0x100);
     assert_false(svm_get_msr(core.vcpu, 0x10, &value));
     assert_false(svm_set_msr(core.vcpu, 0x1234, 1));

@@ -1,9 +1,9 @@
 #include "hv/host/log.h"
 
-#include "hv/debug/console.h"
-#include "hv/debug/log_ring.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
+#include "hv/host/instructions.h"
+#include "hv/host/log_ring.h"
 #include "hv/lib/arith.h"
 #include "hv/lib/format.h"
 #include "hv/lib/spinlock.h"
@@ -13,6 +13,7 @@
 
 struct log_ring log_ring;
 void (*log_screen)(const char *text, size_t length);
+static log_sink *console; /* NULL: nobody hears it yet */
 
 uint64_t log_begin;
 static bool cores_known;
@@ -38,7 +39,8 @@ static void say(const char *text, size_t length)
 {
     spin_lock(&lock);
     keep(text, length);
-    console_write(text, length);
+    if (console)
+        console(text, length);
     spin_unlock(&lock);
 }
 
@@ -55,17 +57,18 @@ void log_panic(void)
     spin_break(&lock);
 }
 
-void log_start(void)
+void log_start(log_sink *sink)
 {
     /* In two parts, at run time: the whole of it is nowhere else, in the image's file or in memory. */
     memcpy(log_ring.signature, "KEEL-LOG", 8);
     memcpy(log_ring.signature + 8, "-RING-1", 8);
     log_begin = clock_now();
+    console = sink;
 }
 
 void log_repeat(void)
 {
-    console_write(log_ring.text, MIN(log_ring.written, sizeof(log_ring.text)));
+    console(log_ring.text, MIN(log_ring.written, sizeof(log_ring.text)));
 }
 
 void log_cores_known(void)
@@ -139,4 +142,31 @@ void log_lines_init(struct log_lines *lines)
 {
     lines->writer.write = write_lines;
     lines->length = 0;
+}
+
+static panic_reporter *reporter;
+
+void panic_report_by(panic_reporter *by)
+{
+    reporter = by;
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+    char reason[200];
+    struct text_buffer buffer;
+    va_list arguments;
+    uint64_t rsp;
+
+    interrupts_off();
+    text_buffer_init(&buffer, reason, sizeof(reason));
+    va_start(arguments, format);
+    vprint_to(&buffer.writer, format, arguments);
+    va_end(arguments);
+    __asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
+    if (reporter)
+        reporter(reason, (uint64_t)__builtin_return_address(0), rsp);
+    else
+        log_line("KEEL PANIC: %s", reason);
+    halt_for_ever();
 }

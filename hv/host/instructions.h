@@ -2,24 +2,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
-
-/* Model-specific registers that Keel itself uses. */
-#define MSR_APIC_BASE       0x1b
-#define MSR_FEATURE_CONTROL 0x3a
-#define MSR_TSC_ADJUST      0x3b
-#define MSR_TSC_DEADLINE    0x6e0
-#define MSR_X2APIC_FIRST    0x800
-#define MSR_PAT             0x277
-#define MSR_XSS             0xda0
-#define MSR_EFER            0xc0000080
-#define MSR_STAR            0xc0000081
-#define MSR_LSTAR           0xc0000082
-#define MSR_CSTAR           0xc0000083
-#define MSR_SFMASK          0xc0000084
-#define MSR_FS_BASE         0xc0000100
-#define MSR_GS_BASE         0xc0000101
-#define MSR_KERNEL_GS_BASE  0xc0000102
-#define MSR_TSC_AUX         0xc0000103
+#include "hv/lib/x86.h"
 
 static inline uint64_t rdmsr(uint32_t msr)
 {
@@ -188,6 +171,12 @@ static inline void cpu_pause(void)
 static inline void interrupts_off(void)
 {
     __asm__ volatile("cli" : : : "memory");
+}
+
+static inline _Noreturn void halt_for_ever(void)
+{
+    for (;;)
+        __asm__ volatile("cli\n hlt");
 }
 
 /* Takes the interrupts that are pending now, and no later ones. */

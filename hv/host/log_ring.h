@@ -21,8 +21,9 @@ extern struct writer log_writer;
 /* Where what is logged is shown besides, or NULL. */
 extern void (*log_screen)(const char *text, size_t length);
 
-/* Time on the log begins now. */
-void log_start(void);
+/* Time on the log begins now, and the sink, the console, gets each line. */
+typedef void log_sink(const char *text, size_t length);
+void log_start(log_sink *sink);
 
 /* Says all lines again, on a console that was opened late. */
 void log_repeat(void);

@@ -1,6 +1,6 @@
 /*
- * In the replay's way to hv/host/x86.h: the instructions that a user program may not execute, or that would
- * tell of the wrong machine, become functions, which tests/replay/machine.c plays.
+ * In the replay's way to hv/host/instructions.h: the instructions that a user program may not execute, or
+ * that would tell of the wrong machine, become functions, which tests/replay/machine.c plays.
  */
 #pragma once
 
@@ -34,7 +34,7 @@
 #define xsetbv          machines_xsetbv
 #define rdpkru          machines_rdpkru
 #define interrupts_poll machines_interrupts_poll
-#include "../../../../../hv/host/x86.h"
+#include "../../../../../hv/host/instructions.h"
 #undef rdmsr
 #undef wrmsr
 #undef rdmsr_safe

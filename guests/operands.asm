@@ -40,7 +40,7 @@ DEVICE equ 0xff000000
 
 begin:
     begin64
-    guest "operands: vector moves, division, branches and stacks on a device"
+    guest "operands: vectors, state, division, tables, branches and stacks on a device"
     mov   rax, cr0
     and   eax, ~0xe                     ; MP, EM, TS
     mov   cr0, rax
@@ -188,8 +188,110 @@ begin:
     mov   word [rbx], 0
     str   [rbx]
     equal word [rbx], TASK
+
+    ; System tables, and selectors that are asked about.
+    sgdt  [SCRATCH]
+    sgdt  [rbx + 6]
+    mov   rax, [SCRATCH]
+    equal [rbx + 6], rax
+    mov   ax, [SCRATCH + 8]
+    equal [rbx + 14], ax
+    lgdt  [rbx + 6]
+    sidt  [rbx + 6]
+    lidt  [rbx + 6]
+    mov   word [rbx + 14], 0x4000
+    faults_with 13, 0, lgdt [rbx + 6]   ; a base that is not canonical
+    mov   word [rbx], CODE64
+    lar   eax, [rbx]
+    check z
+    equal eax, 0x00a09b00
+    lsl   eax, [rbx]
+    check z
+    equal eax, -1
+    verr  [rbx]
+    check z
+    verw  [rbx]
+    check nz
+    mov   r8, cr0
+    mov   rax, r8
+    or    eax, 2
+    mov   [rbx], ax
+    lmsw  [rbx]
+    mov   rcx, cr0
+    equal rcx, rax
+    mov   cr0, r8
+
+    ; State in one piece.
+    movdqu xmm3, [pattern]
+    fxsave64 [rbx]
+    pxor  xmm3, xmm3
+    fxrstor64 [rbx]
+    movdqu [SCRATCH], xmm3
+    mov   rax, [pattern + 8]
+    equal [SCRATCH + 8], rax
+    faults_with 13, 0, fxsave64 [rbx + 8]
+    mov   eax, 1
+    cpuid
+    mov   ebx, DEVICE
+    test  ecx, 1 << 26
+    jz    .no_xsave
+    mov   rax, cr4
+    or    eax, 1 << 18
+    mov   cr4, rax
+    xor   ecx, ecx
+    xor   edx, edx
+    mov   eax, 3
+    xsetbv
+    xor   eax, eax
+    lea   rdi, [rbx + 512]
+    mov   ecx, 8
+    cld
+    rep   stosq
+    mov   eax, 3
+    xsave64 [rbx]
+    test  byte [rbx + 512], 2
+    check nz
+    pxor  xmm3, xmm3
+    xrstor64 [rbx]
+    movdqu [SCRATCH], xmm3
+    mov   rcx, [pattern + 8]
+    equal [SCRATCH + 8], rcx
+    mov   qword [rbx + 520], 1
+    faults_with 13, 0, xrstor64 [rbx]
+.no_xsave:
+    mov   rdi, rbx
+    to_device 0
+    movdqu xmm1, [mask]
+    movdqu xmm2, [pattern]
+    maskmovdqu xmm2, xmm1
+    device_is 0x0100000000ab0000
+
+    ; Far transfers.
+    lea   rsp, [rbx + 0x800]
+    push  DATA
+    push  r12
+    pushfq
+    push  CODE64
+    lea   rax, [.returned]
+    push  rax
+    iretq
+    ud2
+.returned:
+    equal rsp, r12
+    lea   rsp, [rbx + 0x800]
+    lea   rax, [.called]
+    mov   [rbx], rax
+    mov   word [rbx + 8], CODE64
+    o64 call far [rbx]
+    lea   rax, [rbx + 0x810]
+    equal rsp, rax                      ; with the 16 bytes that RETF releases
+    mov   rsp, r12
     pass
+.called:
+    equal qword [rbx + 0x7f8], CODE64
+    o64 retf 16
 
 section .data
 align 16
 pattern: dq 0x0123456789abcdef, 0xfedcba9876543210
+mask: dq 0x8000000000ff7f00, 0

@@ -120,6 +120,8 @@ enum msr_number {
 #define RFLAGS_VM      BIT(17)
 #define RFLAGS_AC      BIT(18)
 #define RFLAGS_IOPL    (UINT64_C(3) << 12)
+#define RFLAGS_VIF     BIT(19)
+#define RFLAGS_VIP     BIT(20)
 #define RFLAGS_ID      BIT(21)
 
 /* SDM, "Debug Registers". */

@@ -249,8 +249,7 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
         return true;
     case C_y:
     case C_0:
-    case F_l:
-        low = form == C_y ? d->reg : form == F_l ? INDEX_FLAGS : 0;
+        low = form == C_y ? d->reg : 0;
         *operand = (struct operand){OPERAND_CONTROL, low, size};
         return true;
     case L_r:

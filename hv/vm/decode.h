@@ -88,6 +88,7 @@ enum operation {
     OP_LEAVE,
     OP_PUSH_ALL,
     OP_POP_ALL,
+    OP_PUSH_FLAGS,
     OP_POP_FLAGS,
     OP_LOAD_FAR, /* LDS, LES, LSS, LFS, LGS */
     OP_BOUND,
@@ -105,7 +106,7 @@ enum operand_kind {
     OPERAND_MEMORY,
     OPERAND_IMMEDIATE,
     OPERAND_SEGMENT, /* selector of segment register `index` */
-    OPERAND_CONTROL, /* control or debug register `index`; as a source of others than MOV, CR0 or RFLAGS */
+    OPERAND_CONTROL, /* control or debug register `index`; as a source of others than MOV, CR0 */
 };
 
 struct operand {
@@ -113,7 +114,6 @@ struct operand {
 };
 
 #define NO_REGISTER 0xff
-#define INDEX_FLAGS 16 /* of OPERAND_CONTROL */
 
 struct form_row;
 
@@ -184,10 +184,9 @@ enum operand_form {
     I_p, /* far pointer */
     I_w, /* two bytes; two, then one in bits 23:16 */
     I_e,
-    L_r, /* LDTR, TR, CR0, RFLAGS */
+    L_r, /* LDTR, TR, CR0 */
     T_r,
     C_0,
-    F_l,
     G_t, /* GDTR, IDTR */
     I_t,
 };

@@ -1,11 +1,6 @@
 /* What moves several values at once between registers and memory: stack frames, far pointers, bounds; and
- * POPF and XLAT. */
+ * XLAT. */
 #include "hv/vm/emulation.h"
-
-#define IOPL(flags) ((flags) >> 12 & 3)
-#define FLAGS_POPPED                                                                                         \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF |         \
-     RFLAGS_NT | RFLAGS_AC | RFLAGS_ID)
 
 /* PUSHA and POPA: the order of the registers in memory is that of their numbers, from the top down. */
 #define ALL 8
@@ -48,26 +43,6 @@ enum outcome execute_pop_all(struct emulation *e)
             register_set(e->vcpu, i, size, span_value(e, &spans[ALL - 1 - i]));
     vcpu_set(e->vcpu, REG_RSP, popped);
     return OUTCOME_NEXT;
-}
-
-/* SDM, "POPF": IOPL is the kernel's to change, IF that of who IOPL admits. A step is due by TF as it was. */
-enum outcome execute_pop_flags(struct emulation *e)
-{
-    unsigned size = e->in->operand_size, stack = stack_size(e), cpl = vcpu_cpl(e->vcpu);
-    uint64_t flags = vcpu_get(e->vcpu, REG_RFLAGS), popped = stack_moved(e, (int)size, stack);
-    uint64_t changes = FLAGS_POPPED | (cpl == 0 ? RFLAGS_IOPL : 0) | (cpl <= IOPL(flags) ? RFLAGS_IF : 0);
-    struct span span;
-
-    e->fault = (struct fault){.vector = EXC_GP, .has_error = true};
-    if (e->mode == CODE_V86 && IOPL(flags) < 3)
-        return OUTCOME_FAULT;
-    if (!memory_find(e, SEG_SS, vcpu_get(e->vcpu, REG_RSP) & size_mask(stack), size, ACCESS_READ, &span))
-        return OUTCOME_FAULT;
-    changes &= size_mask(size);
-    vcpu_set(e->vcpu, REG_RSP, popped);
-    vcpu_advance(e->vcpu, e->in->length);
-    vcpu_set(e->vcpu, REG_RFLAGS, (flags & ~changes & ~RFLAGS_RF) | (span_value(e, &span) & changes));
-    return OUTCOME_DONE;
 }
 
 /* ENTER: the frame pointers of the outer levels are copied, and that of this one is added. */

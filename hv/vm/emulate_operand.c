@@ -37,9 +37,8 @@ uint64_t operand_value(struct emulation *e, const struct operand *operand)
         return e->in->immediate & size_mask(operand->size);
     if (operand->kind == OPERAND_SEGMENT)
         return vcpu_get_segment(e->vcpu, operand->index).selector;
-    if (operand->kind == OPERAND_CONTROL) /* SMSW, PUSHF */
-        return operand->index ? vcpu_get(e->vcpu, REG_RFLAGS) & ~(RFLAGS_VM | RFLAGS_RF)
-                              : vcpu_get(e->vcpu, REG_CR0);
+    if (operand->kind == OPERAND_CONTROL) /* SMSW */
+        return vcpu_get(e->vcpu, REG_CR0);
     return operand_register(e, operand);
 }
 

@@ -4,13 +4,8 @@
 #include "hv/vm/task_switch.h"
 #include "hv/vm/virt.h"
 
-#define IOPL(flags) ((flags) >> 12 & 3)
-#define RFLAGS_VIF  BIT(19)
-#define RFLAGS_VIP  BIT(20)
-#define FLAGS_ALL                                                                                            \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF |         \
-     RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID)
-#define SLOTS_MOST 9 /* to virtual-8086 mode */
+#define FLAGS_DEFINED 0x3f7fd5 /* bits that there are */
+#define SLOTS_MOST    9        /* to virtual-8086 mode */
 
 /* What lies on the stack, in slots of the operand size. */
 enum { SLOT_RIP, SLOT_CS, SLOT_FLAGS, SLOT_V86_RSP, SLOT_V86_SS, SLOT_V86_ES };
@@ -108,17 +103,6 @@ enum outcome execute_return_far(struct emulation *e)
     return go_back(e, &back);
 }
 
-/* The flags that IRET can change, by its operand size and the program's level, and in virtual-8086 mode. */
-static uint64_t flags_changed(struct emulation *e, uint64_t flags)
-{
-    unsigned cpl = vcpu_cpl(e->vcpu);
-    uint64_t changed = FLAGS_ALL | (cpl <= IOPL(flags) ? RFLAGS_IF : 0);
-
-    if (cpl == 0)
-        changed |= RFLAGS_IOPL | (e->mode == CODE_REAL ? 0 : RFLAGS_VIF | RFLAGS_VIP);
-    return changed & size_mask(e->in->operand_size);
-}
-
 /* Once the instruction has ended, as by its old TF it does. */
 static enum outcome set_flags(struct emulation *e, enum outcome outcome, uint64_t flags)
 {
@@ -131,8 +115,7 @@ static enum outcome set_flags(struct emulation *e, enum outcome outcome, uint64_
 static enum outcome enter_v86(struct emulation *e, uint64_t flags)
 {
     static const enum vcpu_segment order[] = {SEG_SS, SEG_ES, SEG_DS, SEG_FS, SEG_GS};
-    uint64_t values[SLOTS_MOST],
-        defined = FLAGS_ALL | RFLAGS_IF | RFLAGS_IOPL | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_VM;
+    uint64_t values[SLOTS_MOST];
     struct segment cs;
     enum outcome outcome;
 
@@ -150,7 +133,7 @@ static enum outcome enter_v86(struct emulation *e, uint64_t flags)
     }
     vcpu_set(e->vcpu, REG_RSP, values[SLOT_V86_RSP]);
     outcome = far_go(e, &cs, values[SLOT_RIP]);
-    return set_flags(e, outcome, (flags & defined) | RFLAGS_1);
+    return set_flags(e, outcome, (flags & FLAGS_DEFINED) | RFLAGS_1);
 }
 
 /* IRET with RFLAGS.NT: to the task whose TSS this one's names. */
@@ -172,23 +155,22 @@ static enum outcome return_to_task(struct emulation *e)
 enum outcome execute_return_interrupt(struct emulation *e)
 {
     struct back back = {.slots = 3, .other_stack = e->mode == CODE_64};
-    uint64_t flags = vcpu_get(e->vcpu, REG_RFLAGS), values[3], changed = flags_changed(e, flags);
+    uint64_t values[3], flags;
 
-    if (e->mode == CODE_V86 && IOPL(flags) < 3) {
-        far_fault(e, EXC_GP, 0);
+    if (!flags_allowed(e))
         return OUTCOME_FAULT;
-    }
     virt->unblock_nmi(e->vcpu);
     vcpu_note(e->vcpu, REQUEST_EVENT);
-    if (flags & RFLAGS_NT && !far_is_real(e))
+    if (vcpu_get(e->vcpu, REG_RFLAGS) & RFLAGS_NT && !far_is_real(e))
         return return_to_task(e);
     if (!pop(e, SLOT_RIP, 3, 0, values))
         return OUTCOME_FAULT;
     if (values[SLOT_FLAGS] & RFLAGS_VM && e->in->operand_size == 4 && !far_is_real(e) && !far_long_mode(e) &&
         vcpu_cpl(e->vcpu) == 0)
         return enter_v86(e, values[SLOT_FLAGS]);
-    if (!far_load_code(e, (uint16_t)values[SLOT_CS], &back.cs))
+    if (!far_load_code(e, (uint16_t)values[SLOT_CS], &back.cs) ||
+        !flags_popped(e, values[SLOT_FLAGS], true, &flags))
         return OUTCOME_FAULT;
     back.target = values[SLOT_RIP];
-    return set_flags(e, go_back(e, &back), (flags & ~changed & ~RFLAGS_RF) | (values[SLOT_FLAGS] & changed));
+    return set_flags(e, go_back(e, &back), flags);
 }

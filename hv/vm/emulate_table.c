@@ -83,6 +83,7 @@ const struct operation_row operation_rows[OP_COUNT] = {
     [OP_LEAVE]        = {execute_leave, NULL, false},
     [OP_PUSH_ALL]     = {execute_push_all, NULL, false},
     [OP_POP_ALL]      = {execute_pop_all, NULL, false},
+    [OP_PUSH_FLAGS] = {execute_push_flags, NULL, false},
     [OP_POP_FLAGS]    = {execute_pop_flags, NULL, false},
     [OP_LOAD_FAR]     = {execute_load_far, NULL, false},
     [OP_BOUND]        = {execute_bound, NULL, false},

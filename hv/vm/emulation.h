@@ -78,6 +78,16 @@ void span_set_value(struct emulation *e, const struct span *span, uint64_t value
 /* false: #UD, or #NM, as the guest's CR0, CR4 and XCR0 and the mode of its code are. */
 bool state_usable(struct emulation *e, enum extended_state state);
 
+/* emulate_flags.c */
+
+#define IOPL(flags) ((flags) >> 12 & 3)
+
+/* Whether a program of virtual-8086 mode may push and pop RFLAGS. false: #GP(0). */
+bool flags_allowed(struct emulation *e);
+
+/* What RFLAGS are once `value` has been popped, by POPF, or by IRET (`returns`). false: #GP(0). */
+bool flags_popped(struct emulation *e, uint64_t value, bool returns, uint64_t *flags);
+
 /* emulate_alu.c */
 alu_function alu_add, alu_or, alu_adc, alu_sbb, alu_and, alu_sub, alu_xor, alu_rol, alu_ror, alu_rcl, alu_rcr,
     alu_shl, alu_shr, alu_sar, alu_not, alu_neg, alu_inc, alu_dec, alu_bt, alu_bts, alu_btr, alu_btc,
@@ -109,8 +119,9 @@ execute_function execute_move, execute_move_conditionally, execute_set, execute_
     execute_pop, execute_pop_segment, execute_flush;                        /* emulate_move.c */
 execute_function execute_move_control, execute_move_debug, execute_nothing; /* emulate_control.c */
 execute_function execute_string, execute_string_io;                         /* emulate_string.c */
-execute_function execute_push_all, execute_pop_all, execute_pop_flags, execute_enter, execute_load_far,
-    execute_bound, execute_translate;                                       /* emulate_frame.c */
+execute_function execute_push_flags, execute_pop_flags;                     /* emulate_flags.c */
+execute_function execute_push_all, execute_pop_all, execute_enter, execute_load_far, execute_bound,
+    execute_translate;                                                      /* emulate_frame.c */
 execute_function execute_run;                                               /* emulate_run.c */
 execute_function execute_call, execute_return, execute_jump, execute_leave; /* emulate_branch.c */
 execute_function execute_jump_far, execute_call_far, execute_return_far, execute_return_interrupt;

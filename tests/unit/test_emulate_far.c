@@ -281,6 +281,46 @@ static void iret_enters_and_stays_in_virtual_8086_mode(void **state)
     assert_int_equal(fake_cpu.segments[SEG_SS].selector, DATA0);
 }
 
+/* PUSHF, POPF and IRET of a program below IOPL 3: its IF is VIF, with CR4.VME and 16-bit operands. */
+static void a_virtual_8086_program_has_an_interrupt_flag_of_its_own(void **state)
+{
+    static const uint8_t codes[] = {0x9c, 0x9d, 0xcf};
+
+    (void)state;
+    guest_begin(16);
+    regs[REG_CR0] |= CR0_PE;
+    regs[REG_RFLAGS] = RFLAGS_VM | RFLAGS_IF | 2;
+    guest_set_cpl(3);
+    regs[REG_RSP] = 0x7000;
+    for (unsigned i = 0; i < ARRAY_LENGTH(codes); i++) {
+        GUEST_CODE(CODE, codes[i]);
+        expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+        assert_int_equal(regs[REG_RSP], 0x7000);
+    }
+    regs[REG_CR4] = CR4_VME;
+    for (unsigned i = 0; i < ARRAY_LENGTH(codes); i++) {
+        GUEST_CODE(CODE, 0x66, codes[i]);
+        expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+    }
+    GUEST_CODE(CODE, 0x9c);
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(guest_peek(0x6ffe, 2), 0x3002); /* VIF is off; IOPL reads as 3 */
+    guest_poke(0x6ffe, 2, RFLAGS_IF | 0x3003);
+    GUEST_CODE(CODE, 0x9d);
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(regs[REG_RFLAGS], RFLAGS_VM | RFLAGS_IF | BIT(19) | 3); /* VIF is on, IOPL what it was */
+    guest_poke(0x7000, 2, CODE), guest_poke(0x7002, 2, 0), guest_poke(0x7004, 2, 2);
+    GUEST_CODE(CODE, 0xcf);
+    expect_done(EMULATE_NO_GPA);
+    assert_int_equal(regs[REG_RFLAGS], RFLAGS_VM | RFLAGS_IF | 2);
+    regs[REG_RFLAGS] |= BIT(20); /* VIP: an interrupt waits for the IF that comes */
+    regs[REG_RSP] = 0x7000;
+    guest_poke(0x7004, 2, RFLAGS_IF);
+    expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+    guest_poke(0x7004, 2, RFLAGS_TF);
+    expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
+}
+
 /* The new task's TSS is at 0x4000. */
 static void other_tasks_are_entered_and_returned_from(void **state)
 {
@@ -399,6 +439,7 @@ int main(void)
         cmocka_unit_test(iret_changes_the_flags_that_its_level_may),
         cmocka_unit_test(a_return_that_cannot_be_faults_and_leaves_all),
         cmocka_unit_test(iret_enters_and_stays_in_virtual_8086_mode),
+        cmocka_unit_test(a_virtual_8086_program_has_an_interrupt_flag_of_its_own),
         cmocka_unit_test(other_tasks_are_entered_and_returned_from),
         cmocka_unit_test(in_64_bit_code_iret_pops_a_stack_always),
         cmocka_unit_test(in_long_mode_a_gate_has_16_bytes),

@@ -215,14 +215,18 @@ static uint64_t take_pending(void)
 void vmx_end_instruction(struct vcpu *vcpu)
 {
     uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY), flags = vmread(VMCS_GUEST_RFLAGS), causes = 0;
+    uint64_t pending;
 
     if (flags & RFLAGS_RF)
         vmwrite(VMCS_GUEST_RFLAGS, flags & ~RFLAGS_RF);
     if (flags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
         causes = DR6_BS;
+    /* What was pending ends with the instruction. Without a shadow there is nothing but what Bochs leaves:
+     * the step. */
+    pending = take_pending();
     if (blocking & BLOCKING_BY_STI_OR_MOV_SS) {
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_STI_OR_MOV_SS);
-        causes |= take_pending();
+        causes |= pending;
     }
     trap(vcpu, causes);
 }

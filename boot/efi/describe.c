@@ -1,6 +1,5 @@
 #include "boot/efi/describe.h"
 
-#include "hv/debug/record.h"
 #include "hv/lib/string.h"
 
 #define RSDP_OLD_SIZE   20 /* ACPI, "Root System Description Pointer (RSDP) Structure" */
@@ -106,10 +105,4 @@ void hand_over_describe(const struct hand_over *over, const struct efi_map *map)
     information_add(&information, MB2_TAG_EFI64_IMAGE, &handle, sizeof(handle), NULL, 0);
     information_memory(&information, map);
     information_end(&information);
-}
-
-/* What hv/vm/guest_mem.c has for a VM that is recorded: there is none yet. */
-void record_memory(const struct guest_mem *memory, gpa_t gpa, void *at, uint64_t length)
-{
-    (void)memory, (void)gpa, (void)at, (void)length;
 }

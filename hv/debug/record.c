@@ -8,6 +8,7 @@
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/timer.h"
+#include "hv/host/witness.h"
 #include "hv/lib/string.h"
 #include "hv/load/load.h"
 #include "hv/vm/create.h"
@@ -56,7 +57,7 @@ static struct recorder {
 } recorder;
 
 static struct record_buffer *reserved;
-bool record_active;
+static void interrupt(bool begins);
 
 void record_reserve(uint64_t bytes)
 {
@@ -253,9 +254,7 @@ static void end_exit(struct vcpu *vcpu, bool goes_on)
         end(vcpu, goes_on);
 }
 
-static const struct observer observer = {.begins = begin_exit, .ends = end_exit};
-
-uint64_t record_requests(struct vcpu *vcpu, uint64_t requests)
+static uint64_t serves(struct vcpu *vcpu, uint64_t requests)
 {
     if (!recorder.depth) {
         if (!begin(RECORD_RUN))
@@ -268,12 +267,15 @@ uint64_t record_requests(struct vcpu *vcpu, uint64_t requests)
     return requests;
 }
 
-void record_served(struct vcpu *vcpu, bool goes_on)
+static void served(struct vcpu *vcpu, bool goes_on)
 {
     if (recorder.runs)
         end(vcpu, goes_on);
     recorder.runs = false;
 }
+
+static const struct observer observer = {
+    .begins = begin_exit, .ends = end_exit, .serves = serves, .served = served};
 
 /* Around what a device does of its own accord. */
 static void end_device(const struct vm *vm)
@@ -281,7 +283,7 @@ static void end_device(const struct vm *vm)
     end(NULL, vm->vcpus[0]->requests);
 }
 
-void record_timer(struct timer *timer)
+static void fired(struct timer *timer)
 {
     const struct life *life = recorder.life;
     bool ours = life && !recorder.ended && (uint8_t *)timer - (uint8_t *)life->devices >= 0 &&
@@ -294,10 +296,10 @@ void record_timer(struct timer *timer)
     if (!ours)
         return;
     end_device(&life->vm);
-    record_interrupt(true);
+    interrupt(true);
 }
 
-void record_interrupt(bool begins)
+static void interrupt(bool begins)
 {
     if (recorder.depth && !this_cpu()->index)
         clock_hold(begins ? 0 : recorder.time);
@@ -380,7 +382,7 @@ static bool within(void)
     return unlikely(recorder.depth) && !this_cpu()->index;
 }
 
-uint64_t record_value(uint64_t value)
+static uint64_t value_given(uint64_t value)
 {
     if (within()) {
         byte_out(RECORD_VALUE);
@@ -392,14 +394,13 @@ uint64_t record_value(uint64_t value)
 void record_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
     native_cpuid(leaf, subleaf, out);
-    record_value((uint64_t)leaf << 32 | subleaf);
-    record_value((uint64_t)out->ebx << 32 | out->eax);
-    record_value((uint64_t)out->edx << 32 | out->ecx);
+    value_given((uint64_t)leaf << 32 | subleaf);
+    value_given((uint64_t)out->ebx << 32 | out->eax);
+    value_given((uint64_t)out->edx << 32 | out->ecx);
 }
 
-void record_memory(const struct guest_mem *memory, gpa_t gpa, void *at, uint64_t length)
+static void memory_given(gpa_t gpa, void *at, uint64_t length)
 {
-    (void)memory;
     if (!within())
         return;
     length = MIN(length, PAGE_SIZE);
@@ -421,6 +422,8 @@ bool record_put(void *owner, uint8_t byte)
     }
     return more;
 }
+
+static const struct witness told = {value_given, memory_given, fired, interrupt};
 
 /* The life of a recorded VM. */
 
@@ -487,11 +490,11 @@ const char *record_open(struct life *life)
         return refusal;
     recorder.life = life;
     recorder.word_count = RECORD_VENDOR + virt->words(recorder.numbers);
-    record_active = true;
+    witness = &told;
     observers[OBSERVER_RECORD] = &observer;
     header_out(config, &life->limits);
     begin(RECORD_CREATE);
-    record_value(clock_wall_seconds());
+    value_given(clock_wall_seconds());
     return NULL;
 }
 
@@ -509,7 +512,7 @@ void record_start(struct vm *vm, const struct entry_state *entry)
     if (!records(vm) || !begin(RECORD_START))
         return;
     for (unsigned i = 0; i < sizeof(*entry) / sizeof(uint64_t); i++)
-        record_value(((const uint64_t *)entry)[i]);
+        value_given(((const uint64_t *)entry)[i]);
 }
 
 void record_started(struct vm *vm)
@@ -529,6 +532,6 @@ void record_close(const struct vm *vm)
         if (recorder.port)
             serial_release(recorder.port);
         recorder.life = NULL;
-        record_active = false;
+        witness = NULL;
     }
 }

@@ -14,8 +14,6 @@
 struct life;
 struct vm;
 struct vcpu;
-struct timer;
-struct guest_mem;
 struct entry_state;
 
 /* Before any VM is there: memory for recordings of so many bytes. */
@@ -23,9 +21,6 @@ void record_reserve(uint64_t bytes);
 
 /* The VM is about to be created. NULL, or why it cannot be recorded. */
 const char *record_open(struct life *life);
-
-/* Whether any VM is recorded. */
-extern bool record_active;
 
 /* This one: true until record_close, or until the recording had to end. */
 bool record_is(const struct vm *vm);
@@ -38,20 +33,6 @@ void record_started(struct vm *vm);
 
 /* The machine's CPUID, as native_cpuid. */
 void record_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
-
-/* A number that the machine was asked for while a VM was served: returns what counts. */
-uint64_t record_value(uint64_t value);
-
-/* Of a VM that has `recorded` set: Keel is about to look at its memory there, and perhaps to write. */
-void record_memory(const struct guest_mem *memory, gpa_t gpa, void *at, uint64_t length);
-
-/* A timer has fired: calls it. Around all that have: time goes on meanwhile. */
-void record_timer(struct timer *timer);
-void record_interrupt(bool begins);
-
-/* Requests are about to be served, and were: of a vCPU with OBSERVE_RECORD. */
-uint64_t record_requests(struct vcpu *vcpu, uint64_t requests);
-void record_served(struct vcpu *vcpu, bool goes_on);
 
 /* As those of the console and of struct board_ops, which they call, of any VM. */
 bool record_put(void *owner, uint8_t byte);

@@ -1,10 +1,10 @@
 #include "hv/host/timer.h"
 
-#include "hv/debug/record.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
+#include "hv/host/witness.h"
 
 void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);
 
@@ -82,8 +82,8 @@ static uint64_t fire(struct timer *timer, uint64_t began)
 
     if (timer->lock)
         spin_lock(timer->lock);
-    if (unlikely(record_active))
-        record_timer(timer);
+    if (unlikely(witness))
+        witness->timer(timer);
     else
         timer->expired(timer);
     if (timer->lock)
@@ -99,8 +99,8 @@ void timer_interrupt(void)
     struct timer_queue *queue = &this_cpu()->timers;
     uint64_t now, began;
 
-    if (unlikely(record_active))
-        record_interrupt(true);
+    if (unlikely(witness))
+        witness->interrupt(true);
     /* Read once: a timer that arms itself again for the near future waits its turn. */
     now = began = clock_now();
     spin_lock(&queue->lock);
@@ -116,6 +116,6 @@ void timer_interrupt(void)
     }
     program(queue);
     spin_unlock(&queue->lock);
-    if (unlikely(record_active))
-        record_interrupt(false);
+    if (unlikely(witness))
+        witness->interrupt(false);
 }

@@ -5,8 +5,8 @@
  * the guest meant it to. Only what the tables name is executed, in an encoding that is made here.
  */
 #include "hv/vm/emulate_run.h"
-#include "hv/debug/record.h"
 #include "hv/host/stub.h"
+#include "hv/host/witness.h"
 #include "hv/lib/string.h"
 #include "hv/vm/vm.h"
 
@@ -120,16 +120,16 @@ static bool take_fault(struct emulation *e, uint8_t vector)
 uint8_t run_code(const uint8_t *code, unsigned length, struct stub_registers *registers, unsigned at,
                  unsigned stored)
 {
-    uint8_t vector = (uint8_t)record_value(stub_run(code, length, registers)), *copy = stub_operand() + at;
+    uint8_t vector = (uint8_t)witness_value(stub_run(code, length, registers)), *copy = stub_operand() + at;
 
     for (unsigned i = 0; i < ARRAY_LENGTH(registers->general); i++)
-        registers->general[i] = record_value(registers->general[i]);
-    registers->flags = record_value(registers->flags);
+        registers->general[i] = witness_value(registers->general[i]);
+    registers->flags = witness_value(registers->flags);
     for (unsigned i = 0; i < stored; i += sizeof(uint64_t)) {
         uint64_t word;
 
         memcpy(&word, copy + i, sizeof(word));
-        word = record_value(word);
+        word = witness_value(word);
         memcpy(copy + i, &word, sizeof(word));
     }
     return vector;

@@ -1,7 +1,6 @@
 /* Events on their way into a vCPU: exceptions, NMIs, interrupts, INIT and start-up. */
 #include "hv/vm/vcpu.h"
 
-#include "hv/debug/record.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
@@ -263,11 +262,11 @@ static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests
     return true;
 }
 
-static __attribute__((noinline, cold)) bool serve_recorded(struct vcpu *vcpu, uint64_t requests)
+static __attribute__((noinline, cold)) bool serve_observed(struct vcpu *vcpu, uint64_t requests)
 {
-    bool goes_on = serve(vcpu, record_requests(vcpu, requests));
+    bool goes_on = serve(vcpu, observe_requests(vcpu, requests));
 
-    record_served(vcpu, goes_on);
+    observe_served(vcpu, goes_on);
     return goes_on;
 }
 
@@ -275,7 +274,7 @@ bool vcpu_serve_requests(struct vcpu *vcpu)
 {
     uint64_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_ACQ_REL);
 
-    if (unlikely(vcpu->observed & OBSERVE_RECORD))
-        return serve_recorded(vcpu, requests);
+    if (unlikely(vcpu->observed))
+        return serve_observed(vcpu, requests);
     return serve(vcpu, requests);
 }

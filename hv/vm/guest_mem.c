@@ -1,6 +1,6 @@
 #include "hv/vm/guest_mem.h"
 
-#include "hv/debug/record.h"
+#include "hv/host/witness.h"
 #include "hv/lib/string.h"
 
 static const struct guest_region *region_of(const struct guest_mem *memory, gpa_t gpa)
@@ -18,7 +18,7 @@ void *guest_ptr(const struct guest_mem *memory, gpa_t gpa, uint64_t length)
     if (!region || length == 0 || length > region->size - (gpa - region->first))
         return NULL;
     if (unlikely(memory->recorded))
-        record_memory(memory, gpa, region->host + (gpa - region->first), length);
+        witness->memory(gpa, region->host + (gpa - region->first), length);
     return region->host + (gpa - region->first);
 }
 
@@ -29,7 +29,7 @@ __attribute__((cold)) void guest_looked_at(const struct guest_mem *memory, const
         uint64_t offset = (uint64_t)((const uint8_t *)at - region->host);
 
         if (offset < region->size)
-            record_memory(memory, region->first + offset, region->host + offset, length);
+            witness->memory(region->first + offset, region->host + offset, length);
     }
 }
 

@@ -1,9 +1,9 @@
 #include "hv/vm/native.h"
 
-#include "hv/debug/record.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
 #include "hv/host/paging.h"
+#include "hv/host/witness.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
@@ -24,7 +24,7 @@ uint32_t vcpu_pkru(struct vcpu *vcpu)
     write_cr4(cr4 | CR4_PKE);
     pkru = rdpkru();
     write_cr4(cr4);
-    return (uint32_t)record_value(pkru);
+    return (uint32_t)witness_value(pkru);
 }
 
 bool native_create(struct vcpu *vcpu)

@@ -34,3 +34,18 @@ void observe_event(struct vcpu *vcpu, enum observed what, uint64_t value)
         if (vcpu->observed >> i & 1 && observers[i]->happens)
             observers[i]->happens(vcpu, what, value);
 }
+
+uint64_t observe_requests(struct vcpu *vcpu, uint64_t requests)
+{
+    for (unsigned i = 0; i < OBSERVERS; i++)
+        if (vcpu->observed >> i & 1 && observers[i]->serves)
+            requests = observers[i]->serves(vcpu, requests);
+    return requests;
+}
+
+void observe_served(struct vcpu *vcpu, bool goes_on)
+{
+    for (unsigned i = 0; i < OBSERVERS; i++)
+        if (vcpu->observed >> i & 1 && observers[i]->served)
+            observers[i]->served(vcpu, goes_on);
+}

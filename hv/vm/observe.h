@@ -35,6 +35,9 @@ struct observer {
      */
     void (*ends)(struct vcpu *vcpu, bool goes_on);
     void (*happens)(struct vcpu *vcpu, enum observed what, uint64_t value);
+    /* Requests are about to be served: returns those that count; and they were. */
+    uint64_t (*serves)(struct vcpu *vcpu, uint64_t requests);
+    void (*served)(struct vcpu *vcpu, bool goes_on);
 };
 
 /* Set once, before any vCPU's bit is. */
@@ -46,6 +49,8 @@ void observe_end(struct vcpu *vcpu, uint8_t who);
 
 void observe_exit(struct vcpu *vcpu);
 void observe_exit_end(struct vcpu *vcpu, bool goes_on);
+uint64_t observe_requests(struct vcpu *vcpu, uint64_t requests);
+void observe_served(struct vcpu *vcpu, bool goes_on);
 void observe_event(struct vcpu *vcpu, enum observed what, uint64_t value);
 
 static inline void observe(struct vcpu *vcpu, enum observed what, uint64_t value)

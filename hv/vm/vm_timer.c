@@ -1,7 +1,7 @@
 #include "hv/vm/vm_timer.h"
 
-#include "hv/debug/record.h"
 #include "hv/host/cpu.h"
+#include "hv/host/witness.h"
 #include "hv/vm/vm.h"
 
 static bool served_here(const struct vcpu *vcpu)
@@ -16,7 +16,7 @@ static void leave_to(struct vcpu *vcpu)
         __atomic_load_n(&vcpu->run_state, __ATOMIC_RELAXED) == RUN_ASLEEP && vcpu->activity != VCPU_RUNNABLE;
 
     __atomic_store_n(&vcpu->timers_wait, true, __ATOMIC_RELAXED);
-    if (!record_value(sleeps))
+    if (!witness_value(sleeps))
         vcpu_request(vcpu, REQUEST_EVENT);
 }
 
@@ -24,7 +24,7 @@ bool vm_timer_at_home(struct vm *vm, struct vcpu *vcpu)
 {
     const struct vcpu *current = this_cpu()->current;
 
-    if (record_value(vcpu ? served_here(vcpu) : served_here(current) && current->vm == vm))
+    if (witness_value(vcpu ? served_here(vcpu) : served_here(current) && current->vm == vm))
         return true;
     if (vcpu)
         leave_to(vcpu);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "devices/board.h"
+#include "hv/host/witness.h"
 #include "hv/load/load.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/observe.h"
@@ -15,8 +16,6 @@
 #define PIECES    32
 #define TOLD      128
 #define TOLD_MOST 16
-
-bool record_active;
 
 static struct piece {
     gpa_t gpa;
@@ -73,12 +72,11 @@ void close_pieces(void)
     piece_count = 0;
 }
 
-void record_memory(const struct guest_mem *memory, gpa_t gpa, void *where, uint64_t length)
+static void give_memory(gpa_t gpa, void *where, uint64_t length)
 {
     struct record record;
     struct piece *piece;
 
-    (void)memory;
     if (!playing.stream.depth)
         return;
     length = MIN(length, PAGE_SIZE);
@@ -111,7 +109,7 @@ void record_memory(const struct guest_mem *memory, gpa_t gpa, void *where, uint6
 
 /* What Keel asks the recorder for. */
 
-uint64_t record_value(uint64_t value)
+static uint64_t give_value(uint64_t value)
 {
     return playing.stream.depth ? take_record(RECORD_VALUE).value : value;
 }
@@ -138,7 +136,7 @@ bool record_put(void *owner, uint8_t byte)
     return record.value2;
 }
 
-uint64_t record_requests(struct vcpu *vcpu, uint64_t requests)
+static uint64_t give_requests(struct vcpu *vcpu, uint64_t requests)
 {
     struct record record = take_record(RECORD_REQUESTS);
 
@@ -148,14 +146,12 @@ uint64_t record_requests(struct vcpu *vcpu, uint64_t requests)
     return record.value;
 }
 
-void record_served(struct vcpu *vcpu, bool goes_on)
-{
-    (void)vcpu, (void)goes_on;
-}
-
 const char *record_open(struct life *life)
 {
+    static const struct witness given = {.value = give_value, .memory = give_memory};
+
     (void)life;
+    witness = &given;
     return NULL;
 }
 
@@ -178,7 +174,7 @@ static void begin_exit(struct vcpu *vcpu)
 
 void record_created(struct vm *vm)
 {
-    static const struct observer observer = {.begins = begin_exit};
+    static const struct observer observer = {.begins = begin_exit, .serves = give_requests};
 
     observers[OBSERVER_RECORD] = &observer;
     vm->memory.recorded = true;

@@ -19,7 +19,7 @@ $(TSAN_RUN): tsan-%: $(BUILD)/tsan/tsan_%
 	@echo "threads $*: $(TSAN_SECONDS) seconds, no report"
 
 define tsan_program
-$(BUILD)/tsan/tsan_$(1): $(patsubst %.c,$(BUILD)/tsan/%.o,tests/tsan/tsan_$(1).c tests/unit/fake.c tests/unit/fake_record.c $(tsan_sources_$(1)))
+$(BUILD)/tsan/tsan_$(1): $(patsubst %.c,$(BUILD)/tsan/%.o,tests/tsan/tsan_$(1).c tests/unit/fake.c tests/unit/fake_record.c hv/host/witness.c $(tsan_sources_$(1)))
 	@$$(TSAN_CC) -fsanitize=thread $$^ -o $$@ -lpthread
 endef
 $(foreach test,$(TSAN_TESTS),$(eval $(call tsan_program,$(test))))

@@ -1,11 +1,8 @@
 /* Nothing is recorded, where hv/debug/record.c is not linked. */
 #include "hv/debug/record.h"
 #include "hv/host/clock.h"
-#include "hv/host/timer.h"
 #include "hv/vm/create.h"
 #include "hv/vm/native.h"
-
-bool record_active __attribute__((weak));
 
 __attribute__((weak)) void clock_hold(uint64_t now)
 {
@@ -53,37 +50,6 @@ __attribute__((weak)) void record_cpuid(uint32_t leaf, uint32_t subleaf, struct 
 {
     (void)leaf, (void)subleaf;
     *out = (struct cpuid_regs){0};
-}
-
-__attribute__((weak)) uint64_t record_value(uint64_t value)
-{
-    return value;
-}
-
-__attribute__((weak)) void record_memory(const struct guest_mem *memory, gpa_t gpa, void *at, uint64_t length)
-{
-    (void)memory, (void)gpa, (void)at, (void)length;
-}
-
-__attribute__((weak)) void record_timer(struct timer *timer)
-{
-    timer->expired(timer);
-}
-
-__attribute__((weak)) void record_interrupt(bool begins)
-{
-    (void)begins;
-}
-
-__attribute__((weak)) uint64_t record_requests(struct vcpu *vcpu, uint64_t requests)
-{
-    (void)vcpu;
-    return requests;
-}
-
-__attribute__((weak)) void record_served(struct vcpu *vcpu, bool goes_on)
-{
-    (void)vcpu, (void)goes_on;
 }
 
 __attribute__((weak)) bool record_put(void *owner, uint8_t byte)

@@ -7,6 +7,7 @@
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
 #include "hv/host/timer.h"
+#include "hv/host/witness.h"
 #include "hv/load/load.h"
 #include "hv/vm/create.h"
 #include "hv/vm/emulate.h"
@@ -316,19 +317,19 @@ static void guest_memory_is_told_once_and_again_when_somebody_changed_it(void **
     (void)state;
     privileged_begin();
     begin_recording();
-    record_memory(&life.vm.memory, 0x1000, ram, 8); /* outside of every region: nothing */
+    witness->memory(0x1000, ram, 8); /* outside of every region: nothing */
     exit_at(2000, 1);
-    record_memory(&life.vm.memory, 0x1000, ram, 8);
-    record_memory(&life.vm.memory, 0x1000, ram, 8);
+    witness->memory(0x1000, ram, 8);
+    witness->memory(0x1000, ram, 8);
     ram[3] = '!';
     observe_exit_end(core.vcpu, true);
     exit_at(3000, 2);
-    record_memory(&life.vm.memory, 0x1000, ram, 8);
+    witness->memory(0x1000, ram, 8);
     ram[0] = 'P'; /* by the guest, between */
     observe_exit_end(core.vcpu, true);
     exit_at(4000, 2);
     ram[1] = 'A';
-    record_memory(&life.vm.memory, 0x1000, ram, 8);
+    witness->memory(0x1000, ram, 8);
     observe_exit_end(core.vcpu, true);
     privileged_end();
 
@@ -358,12 +359,12 @@ static void time_stands_still_within_a_region_and_goes_on_in_an_interrupt(void *
     assert_int_equal(held, 0);
     exit_at(2000, 1);
     assert_int_equal(held, 2000);
-    record_interrupt(true);
+    witness->interrupt(true);
     assert_int_equal(held, 0);
-    record_interrupt(false);
+    witness->interrupt(false);
     assert_int_equal(held, 2000);
     cpu.index = 1; /* another core's timers are no concern of it */
-    record_interrupt(true);
+    witness->interrupt(true);
     assert_int_equal(held, 2000);
     cpu.index = 0;
     observe_exit_end(core.vcpu, true);
@@ -380,10 +381,10 @@ static void a_device_s_timer_is_told_with_what_it_asks_for_and_no_other(void **s
     (void)state;
     begin_recording();
     *ours = (struct timer){.deadline = 1234, .expired = expired};
-    record_timer(&others);
+    witness->timer(&others);
     core.vcpu->requests = 0;
     fake_now = 1300;
-    record_timer(ours);
+    witness->timer(ours);
     assert_int_equal(fired, 2);
 
     stream = behind_creation();
@@ -436,14 +437,14 @@ static void requests_are_served_in_a_region_of_their_own_or_in_the_exit_s(void *
     (void)state;
     privileged_begin();
     begin_recording();
-    assert_int_equal(record_requests(core.vcpu, REQUEST_EVENT), REQUEST_EVENT);
-    record_served(core.vcpu, true);
+    assert_int_equal(observe_requests(core.vcpu, REQUEST_EVENT), REQUEST_EVENT);
+    observe_served(core.vcpu, true);
     exit_at(2000, 1);
-    record_requests(core.vcpu, REQUEST_NMI);
-    record_served(core.vcpu, true);
+    observe_requests(core.vcpu, REQUEST_NMI);
+    observe_served(core.vcpu, true);
     assert_true(record_put(NULL, 'a'));
     assert_false(record_put(NULL, 'z'));
-    assert_int_equal(record_value(99), 99);
+    assert_int_equal(witness->value(99), 99);
     observe_exit_end(core.vcpu, true);
     privileged_end();
 
@@ -537,8 +538,8 @@ static size_t a_recording(uint8_t **copy, size_t *header_end)
     begin_recording();
     for (unsigned i = 0; i < 5; i++) {
         exit_at(2000 + 1000 * i, 0x8000 + 300 * i);
-        record_memory(&life.vm.memory, 0x1000 * i, ram, sizeof(ram));
-        record_value(i);
+        witness->memory(0x1000 * i, ram, sizeof(ram));
+        witness->value(i);
         observe_exit_end(core.vcpu, true);
     }
     record_close(&life.vm);

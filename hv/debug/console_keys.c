@@ -87,10 +87,12 @@ static void give_focus_to(unsigned wanted)
     struct console_client *client = find(wanted);
     struct life_info info;
 
-    if (!client || client->own) {
-        console_say(client                     ? "VM %u has a port of its own"
-                    : life_info(wanted, &info) ? "VM %u is not at the console"
-                                               : "there is no VM %u",
+    bool known = life_info(wanted, &info);
+
+    if (client ? client->own != NULL : !known || info.on) {
+        console_say(client  ? "VM %u has a port of its own"
+                    : known ? "VM %u is not at the console"
+                            : "there is no VM %u",
                     wanted);
         return;
     }
@@ -98,8 +100,12 @@ static void give_focus_to(unsigned wanted)
     spin_lock(&console_output_lock);
     if (client != console_focus)
         console_drop_typed();
-    console_say_locked("%u %s has the focus", wanted, client->name);
-    console_awaited = 0;
+    if (client)
+        console_say_locked("%u %s has the focus", wanted, client->name);
+    else
+        console_say_locked("%u %s is off: what is typed is for nobody else, and waits for its start", wanted,
+                           info.name);
+    console_awaited = client ? 0 : wanted;
     console_set_focus(client);
     spin_unlock(&console_output_lock);
 }

@@ -111,7 +111,7 @@ static bool is_there(struct monitor_call *call)
 {
     struct life_info info;
 
-    if (life_info(call->number, &info) && info.vm) {
+    if (life_info(call->number, &info) && info.on) {
         call->vm = info.vm;
         return true;
     }

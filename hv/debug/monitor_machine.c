@@ -38,9 +38,9 @@ void monitor_timers(struct monitor_call *call)
     for (unsigned i = 0; i < cpu_count; i++) {
         struct timer_queue *queue = &cpus[i]->timers;
         struct {
+            const struct timer *timer; /* by now it may be none any more */
             uint64_t deadline;
             uintptr_t expired;
-            const char *owner;
         } found[TIMERS_MOST];
         unsigned count = 0, more = 0;
 
@@ -51,12 +51,12 @@ void monitor_timers(struct monitor_call *call)
                 continue;
             }
             found[count].deadline = timer->deadline;
-            found[count].owner = life_owner(timer);
+            found[count].timer = timer;
             found[count++].expired = (uintptr_t)timer->expired;
         }
         spin_unlock(&queue->lock);
         for (unsigned j = 0; j < count; j++)
-            print_timer(call->out, i, found[j].deadline, found[j].expired, found[j].owner);
+            print_timer(call->out, i, found[j].deadline, found[j].expired, life_owner(found[j].timer));
         if (more)
             print_to(call->out, "core %3u  and %u more\n", i, more);
     }
@@ -94,14 +94,18 @@ void monitor_memory(struct monitor_call *call)
              counts.guest_total / MIB(1), counts.guest_free / MIB(1), counts.largest_free / MIB(1),
              counts.pool_total / KIB(1), counts.pool_used / KIB(1));
     for (unsigned i = 1; life_info(i, &info); i++) {
-        if (info.vm)
-            print_to(call->out, "%s: %lu MiB\n", info.name, info.memory / MIB(1));
-        for (unsigned j = 0; info.vm && j < info.vm->backing_count; j++) {
-            const struct vm_backing *piece = &info.vm->backing[j];
+        const struct vm *vm = life_look(i);
+
+        if (!vm)
+            continue;
+        print_to(call->out, "%s: %lu MiB\n", info.name, info.memory / MIB(1));
+        for (unsigned j = 0; j < vm->backing_count; j++) {
+            const struct vm_backing *piece = &vm->backing[j];
 
             print_to(call->out, "    0x%lx-0x%lx at 0x%lx\n", piece->gpa, piece->gpa + piece->size - 1,
                      piece->physical);
         }
+        life_looked(i);
     }
 }
 
@@ -171,12 +175,15 @@ static void show_top(struct writer *out)
     }
     print_to(out, "\x1b[K\nvm               state      cores  exits/s\x1b[K\n");
     for (unsigned i = 0; i < TOP_VMS && life_info(i + 1, &info); i++) {
-        uint64_t ran = info.vm ? info.vm->group.ran : 0;
+        const struct vm *vm = life_look(i + 1);
+        uint64_t ran = vm ? vm->group.ran : 0;
         unsigned share = share_of(ran, last.ran[i], passed);
 
         print_to(out, "%-16s %-9s %3u.%02u", info.name, info.state, share / 1000, share % 1000 / 10);
-        if (info.vm)
-            show_exits(out, info.vm, last.exits[i], passed);
+        if (vm) {
+            show_exits(out, vm, last.exits[i], passed);
+            life_looked(i + 1);
+        }
         print_to(out, "\x1b[K\n");
         last.ran[i] = ran;
     }

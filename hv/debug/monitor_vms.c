@@ -54,35 +54,36 @@ void monitor_vms(struct monitor_call *call)
     print_to(call->out, " # %-16s %-9s vcpus     memory  weight  cap         ran  share       exits\n",
              "name", "state");
     for (unsigned i = 1; life_info(i, &info); i++) {
+        const struct vm *vm;
+
         print_to(call->out, "%2u %-16s %-9s %5u %6lu MiB", i, info.name, info.state, info.vcpus,
                  info.memory / MIB(1));
-        if (info.vm) {
-            const struct run_group *group = &info.vm->group;
+        vm = life_look(i);
+        if (vm) {
+            const struct run_group *group = &vm->group;
 
             print_to(call->out, "  %6u", group->weight);
             if (group->quota)
                 print_to(call->out, " %3lu%%", mul_div(group->quota, 1000, clock_hz()));
             else
                 print_to(call->out, "    -");
-            print_ran(call->out, group->ran, info.since, count_exits(info.vm, NULL));
+            print_ran(call->out, group->ran, info.since, count_exits(vm, NULL));
+            life_looked(i);
         } else {
             print_to(call->out, "  %s\n", info.why);
         }
     }
 }
 
-static void list_vcpus(struct writer *out, const struct life_info *info)
+static void list_vcpus(struct writer *out, const struct vm *vm, const struct life_info *info)
 {
     static const char *const names[] = {"ready", "halted", "waits for SIPI", "off"};
     bool paused = info->state[0] == 'p';
 
-    for (unsigned i = 0; i < info->vcpus; i++) {
-        const struct vcpu *vcpu =
-            info->vm->vcpus[i]; /* it may end meanwhile: no pointer of its is followed */
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        const struct vcpu *vcpu = vm->vcpus[i];
         char name[VM_NAME_MOST + 4];
 
-        if (!vcpu)
-            continue;
         format_text(name, sizeof(name), "%s.%u", info->name, i);
         print_to(out, "%-20s %-14s", name,
                  vcpu->activity != VCPU_RUNNABLE ? names[vcpu->activity & 3]
@@ -90,7 +91,7 @@ static void list_vcpus(struct writer *out, const struct life_info *info)
                  : vcpu->running_on              ? "runs"
                                                  : "ready");
         print_to(out, " core %3u", vcpu->core);
-        print_ran(out, vcpu->runner.ran, info->since, count_exits(vcpu->vm, vcpu));
+        print_ran(out, vcpu->runner.ran, info->since, count_exits(vm, vcpu));
     }
 }
 
@@ -99,11 +100,16 @@ void monitor_vcpus(struct monitor_call *call)
     struct life_info info;
 
     charge_all();
-    for (unsigned i = 1; life_info(i, &info); i++)
-        if (info.vm && (!call->number || call->number == i))
-            list_vcpus(call->out, &info);
-        else if (call->number == i)
+    for (unsigned i = 1; life_info(i, &info); i++) {
+        const struct vm *vm = !call->number || call->number == i ? life_look(i) : NULL;
+
+        if (vm) {
+            list_vcpus(call->out, vm, &info);
+            life_looked(i);
+        } else if (call->number == i) {
             print_to(call->out, "%s is off\n", info.name);
+        }
+    }
 }
 
 static void say(struct monitor_call *call, const char *refusal, const char *done)
@@ -269,14 +275,14 @@ static void end_step(struct monitor_call *call, struct vcpu *vcpu)
 
 static bool go_on_stepping(struct monitor_call *call, int key)
 {
+    struct vcpu *vcpu = life_parked(call->number, call->vcpu_id);
     struct life_info info;
-    struct vcpu *vcpu;
 
-    if (!life_info(call->number, &info) || !info.vm || !(vcpu = info.vm->vcpus[call->vcpu_id])) {
+    if (!life_info(call->number, &info) || !info.on || call->vcpu_id >= info.vcpus) {
         say(call, "is off", NULL);
         return false;
     }
-    if (life_still(call->number)) {
+    if (vcpu) {
         if (step.phase == STEP_BEGINS)
             return begin_step(call, vcpu);
         end_step(call, vcpu);

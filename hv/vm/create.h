@@ -26,6 +26,10 @@ struct life {
     struct vm_log log;
     char why[256]; /* it is off; written before it is */
 
+    struct spinlock
+        parts; /* of all above, and of the VM's vCPUs and devices as long as they are not `made` */
+    bool made;
+
     struct spinlock lock; /* of what follows */
     enum life_state state;
     bool again;             /* once its memory is cleared it is loaded and started, not given back */

@@ -118,7 +118,10 @@ static void give_back(struct life *life)
 {
     sched_remove(life->worker);
     debug_end(&life->vm);
+    spin_lock(&life->parts);
+    life->made = false;
     life_destroy(life);
+    spin_unlock(&life->parts);
     spin_lock(&life->lock);
     life->state = LIFE_OFF;
     spin_unlock(&life->lock);
@@ -352,7 +355,10 @@ static const char *start(struct life *life)
     begin_clearing(life, true);
     spin_unlock(&life->lock);
     vm_log_free(&life->log, true);
-    if (life_create(life)) {
+    spin_lock(&life->parts);
+    life->made = life_create(life);
+    spin_unlock(&life->parts);
+    if (life->made) {
         vm_hold();
         life->since = clock_now();
         life->crashes = life->wait = 0;
@@ -486,18 +492,46 @@ bool life_still(unsigned number)
     return life_parked(number, 0);
 }
 
-bool life_deliver(unsigned number, const struct apic_message *message)
+struct vm *life_look(unsigned number)
 {
     struct life *life = life_of(number);
 
-    return life && life->state == LIFE_RUNNING && record_deliver(&life->vm, message);
+    if (!life)
+        return NULL;
+    spin_lock(&life->parts);
+    if (life->made)
+        return &life->vm;
+    spin_unlock(&life->parts);
+    return NULL;
+}
+
+void life_looked(unsigned number)
+{
+    spin_unlock(&life_of(number)->parts);
+}
+
+bool life_deliver(unsigned number, const struct apic_message *message)
+{
+    struct vm *vm = life_look(number);
+    bool taken;
+
+    if (!vm)
+        return false;
+    taken = life_of(number)->state == LIFE_RUNNING && record_deliver(vm, message);
+    life_looked(number);
+    return taken;
 }
 
 bool life_signal(unsigned number, enum board_signal what, unsigned code)
 {
-    struct life *life = life_of(number);
+    struct vm *vm = life_look(number);
+    bool known;
 
-    return life && life->state == LIFE_RUNNING && record_signal(&life->vm, what, code);
+    if (!vm)
+        return false;
+    known = life_of(number)->state == LIFE_RUNNING && record_signal(vm, what, code);
+    life_looked(number);
+    return known;
 }
 
 bool life_info(unsigned number, struct life_info *info)
@@ -518,6 +552,7 @@ bool life_info(unsigned number, struct life_info *info)
                                life->config->vcpus,
                                life->config->memory,
                                life->since,
+                               life->state != LIFE_OFF,
                                life->state == LIFE_OFF ? NULL : &life->vm,
                                life->why};
     return true;
@@ -547,9 +582,13 @@ const char *life_owner(const void *at)
 {
     for (unsigned i = 0; i < life_count; i++) {
         const struct life *life = &lives[i];
+        bool found = lies_in(at, life, sizeof(*life));
 
-        if (lies_in(at, life, sizeof(*life)) ||
-            (life->vm.board && lies_in(at, life->vm.board, life->board->size(life->vm.vcpu_count))))
+        if (life_look(i + 1)) {
+            found = found || lies_in(at, life->devices, life->devices_size);
+            life_looked(i + 1);
+        }
+        if (found)
             return life->config->name;
     }
     return NULL;

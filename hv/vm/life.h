@@ -22,7 +22,8 @@ struct life_info {
     unsigned vcpus;
     uint64_t memory;
     uint64_t since;  /* when it was started, in ticks of clock_now() */
-    struct vm *vm;   /* NULL while it is off */
+    bool on;         /* a guest runs, or is about to, or its end is not over */
+    struct vm *vm;   /* where it is when it is on: for who has stopped it; others look by life_look */
     const char *why; /* it is off: "exited with status 1", "not started: ..." */
 };
 
@@ -32,10 +33,19 @@ void life_init(const struct config *config, const struct board_ops *board);
 /* What VM `number` is doing. false: there is no such VM, nor any of a higher number. */
 bool life_info(unsigned number, struct life_info *info);
 
+/*
+ * From life_look to life_looked the VM keeps all that it is made of: vCPUs, RAM's pieces, devices. Whoever
+ * makes it or gives it back waits meanwhile, so it is for a look of microseconds: no order to a VM in
+ * between, and no lock held that those take (a timer queue's, a device's). NULL: there is nothing to look at,
+ * and no life_looked to call.
+ */
+struct vm *life_look(unsigned number);
+void life_looked(unsigned number);
+
 /* The number of the VM of that name, or 0. */
 unsigned life_find(const char *name);
 
-/* The name of the VM that has this in its own state or its devices', or NULL. */
+/* The name of the VM that has this in its own state or its devices', or NULL. Looks, as life_look. */
 const char *life_owner(const void *at);
 
 /* Starts the VMs that the configuration wants to run now. */

@@ -61,7 +61,8 @@ bool life_info(unsigned number, struct life_info *info)
     if (number < 1 || number > vm_count)
         return false;
     *info = (struct life_info){.name = number <= 2 ? names[number - 1] : "more",
-                               .state = number <= 2 ? states[number - 1] : "off"};
+                               .state = number <= 2 ? states[number - 1] : "off",
+                               .on = number == 1 || (number == 2 && two.place)};
     return true;
 }
 

@@ -101,10 +101,28 @@ bool life_info(unsigned number, struct life_info *info)
 {
     if (number < 1 || number > 2)
         return false;
-    *info = number == 2 ? (struct life_info){"two", "off", 1, MIB(8), 0, NULL, "stopped"}
-                        : (struct life_info){"one",   paused ? "paused" : "running", CORE_VCPUS,
-                                             MIB(16), fake_now - 10 * fake_hz,       off ? NULL : &core.vm};
+    *info = number == 2
+                ? (struct life_info){"two", "off", 1, MIB(8), 0, false, NULL, "stopped"}
+                : (struct life_info){
+                      "one", paused ? "paused" : "running", CORE_VCPUS, MIB(16), fake_now - 10 * fake_hz,
+                      !off,  off ? NULL : &core.vm};
     return true;
+}
+
+static bool looks;
+
+struct vm *life_look(unsigned number)
+{
+    assert_false(looks);
+    looks = number == 1 && !off;
+    return looks ? &core.vm : NULL;
+}
+
+void life_looked(unsigned number)
+{
+    assert_int_equal(number, 1);
+    assert_true(looks);
+    looks = false;
 }
 
 unsigned life_find(const char *name)
@@ -172,6 +190,11 @@ const char *life_resume_some(unsigned number, uint64_t vcpus)
 bool life_still(unsigned number)
 {
     return number == 1 && still && !off;
+}
+
+struct vcpu *life_parked(unsigned number, unsigned id)
+{
+    return life_still(number) ? &core.vcpus[id] : NULL;
 }
 
 bool life_deliver(unsigned number, const struct apic_message *message)

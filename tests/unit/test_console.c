@@ -71,6 +71,27 @@ static void the_focus_moves_on_when_its_vm_leaves(void **state)
     end();
 }
 
+static void keys_for_a_vm_that_is_off_are_nobody_else_s_and_wait_for_it(void **state)
+{
+    (void)state;
+    begin();
+    console_detach(&two);
+    console_give_focus(2);
+    expect("console: 2 two is off: what is typed is for nobody else, and waits for its start\r\n");
+    host_uart_type(&host_uarts[0], "secret");
+    console_poll();
+    assert_int_equal(heard_count[0], 0);
+    console_detach(&one); /* others come and leave meanwhile */
+    console_attach(&one);
+    console_poll();
+    assert_int_equal(heard_count[0], 0);
+    console_attach(&two);
+    console_poll();
+    assert_int_equal(heard_count[1], 6);
+    assert_int_equal(heard_count[0], 0);
+    end();
+}
+
 static void the_last_words_of_a_vm_that_leaves_are_seen(void **state)
 {
     (void)state;
@@ -476,6 +497,7 @@ int main(void)
         cmocka_unit_test(a_line_begins_a_line),
         cmocka_unit_test(long_lines_are_folded_not_lost),
         cmocka_unit_test(the_focus_moves_on_when_its_vm_leaves),
+        cmocka_unit_test(keys_for_a_vm_that_is_off_are_nobody_else_s_and_wait_for_it),
         cmocka_unit_test(the_last_words_of_a_vm_that_leaves_are_seen),
         cmocka_unit_test(typed_bytes_go_to_the_focused_vm),
         cmocka_unit_test(bytes_that_a_vm_cannot_take_wait_in_order),

@@ -46,6 +46,32 @@ static void the_table_has_every_vm_by_number_and_name(void **state)
     assert_int_equal(all_off, 1);
 }
 
+static void a_vm_is_looked_at_while_it_is_whole_and_not_before_or_after(void **state)
+{
+    struct life_info info;
+
+    (void)state;
+    add_vm("b", NULL);
+    config.vms[1].autostart = false;
+    begin();
+    assert_null(life_look(2)); /* off: it has never been made */
+    assert_null(life_look(3));
+    assert_ptr_equal(life_look(1), &made[1]->vm);
+    assert_true(spin_is_held(&made[1]->parts));
+    life_looked(1);
+    life_info(1, &info);
+    assert_true(info.on);
+    finish(1);
+    assert_null(life_look(1));
+    life_info(1, &info);
+    assert_false(info.on);
+    cannot_create = true;
+    assert_non_null(life_start(2));
+    assert_null(life_look(2));
+    cannot_create = false;
+    assert_null(life_owner(&created));
+}
+
 static void one_that_is_off_says_why(void **state)
 {
     struct life_info info;
@@ -366,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_vm_of_the_configuration_is_cleared_loaded_and_runs),
         TEST(the_table_has_every_vm_by_number_and_name),
+        TEST(a_vm_is_looked_at_while_it_is_whole_and_not_before_or_after),
         TEST(one_that_is_off_says_why),
         TEST(what_cannot_be_is_refused_with_a_reason),
         TEST(a_vm_that_cannot_be_made_or_loaded_leaves_nothing),

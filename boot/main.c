@@ -3,9 +3,12 @@
 #include "boot/multiboot2.h"
 #include "devices/board.h"
 #include "hv/debug/console.h"
+#include "hv/debug/crash.h"
 #include "hv/debug/gdb_stub.h"
 #include "hv/debug/monitor.h"
 #include "hv/debug/panic.h"
+#include "hv/debug/record.h"
+#include "hv/debug/reports.h"
 #include "hv/debug/screen.h"
 #include "hv/debug/stats.h"
 #include "hv/debug/trace.h"
@@ -245,6 +248,17 @@ static void start_trace(void)
         trace_on(config.trace + 2, &lines.writer);
 }
 
+/* For the console. */
+static bool find_vm(unsigned number, struct console_vm *vm)
+{
+    struct life_info of;
+
+    if (!life_info(number, &of))
+        return false;
+    *vm = (struct console_vm){of.name, of.state, of.on};
+    return true;
+}
+
 static void audit_paging(void)
 {
     struct paging_audit audit = paging_audit(NULL);
@@ -281,8 +295,12 @@ static void run(void)
     stage(0x27);
     vm_all_off = all_off;
     vm_hold();
+    console_vms = find_vm;
+    life_recorder = &record_recorder;
+    life_watch = (struct life_watch){.starts = trace_vm, .crashed = crash_report, .ended = reports_vm_ended};
     life_init(&config, &pc_board);
     start_trace();
+    reports_init();
     work_init();
     monitor_init();
     open_gdb();

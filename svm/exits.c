@@ -5,6 +5,8 @@
 #include "hv/vm/breakpoint.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
+#include "hv/vm/exit_stat.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/native.h"
 #include "hv/vm/task_switch.h"
 #include "svm/checks.h"
@@ -56,7 +58,7 @@ void svm_watch_paging(struct vcpu *vcpu)
 static void handle_cr0_write(struct vcpu *vcpu)
 {
     svm_intercept(vmcb_of(vcpu), SVM_EXIT_CR0_SEL_WRITE, false);
-    decode_cache_flush(vcpu);
+    vcpu->code_changed = true;
     vcpu_again(vcpu);
 }
 

@@ -79,7 +79,7 @@ void svm_handle_exit(struct vcpu *vcpu);
 /* exits.c: virt->watch_paging. Every write of CR4 exits. */
 void svm_watch_paging(struct vcpu *vcpu);
 
-/* exits.c: tells hv/debug/stats.h of the exit codes, once. */
+/* exits.c: tells hv/vm/exit_stat.h of the exit codes, once. */
 void svm_name_exits(void);
 
 /* exits.c: sets the intercepts of everything that the exit table serves. */

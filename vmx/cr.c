@@ -71,7 +71,7 @@ void vmx_watch_paging(struct vcpu *vcpu)
 
 static void end_watch(struct vcpu *vcpu)
 {
-    decode_cache_flush(vcpu);
+    vcpu->code_changed = true;
     vmx_of(vcpu)->watches_paging = false;
     vmwrite(VMCS_CR0_MASK, vmx_cr0_owned());
     vmwrite(VMCS_CR4_MASK, vmx_cr4_owned(vcpu));

@@ -7,6 +7,8 @@
 #include "hv/vm/breakpoint.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
+#include "hv/vm/exit_stat.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/task_switch.h"
 #include "vmx/entry_checks.h"
 #include "vmx/exit_reasons.h"

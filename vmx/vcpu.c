@@ -6,6 +6,7 @@
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
 #include "vmx/apic.h"

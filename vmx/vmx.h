@@ -72,7 +72,7 @@ extern const struct vmcs_reader vmx_current;
 /* exits.c: handles the exit that has just happened. Called from entry.asm. */
 void vmx_handle_exit(struct vcpu *vcpu);
 
-/* exits.c: tells hv/debug/stats.h of the reasons, once. */
+/* exits.c: tells hv/vm/exit_stat.h of the reasons, once. */
 void vmx_name_exits(void);
 
 /* details.c: the latest exit, for those who observe. */

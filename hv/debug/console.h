@@ -103,6 +103,14 @@ unsigned console_broken_lines(void);
 /* Whether nothing of Keel's waits: for whoever has much to say, and can do so later. */
 bool console_is_idle(void);
 
+/* The VMs of the configuration, by number from 1 on. false: there is no such VM, nor any of a higher number.
+ */
+struct console_vm {
+    const char *name, *state;
+    bool on;
+};
+extern bool (*console_vms)(unsigned number, struct console_vm *vm); /* NULL: there are none */
+
 /* Gives the focus to that VM, and says so. */
 void console_give_focus(unsigned number);
 

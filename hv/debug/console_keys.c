@@ -6,7 +6,6 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/timer.h"
-#include "hv/vm/life.h"
 
 struct spinlock console_input_lock;
 void (*console_monitor)(void);
@@ -20,6 +19,13 @@ static char escape = ']' & 0x1f;
 /* Where the keys of a command stand. */
 static enum { PLAIN, ESCAPED, IN_NUMBER } keys;
 static unsigned number;
+
+bool (*console_vms)(unsigned number, struct console_vm *vm);
+
+static bool console_vm(unsigned wanted, struct console_vm *vm)
+{
+    return console_vms && console_vms(wanted, vm);
+}
 
 static void deliver(void)
 {
@@ -57,12 +63,12 @@ static struct console_client *find(unsigned wanted)
 static void say_help(void)
 {
     struct text_buffer buffer;
-    struct life_info info;
+    struct console_vm info;
     char text[400];
 
     text_buffer_init(&buffer, text, sizeof(text));
     print_to(&buffer.writer, "m monitor");
-    for (unsigned i = 1; life_info(i, &info); i++) {
+    for (unsigned i = 1; console_vm(i, &info); i++) {
         const struct console_client *client = find(i);
 
         print_to(&buffer.writer, ", %u %s (%s%s)", i, info.name, info.state,
@@ -85,9 +91,9 @@ static void call_monitor(void)
 static void give_focus_to(unsigned wanted)
 {
     struct console_client *client = find(wanted);
-    struct life_info info;
+    struct console_vm info;
 
-    bool known = life_info(wanted, &info);
+    bool known = console_vm(wanted, &info);
 
     if (client ? client->own != NULL : !known || info.on) {
         console_say(client  ? "VM %u has a port of its own"
@@ -143,11 +149,11 @@ static bool end_command(void (*act)(void))
 /* A number is complete when no VM's can begin with it, or at the end of the line. */
 static bool take_digit(char key)
 {
-    struct life_info info;
+    struct console_vm info;
 
     number = number * 10 + (unsigned)(key - '0');
     keys = IN_NUMBER;
-    return number && !life_info(number * 10, &info) ? end_command(give_focus) : true;
+    return number && !console_vm(number * 10, &info) ? end_command(give_focus) : true;
 }
 
 /* Takes a key of a command; returns false for one that is the VM's. */

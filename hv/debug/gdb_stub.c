@@ -2,9 +2,9 @@
 
 #include "hv/debug/gdb_port.h"
 #include "hv/debug/gdb_target.h"
-#include "hv/debug/monitor.h"
 #include "hv/host/cpu.h"
 #include "hv/lib/string.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/life.h"
 #include "hv/vm/vm.h"
 #include "hv/vm/work.h"

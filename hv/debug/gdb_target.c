@@ -1,7 +1,7 @@
 #include "hv/debug/gdb_target.h"
 
-#include "hv/debug/monitor.h"
 #include "hv/lib/string.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/life.h"
 #include "hv/vm/linear.h"
 #include "hv/vm/native.h"
@@ -16,7 +16,7 @@ static struct vcpu *load(const struct gdb_view *view, unsigned thread)
     struct vcpu *vcpu = view->vm && thread ? life_parked(view->number, thread - 1) : NULL;
 
     if (vcpu)
-        monitor_load(vcpu);
+        vcpu_borrow(vcpu);
     return vcpu;
 }
 
@@ -26,7 +26,7 @@ static bool wide(void *target)
     bool is_wide = vcpu && vcpu_get(vcpu, REG_EFER) & EFER_LMA;
 
     if (vcpu)
-        monitor_unload(vcpu);
+        vcpu_return(vcpu);
     return is_wide || !vcpu;
 }
 
@@ -45,7 +45,7 @@ static void describe(void *target, unsigned thread, struct writer *out)
     if (!vcpu)
         return;
     print_to(out, "vcpu %u, %s", thread - 1, names[vcpu->activity]);
-    monitor_unload(vcpu);
+    vcpu_return(vcpu);
 }
 
 /* In GDB's order. */
@@ -73,7 +73,7 @@ static bool get(void *target, unsigned thread, struct gdb_registers *out)
     out->cr4 = vcpu_get(vcpu, REG_CR4);
     out->cr8 = vcpu->interrupts.get_tpr(vcpu->interrupts.state);
     out->efer = vcpu_get(vcpu, REG_EFER);
-    monitor_unload(vcpu); /* puts x87 and SSE state into its area */
+    vcpu_return(vcpu); /* puts x87 and SSE state into its area */
     gdb_take_fpu(out, vcpu->native.xsave);
     return true;
 }
@@ -114,7 +114,7 @@ static bool set(void *target, unsigned thread, const struct gdb_registers *in)
     if (done)
         put(vcpu, in);
     if (vcpu)
-        monitor_unload(vcpu);
+        vcpu_return(vcpu);
     if (done)
         gdb_give_fpu(in, vcpu->native.xsave);
     return done;
@@ -126,7 +126,7 @@ static size_t read_memory(void *target, unsigned thread, uint64_t address, uint8
     size_t done = vcpu ? debug_read(vcpu, address, bytes, count) : 0;
 
     if (vcpu)
-        monitor_unload(vcpu);
+        vcpu_return(vcpu);
     return done;
 }
 
@@ -137,7 +137,7 @@ static size_t write_memory(void *target, unsigned thread, uint64_t address, cons
     size_t done = vcpu ? debug_write(vcpu, address, bytes, count) : 0;
 
     if (vcpu)
-        monitor_unload(vcpu);
+        vcpu_return(vcpu);
     return done;
 }
 
@@ -166,7 +166,7 @@ static bool insert(void *target, unsigned thread, enum gdb_point point, uint64_t
     vcpu = load(view, thread);
     done = vcpu && debug_set_breakpoint(vcpu, address);
     if (vcpu)
-        monitor_unload(vcpu);
+        vcpu_return(vcpu);
     return done;
 }
 
@@ -184,7 +184,7 @@ static bool take_out(void *target, unsigned thread, enum gdb_point point, uint64
     vcpu = load(view, thread);
     if (vcpu) {
         debug_clear_breakpoint(vcpu, address);
-        monitor_unload(vcpu);
+        vcpu_return(vcpu);
     }
     return vcpu;
 }
@@ -196,7 +196,7 @@ bool gdb_target_release(struct gdb_view *view)
     if (!vcpu)
         return false;
     debug_clear_breakpoints(vcpu);
-    monitor_unload(vcpu);
+    vcpu_return(vcpu);
     for (unsigned i = 0; i < view->vm->vcpu_count; i++)
         debug_give_up_step(view->vm->vcpus[i]);
     debug_detach(view->vm);

@@ -2,6 +2,7 @@
 
 #include "hv/debug/guest_symbols.h"
 #include "hv/lib/format.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/vm.h"
 
 #define FRAMES_MOST 16

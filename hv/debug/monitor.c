@@ -71,23 +71,6 @@ static int next_key(void)
     return key;
 }
 
-void monitor_load(struct vcpu *vcpu)
-{
-    struct vcpu *current = this_cpu()->current;
-
-    if (current == vcpu)
-        return;
-    if (current)
-        virt->vcpu_put(current);
-    virt->vcpu_load(vcpu);
-}
-
-void monitor_unload(struct vcpu *vcpu)
-{
-    if (this_cpu()->current == vcpu)
-        virt->vcpu_put(vcpu);
-}
-
 void monitor_leave(struct monitor_call *call)
 {
     if (call->console)
@@ -99,11 +82,11 @@ static void run_command(const struct monitor_command *command, struct monitor_ca
 {
     if (command->needs == NEEDS_VCPU) {
         call->vcpu = call->vm->vcpus[call->vcpu_id];
-        monitor_load(call->vcpu);
+        vcpu_borrow(call->vcpu);
     }
     command->run(call);
     if (command->needs == NEEDS_VCPU)
-        monitor_unload(call->vcpu);
+        vcpu_return(call->vcpu);
 }
 
 /* Whether the command's VM, which has to stand still, is there; else that has been said. */

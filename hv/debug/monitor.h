@@ -19,7 +19,3 @@ void monitor_open(void);
 void monitor_execute(const char *line, struct writer *out);
 
 struct vcpu;
-
-/* Makes a vCPU, whose VM stands still, this core's; and nobody's again. */
-void monitor_load(struct vcpu *vcpu);
-void monitor_unload(struct vcpu *vcpu);

@@ -5,6 +5,7 @@
 #include "hv/debug/walk_print.h"
 #include "hv/lib/string.h"
 #include "hv/vm/cpuid.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/guest_debug.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
@@ -175,12 +176,12 @@ static void walk_vm(struct monitor_call *call, const char *part)
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *vcpu = vm->vcpus[i];
 
-        monitor_load(vcpu);
+        vcpu_borrow(vcpu);
         print_to(out, "%s.%u:\n", call->name, i);
         if (vcpu->local.device)
             describe(out, &vcpu->local, "memory");
         walk_bus(out, &vcpu->msr_bus, "MSRs", part, false);
-        monitor_unload(vcpu);
+        vcpu_return(vcpu);
     }
 }
 

@@ -2,7 +2,6 @@
 #include "hv/debug/console.h"
 #include "hv/debug/gdb_stub.h"
 #include "hv/debug/monitor_internal.h"
-#include "hv/debug/stats.h"
 #include "hv/debug/symbols.h"
 #include "hv/debug/watchdog.h"
 #include "hv/host/acpi.h"
@@ -14,6 +13,7 @@
 #include "hv/host/paging.h"
 #include "hv/host/timer.h"
 #include "hv/lib/arith.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
 

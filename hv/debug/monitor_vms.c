@@ -2,10 +2,10 @@
 #include "hv/debug/console.h"
 #include "hv/debug/guest_symbols.h"
 #include "hv/debug/monitor_internal.h"
-#include "hv/debug/stats.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/lib/arith.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/guest_debug.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
@@ -225,10 +225,10 @@ static uint64_t rip_of(struct vcpu *vcpu, uint8_t *bytes, size_t *count)
 {
     uint64_t rip;
 
-    monitor_load(vcpu);
+    vcpu_borrow(vcpu);
     rip = debug_linear_rip(vcpu);
     *count = debug_read(vcpu, rip, bytes, *count);
-    monitor_unload(vcpu);
+    vcpu_return(vcpu);
     return rip;
 }
 

@@ -4,7 +4,6 @@
 #include "hv/debug/screen.h"
 #include "hv/debug/state.h"
 #include "hv/debug/symbols.h"
-#include "hv/debug/trace.h"
 #include "hv/debug/watchdog.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
@@ -16,12 +15,12 @@
 #include "hv/vm/vm.h"
 
 #define BACKTRACE_MOST 24
-#define BRIEFLY        6  /* of another core's backtrace */
-#define RECORDS_SHOWN  64 /* of the trace */
+#define BRIEFLY        6 /* of another core's backtrace */
 #define CODE_BEFORE    16
 #define CODE_BYTES     32
 #define out            (&log_writer)
 
+void (*panic_last_words)(struct writer *to);
 static uint32_t panicking; /* index of the first core that panics, plus 1 */
 
 static const char *const exception_names[] = {
@@ -145,8 +144,8 @@ static _Noreturn void end(uint64_t rip, uint64_t rsp)
     if (cpu_count) {
         print_vcpu(this_cpu()->current, out);
         print_other_cores();
-        if (trace_reported)
-            trace_print(RECORDS_SHOWN, out);
+        if (panic_last_words)
+            panic_last_words(out);
     }
     log_line(
         "Keel has stopped every core. Please report the lines above; the machine must be reset by hand.");

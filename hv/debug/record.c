@@ -59,7 +59,7 @@ static struct recorder {
 static struct record_buffer *reserved;
 static void interrupt(bool begins);
 
-void record_reserve(uint64_t bytes)
+static void reserve(uint64_t bytes)
 {
     if (!bytes || reserved)
         return;
@@ -183,11 +183,6 @@ static bool records(const struct vm *vm)
     return recorder.life && !recorder.ended && &recorder.life->vm == vm;
 }
 
-bool record_is(const struct vm *vm)
-{
-    return records(vm);
-}
-
 static void finish(enum record_last why)
 {
     struct vm *vm = &recorder.life->vm;
@@ -305,10 +300,7 @@ static void interrupt(bool begins)
         clock_hold(begins ? 0 : recorder.time);
 }
 
-static const struct board_ops *board_of(const struct vm *vm)
-{
-    return ((const struct life *)vm->life)->board;
-}
+static const struct board_ops *board; /* of the recorded VM; `between` is in its place */
 
 /* What comes from outside; false: it is not recorded, and may be done as it is. */
 static bool begin_outside(const struct vm *vm, enum record_tag tag, uint64_t value, uint64_t second)
@@ -327,40 +319,42 @@ static bool end_outside(const struct vm *vm, bool ours, bool result)
     return result;
 }
 
-bool record_input(struct vm *vm, uint8_t byte)
+static bool put_in(struct vm *vm, uint8_t byte)
 {
     bool ours = begin_outside(vm, RECORD_INPUT, byte, 0);
 
     if (!ours && records(vm))
         return false; /* it is offered again, on the boot core */
-    return end_outside(vm, ours, board_of(vm)->serial_input(vm, byte));
+    return end_outside(vm, ours, board->serial_input(vm, byte));
 }
 
-bool record_signal(struct vm *vm, enum board_signal what, unsigned code)
+static bool signal(struct vm *vm, enum board_signal what, unsigned code)
 {
     bool ours = begin_outside(vm, RECORD_SIGNAL, what, code);
 
-    return end_outside(vm, ours, board_of(vm)->signal(vm, what, code));
+    return end_outside(vm, ours, board->signal(vm, what, code));
 }
 
-bool record_deliver(struct vm *vm, const struct apic_message *message)
+static bool deliver(struct vm *vm, const struct apic_message *message)
 {
     uint64_t words[2] = {0};
     bool ours;
 
     memcpy(words, message, sizeof(*message));
     ours = begin_outside(vm, RECORD_DELIVER, words[0], words[1]);
-    return end_outside(vm, ours, board_of(vm)->deliver(vm, message));
+    return end_outside(vm, ours, board->deliver(vm, message));
 }
+
+static void ready(struct vm *vm);
 
 static void ready_here(struct work *work)
 {
     (void)work;
     if (recorder.life)
-        record_ready(&recorder.life->vm);
+        ready(&recorder.life->vm);
 }
 
-void record_ready(struct vm *vm)
+static void ready(struct vm *vm)
 {
     static struct work later = {.run = ready_here};
     bool ours = records(vm);
@@ -370,7 +364,7 @@ void record_ready(struct vm *vm)
         return;
     }
     ours = ours && begin(RECORD_READY);
-    board_of(vm)->serial_ready(vm);
+    board->serial_ready(vm);
     if (ours)
         end_device(vm);
 }
@@ -391,7 +385,7 @@ static uint64_t value_given(uint64_t value)
     return value;
 }
 
-void record_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+static void read_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
     native_cpuid(leaf, subleaf, out);
     value_given((uint64_t)leaf << 32 | subleaf);
@@ -411,7 +405,7 @@ static void memory_given(gpa_t gpa, void *at, uint64_t length)
     piece_out(RECORD_MEMORY, gpa, at, length);
 }
 
-bool record_put(void *owner, uint8_t byte)
+static bool put_out(void *owner, uint8_t byte)
 {
     bool more = console_vm_put(owner, byte);
 
@@ -472,7 +466,9 @@ static const char *open_sink(const struct config_record *config)
     return NULL;
 }
 
-const char *record_open(struct life *life)
+static struct board_ops between;
+
+static const char *open_recording(struct life *life)
 {
     const struct config_vm *config = life->config;
     uint64_t named = 0;
@@ -489,6 +485,16 @@ const char *record_open(struct life *life)
     if (refusal)
         return refusal;
     recorder.life = life;
+    life->recorded = true;
+    life->cpuid = read_cpuid;
+    life->put = put_out;
+    board = life->board;
+    between = *board;
+    between.serial_input = put_in;
+    between.serial_ready = ready;
+    between.signal = signal;
+    between.deliver = deliver;
+    life->board = &between;
     recorder.word_count = RECORD_VENDOR + virt->words(recorder.numbers);
     witness = &told;
     observers[OBSERVER_RECORD] = &observer;
@@ -498,7 +504,7 @@ const char *record_open(struct life *life)
     return NULL;
 }
 
-void record_created(struct vm *vm)
+static void created(struct vm *vm)
 {
     if (!records(vm))
         return;
@@ -507,7 +513,7 @@ void record_created(struct vm *vm)
     end_device(vm);
 }
 
-void record_start(struct vm *vm, const struct entry_state *entry)
+static void starts(struct vm *vm, const struct entry_state *entry)
 {
     if (!records(vm) || !begin(RECORD_START))
         return;
@@ -515,23 +521,34 @@ void record_start(struct vm *vm, const struct entry_state *entry)
         value_given(((const uint64_t *)entry)[i]);
 }
 
-void record_started(struct vm *vm)
+static void started(struct vm *vm)
 {
     if (recorder.depth && records(vm))
         end_device(vm);
 }
 
-void record_close(const struct vm *vm)
+static void close_recording(struct life *life)
 {
+    struct vm *vm = &life->vm;
+
     if (records(vm)) {
         recorder.depth = 0;
         clock_hold(0);
         finish(RECORD_VM_OFF);
     }
-    if (recorder.life && &recorder.life->vm == vm) {
+    if (recorder.life == life) {
         if (recorder.port)
             serial_release(recorder.port);
         recorder.life = NULL;
+        life->board = board;
+        life->recorded = false;
         witness = NULL;
     }
 }
+
+const struct life_recorder record_recorder = {.reserve = reserve,
+                                              .open = open_recording,
+                                              .created = created,
+                                              .starts = starts,
+                                              .started = started,
+                                              .close = close_recording};

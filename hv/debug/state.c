@@ -2,6 +2,7 @@
 
 #include "hv/host/cpu.h"
 #include "hv/lib/format.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/linear.h"
 #include "hv/vm/native.h"
 #include "hv/vm/virt.h"

@@ -1,9 +1,9 @@
 /* What is traced: words that name VMs, vCPUs and reasons. */
-#include "hv/debug/stats.h"
 #include "hv/debug/trace.h"
 #include "hv/lib/bitmap.h"
 #include "hv/lib/number.h"
 #include "hv/lib/string.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/life.h"
 
 static struct filter {

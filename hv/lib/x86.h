@@ -176,3 +176,8 @@ enum exception {
     EXC_CP = 21,
     EXC_NONE = 0xff,
 };
+
+#define SYSTEM_TSS_16 1 /* types of system descriptors; busy ones have bit 1 set too */
+#define SYSTEM_LDT    2
+#define SYSTEM_TSS_32 9
+#define SYSTEM_BUSY   BIT(1)

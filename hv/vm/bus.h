@@ -38,7 +38,7 @@ struct device {
 struct bus_range {
     uint64_t first, last; /* both inclusive */
     struct device *device;
-    uint32_t stat_at; /* where exits to it are counted: hv/debug/stats.h */
+    uint32_t stat_at; /* where exits to it are counted: hv/vm/exit_stat.h */
     bool (*read)(struct device *device, uint64_t offset, unsigned size, uint64_t *value);
     bool (*write)(struct device *device, uint64_t offset, unsigned size, uint64_t value);
     uint64_t starts[9]; /* by size: at how many offsets an access that needs no parts may begin; [0]: all */

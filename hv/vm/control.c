@@ -1,7 +1,5 @@
 #include "hv/vm/control.h"
 
-#include "hv/vm/segment.h"
-
 uint64_t cr4_offered(const struct cpuid_limits *limits)
 {
     uint64_t bits = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |

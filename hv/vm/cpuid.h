@@ -79,3 +79,6 @@ const char *cpuid_wanted_missing(const struct cpuid_choice *choice, const struct
 
 /* Prints a line for each group of bits that the machine has and the guest is not shown, with the reason. */
 void cpuid_describe(const struct vcpu *vcpu, cpuid_source *machine, struct writer *out);
+
+/* A register of the vCPU changed what its CPUID shows (CR4.OSXSAVE, APIC enabled, XCR0, IA32_XSS). */
+void vcpu_cpuid_changed(struct vcpu *vcpu);

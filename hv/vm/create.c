@@ -1,7 +1,5 @@
 #include "hv/vm/create.h"
 
-#include "hv/debug/record.h"
-#include "hv/debug/stats.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
@@ -16,10 +14,14 @@
 #include "hv/load/pc.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
+#include "hv/vm/exit_stat.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/native.h"
 #include "hv/vm/sched.h"
 #include "hv/vm/virt.h"
+
+const struct life_recorder *life_recorder;
 
 /* Says why the VM cannot be started; returns false. */
 PRINTF_LIKE(2, 3)
@@ -80,12 +82,6 @@ static size_t vcpu_size(void)
     return (size_t)sizes.next;
 }
 
-void vcpu_cpuid_changed(struct vcpu *vcpu)
-{
-    cpuid_refresh(vcpu, vcpu_get(vcpu, REG_CR4), vcpu->interrupts.enabled(vcpu->interrupts.state), vcpu->xcr0,
-                  vcpu->msrs->xss);
-}
-
 static bool create_vcpu(struct life *life, unsigned id)
 {
     void *memory = host_allocate(vcpu_size());
@@ -98,10 +94,10 @@ static bool create_vcpu(struct life *life, unsigned id)
     vcpu->vm = &life->vm;
     vcpu->id = id;
     life->vm.vcpus[id] = vcpu;
-    cpuid_init(vcpu, life->config->vcpus, &life->limits, record_cpuid);
+    cpuid_init(vcpu, life->config->vcpus, &life->limits, life->cpuid);
     if (!virt->vcpu_create(vcpu))
         return false;
-    if (record_is(&life->vm))
+    if (life->recorded)
         vcpu->apic.post =
             NULL; /* hardware would change the APIC between two exits, and nobody would know when */
     return true;
@@ -223,8 +219,7 @@ static bool open_port(struct life *life)
 static bool create_board(struct life *life)
 {
     struct vm *vm = &life->vm;
-    const struct serial_backend console = {record_is(vm) ? record_put : console_vm_put, &life->console},
-                                none = {0};
+    const struct serial_backend console = {life->put, &life->console}, none = {0};
     const struct serial_backend *backend = life->config->serial == SERIAL_NONE ? &none : &console;
     struct paging_audit audit = paging_audit(&vm->space);
 
@@ -248,8 +243,8 @@ static bool create_board(struct life *life)
     life->console.vm = vm;
     life->console.name = vm->name;
     life->console.number = vm->id;
-    life->console.input = record_is(vm) ? record_input : life->board->serial_input;
-    life->console.ready = record_is(vm) ? record_ready : life->board->serial_ready;
+    life->console.input = life->board->serial_input;
+    life->console.ready = life->board->serial_ready;
     if (backend == &console)
         console_attach(&life->console); /* now: numbers and places are in the order of the file */
     return true;
@@ -315,7 +310,7 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
         vcpu->nmis = 0;
         vcpu->requests = REQUEST_FLUSH;
         debug_reset(vcpu);
-        decode_cache_flush(vcpu);
+        vcpu->code_changed = true;
         native_reset(vcpu);
         msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
         virt->vcpu_load(vcpu);
@@ -351,9 +346,11 @@ bool life_load(struct life *life)
     write_cr3(paging_root());
     if (!loaded)
         return refuse(life, "%s", reason);
-    record_start(vm, &entry);
+    if (life->recorded)
+        life_recorder->starts(vm, &entry);
     reset_vcpus(life, &entry);
-    record_started(vm);
+    if (life->recorded)
+        life_recorder->started(vm);
     return true;
 }
 
@@ -380,7 +377,7 @@ static bool choose_cores(struct life *life)
     memcpy(vm->cores, named, sizeof(life->config->cpus));
     if (any)
         choose_any(vm);
-    if (record_is(vm)) {
+    if (life->recorded) {
         memset(vm->cores, 0, sizeof(vm->cores));
         vm->cores[0] = 1;
     }
@@ -394,7 +391,8 @@ void life_destroy(struct life *life)
 {
     struct vm *vm = &life->vm;
 
-    record_close(vm);
+    if (life->recorded)
+        life_recorder->close(life);
     console_detach(&life->console);
     if (life->console.own)
         serial_release(life->console.own);
@@ -459,11 +457,15 @@ bool life_create(struct life *life)
     life->limits.x2apic = true;
     life->limits.choice = life->config->cpuid_choice;
     cpuid_limit(&life->limits);
-    refusal = record_open(life);
+    life->recorded = false;
+    life->cpuid = native_cpuid;
+    life->put = console_vm_put;
+    refusal = life_recorder ? life_recorder->open(life) : NULL;
     if (refusal)
         return refuse(life, "%s", refusal);
     if (make_parts(life)) {
-        record_created(vm);
+        if (life->recorded)
+            life_recorder->created(vm);
         return true;
     }
     if (!life->refused)

@@ -9,12 +9,33 @@
 #include "hv/vm/life.h"
 #include "hv/vm/vm_log.h"
 
+struct entry_state;
+struct life;
+
+/* What a recorder has to do with a VM's life. */
+struct life_recorder {
+    void (*reserve)(uint64_t bytes); /* memory for a recording of so many, before any VM is there */
+    /* The VM is about to be created. NULL, or why it cannot be recorded; if it is, `recorded` and what Keel
+     * asks the machine for it by (board, cpuid, put) are the recorder's from now on. */
+    const char *(*open)(struct life *life);
+    void (*created)(struct vm *vm);
+    void (*starts)(struct vm *vm, const struct entry_state *entry); /* around its reset */
+    void (*started)(struct vm *vm);
+    void (*close)(struct life *life);
+};
+
+/* Set before the first VM is created. NULL: none can be recorded. */
+extern const struct life_recorder *life_recorder;
+
 /* A VM of the configuration, whether it runs or not, with what must outlive a restart or be given back. */
 struct life {
     struct vm vm;
     unsigned number; /* from 1 */
     const struct config_vm *config;
     const struct board_ops *board;
+    bool recorded;
+    cpuid_source *cpuid;                    /* the machine's */
+    bool (*put)(void *owner, uint8_t byte); /* to the console */
     struct console_client console;
     struct memory_range pieces[VM_PIECES_MOST];
     unsigned piece_count;

@@ -340,6 +340,13 @@ static __attribute__((noinline)) enum emulate_result emulate_afresh(struct vcpu 
     return execute(vcpu, remember(vcpu, state), state, gpa);
 }
 
+static __attribute__((noinline, cold)) void forget(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < CACHE_ENTRIES; i++)
+        vcpu->decode_cache->entries[i].state.attributes = 0;
+    vcpu->code_changed = false;
+}
+
 static inline void get_state(struct vcpu *vcpu, struct code_state *state)
 {
     struct segment cs;
@@ -360,6 +367,8 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     struct code_state state;
     struct cached *entry;
 
+    if (unlikely(vcpu->code_changed))
+        forget(vcpu);
     get_state(vcpu, &state);
     entry = entry_for(vcpu->decode_cache, state.rip);
     if (unlikely(!is_same(entry, &state)))
@@ -389,6 +398,8 @@ unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t 
     const struct cached *entry = entry_for(vcpu->decode_cache, rip);
     struct code_state state;
 
+    if (unlikely(vcpu->code_changed))
+        forget(vcpu);
     if (likely(entry->state.rip == rip && entry->state.cr3 == cr3 && entry->state.base == cs_base &&
                entry->state.attributes == (cs_attributes | ENTRY_VALID) && same_memory(entry)))
         return entry->in.length;
@@ -407,18 +418,12 @@ size_t decode_cache_size(void)
     return sizeof(struct decode_cache);
 }
 
-void decode_cache_flush(struct vcpu *vcpu)
-{
-    for (unsigned i = 0; i < CACHE_ENTRIES; i++)
-        vcpu->decode_cache->entries[i].state.attributes = 0;
-}
-
 __attribute__((cold)) void decode_cache_visit(struct vcpu *vcpu)
 {
     const struct guest_mem *memory = &vcpu->vm->memory;
     const struct cached *entry = entry_for(vcpu->decode_cache, vcpu_get(vcpu, REG_RIP));
 
-    if (!(entry->state.attributes & ENTRY_VALID))
+    if (vcpu->code_changed || !(entry->state.attributes & ENTRY_VALID))
         return;
     guest_looked_at(memory, entry->code, CODE_WINDOW);
     for (unsigned i = 0; i < entry->path.count; i++)

@@ -37,14 +37,5 @@ bool emulate_move_control(struct vcpu *vcpu, unsigned number, enum vcpu_reg reg,
 /* A cache of decoded instructions for one vCPU; the size is what the caller must allocate, zeroed. */
 size_t decode_cache_size(void);
 
-/*
- * Forgets every remembered instruction. A remembered one is compared at each use with RIP, CR3, CS, the
- * guest's paging structures and its own bytes; where what else decides how code is read changes, this is
- * called: CR0.PG, CR4.PAE, PSE and LA57 (of which virt->watch_paging says when), EFER.LMA, EFER.NXE, RESET.
- * SMEP and the rights of CPL need it not: that the code may be executed, the CPU has found before it left
- * the guest.
- */
-void decode_cache_flush(struct vcpu *vcpu);
-
 /* Lets a recording see the guest memory that a remembered instruction at RIP will be compared with. */
 void decode_cache_visit(struct vcpu *vcpu);

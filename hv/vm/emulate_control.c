@@ -1,6 +1,8 @@
 /* MOV of control registers that the vendor has no masks for: CR4 and CR8. */
 #include "hv/vm/control.h"
+#include "hv/vm/cpuid.h"
 #include "hv/vm/emulation.h"
+#include "hv/vm/guest_debug.h"
 
 /* What reads as 1 whatever is written, and what can be written. */
 
@@ -31,7 +33,7 @@ static uint8_t write_control(struct vcpu *vcpu, unsigned number, uint64_t value)
         return EXC_GP;
     vcpu_set(vcpu, REG_CR4, value);
     vcpu_cpuid_changed(vcpu);
-    decode_cache_flush(vcpu);
+    vcpu->code_changed = true;
     return EXC_NONE;
 }
 

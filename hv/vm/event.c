@@ -1,7 +1,8 @@
 /* Events on their way into a vCPU: exceptions, NMIs, interrupts, INIT and start-up. */
+#include "hv/vm/cpuid.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/vcpu.h"
 
-#include "hv/vm/emulate.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
@@ -155,7 +156,7 @@ static void take_init(struct vcpu *vcpu)
     vcpu->interrupts.reset(vcpu->interrupts.state, true);
     virt->vcpu_reset(vcpu);
     vcpu_cpuid_changed(vcpu);
-    decode_cache_flush(vcpu);
+    vcpu->code_changed = true;
     debug_reset(vcpu);
     vcpu->activity = VCPU_WAIT_FOR_SIPI;
 }

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "hv/debug/stats.h"
 #include "hv/host/instructions.h"
 #include "hv/vm/cpuid.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/vcpu.h"
 #include "hv/vm/virt.h"

@@ -1,9 +1,6 @@
 #include "hv/vm/life.h"
+#include "hv/vm/guest_debug.h"
 
-#include "hv/debug/crash.h"
-#include "hv/debug/record.h"
-#include "hv/debug/stats.h"
-#include "hv/debug/trace.h"
 #include "hv/host/clock.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
@@ -24,6 +21,7 @@
 
 void (*vm_all_off)(void);
 void (*life_changed)(unsigned number);
+struct life_watch life_watch;
 static struct life lives[CONFIG_VMS_MOST];
 static unsigned life_count, running;
 static struct memory_counts at_start;
@@ -89,7 +87,8 @@ static void run(struct life *life)
     __atomic_store_n(&vm->end, VM_RUNS, __ATOMIC_RELEASE);
     spin_lock(&life->lock);
     life->state = LIFE_RUNNING;
-    trace_vm(vm);
+    if (life_watch.starts)
+        life_watch.starts(vm);
     if (first && life->config->paused)
         pause(life);
     if (!life->again) /* stopped while its kernel was loaded */
@@ -215,14 +214,6 @@ static bool starts_again(const struct life *life)
     return end == VM_RESET || (end == VM_CRASHED && life->config->on_crash == ON_CRASH_RESTART);
 }
 
-static void report_exits(struct vm *vm)
-{
-    if (!vm_may_report(vm))
-        return;
-    stats_print(vm, NULL, report_begin());
-    report_end();
-}
-
 /* The VM's last vCPU has left, and orders may come already for what follows. */
 static void ended(struct life *life)
 {
@@ -237,10 +228,8 @@ static void ended(struct life *life)
         console_hasten(&life->console);
     pace(life);
     say_end(life);
-    if (stats_reported)
-        report_exits(vm);
-    if (vm->end != VM_RESET && trace_reported && vm_may_report_crash(vm))
-        trace_report();
+    if (life_watch.ended)
+        life_watch.ended(vm);
     if (again && life->wait)
         vm_log_crash(vm, "crashed %u times, each less than %u s after its start: the next is in %u s",
                      life->crashes, STEADY_SECONDS, life->wait);
@@ -255,7 +244,8 @@ static void leave(struct life *life, struct vcpu *vcpu)
         vm_log_free(&life->log, true);
     if (life->vm.end == VM_CRASHED) {
         console_hasten(&life->console);
-        crash_report(vcpu);
+        if (life_watch.crashed)
+            life_watch.crashed(vcpu);
     }
     virt->vcpu_put(vcpu);
     vcpu->activity = VCPU_OFF;
@@ -517,7 +507,7 @@ bool life_deliver(unsigned number, const struct apic_message *message)
 
     if (!vm)
         return false;
-    taken = life_of(number)->state == LIFE_RUNNING && record_deliver(vm, message);
+    taken = life_of(number)->state == LIFE_RUNNING && life_of(number)->board->deliver(vm, message);
     life_looked(number);
     return taken;
 }
@@ -529,7 +519,7 @@ bool life_signal(unsigned number, enum board_signal what, unsigned code)
 
     if (!vm)
         return false;
-    known = life_of(number)->state == LIFE_RUNNING && record_signal(vm, what, code);
+    known = life_of(number)->state == LIFE_RUNNING && life_of(number)->board->signal(vm, what, code);
     life_looked(number);
     return known;
 }
@@ -629,8 +619,8 @@ void life_init(const struct config *config, const struct board_ops *board)
         lives[i].delay.expired = wait_over;
         lives[i].delay.lock = &lives[i].lock;
         note_never_started(&lives[i]);
-        if (config->vms[i].record.port == RECORD_TO_MEMORY)
-            record_reserve(config->vms[i].record.size);
+        if (config->vms[i].record.port == RECORD_TO_MEMORY && life_recorder)
+            life_recorder->reserve(config->vms[i].record.size);
     }
     if (guest_space_create(&space)) /* the first one makes tables in Keel's own that stay */
         table_destroy(&space);

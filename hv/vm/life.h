@@ -27,6 +27,14 @@ struct life_info {
     const char *why; /* it is off: "exited with status 1", "not started: ..." */
 };
 
+/* Who hears of lives, above: boot/main.c connects them. */
+struct life_watch {
+    void (*starts)(struct vm *vm);      /* it runs from now on */
+    void (*crashed)(struct vcpu *vcpu); /* its VM has; it is loaded */
+    void (*ended)(struct vm *vm);       /* it is off or starts again, and why has been said */
+};
+extern struct life_watch life_watch;
+
 /* The table, made of the configuration, which must stay where it is. Before anything else here. */
 void life_init(const struct config *config, const struct board_ops *board);
 

@@ -1,8 +1,8 @@
 #include "hv/vm/msr.h"
+#include "hv/vm/cpuid.h"
 
 #include "hv/host/clock.h"
 #include "hv/lib/string.h"
-#include "hv/vm/emulate.h"
 #include "hv/vm/virt.h"
 
 const uint32_t msr_native[] = {
@@ -309,7 +309,7 @@ static bool efer_write(struct device *device, uint64_t offset, unsigned size, ui
     if (((value ^ old) & EFER_LME) && (vcpu_get(vcpu, REG_CR0) & CR0_PG))
         return false;
     vcpu_set(vcpu, REG_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
-    decode_cache_flush(vcpu);
+    vcpu->code_changed = true;
     return true;
 }
 

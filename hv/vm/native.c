@@ -8,7 +8,6 @@
 #include "hv/vm/cpuid.h"
 #include "hv/vm/msr.h"
 #include "hv/vm/state_area.h"
-#include "hv/vm/walk.h"
 
 #define XSAVE_AREA       KIB(16) /* more than all components that guests may have */
 #define XSAVE_HEADER_END 576

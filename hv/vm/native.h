@@ -63,3 +63,6 @@ bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 /* Registers and segments after RESET (SDM, "Processor State After Reset"), through the vendor's operations.
  */
 void reset_registers(struct vcpu *vcpu);
+
+/* PKRU of the vCPU. Supplied beside vcpu_get; asked only where CR4.PKE is set and a user page is accessed. */
+uint32_t vcpu_pkru(struct vcpu *vcpu);

@@ -13,6 +13,8 @@
 #include "hv/lib/string.h"
 #include "hv/vm/hygiene.h"
 #include "hv/vm/observe.h"
+#include "hv/vm/runqueue.h"
+#include "hv/vm/share.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 #include "hv/vm/work.h"
@@ -51,15 +53,10 @@ static struct vcpu *vcpu_at(struct runner *runner)
     return runner ? container_of(runner, struct vcpu, runner) : NULL;
 }
 
-static void send(unsigned core, enum host_vector vector)
-{
-    if (core != this_cpu()->index)
-        host_apic_send(cpus[core]->apic_id, vector);
-}
-
 void sched_kick(unsigned core)
 {
-    send(core, VECTOR_KICK);
+    if (core != this_cpu()->index)
+        host_apic_send(cpus[core]->apic_id, VECTOR_KICK);
 }
 
 bool sched_others_wait(void)
@@ -160,7 +157,7 @@ static struct sched_core *rouse(struct sched_core *home, struct vcpu *vcpu, uint
 
 /* If it sleeps, and what it is woken for was not served since, on another core. One that is urgent does not
  * wait until its VM's weight and cap allow that. */
-static __attribute__((noinline)) void wake(struct vcpu *vcpu, bool urgent)
+static void wake(struct vcpu *vcpu, bool urgent)
 {
     struct sched_core *home = lock_home(vcpu);
     bool slept = vcpu->run_state == RUN_ASLEEP && has_work(vcpu);
@@ -176,41 +173,6 @@ static __attribute__((noinline)) void wake(struct vcpu *vcpu, bool urgent)
     spin_unlock(&home->lock);
 }
 
-/* Requests have been noted with a full barrier: whoever stops or starts running it sees them, or is seen
- * here. `vector` is what a core that runs it is told by. */
-static inline void attend(struct vcpu *vcpu, uint64_t requests, enum host_vector vector)
-{
-    struct cpu *on = __atomic_load_n(&vcpu->running_on, __ATOMIC_ACQUIRE);
-
-    if (likely(on == this_cpu()))
-        return;
-    if (on)
-        send(on->index, vector);
-    else if (requests & REQUEST_STOP || __atomic_load_n(&vcpu->run_state, __ATOMIC_ACQUIRE) == RUN_ASLEEP)
-        wake(vcpu, requests & REQUEST_STOP);
-}
-
-void vcpu_attend(struct vcpu *vcpu, uint64_t requests)
-{
-    attend(vcpu, requests, VECTOR_KICK);
-}
-
-void vcpu_request(struct vcpu *vcpu, uint64_t requests)
-{
-    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_SEQ_CST);
-    attend(vcpu, requests, VECTOR_KICK);
-}
-
-/*
- * SDM, "Posted-Interrupt Processing". One that runs takes the interrupt at once, or, not in its guest yet or
- * no more, finds the request before its next entry, or when it leaves its core.
- */
-void vcpu_post(struct vcpu *vcpu)
-{
-    __atomic_fetch_or(&vcpu->requests, REQUEST_EVENT, __ATOMIC_SEQ_CST);
-    attend(vcpu, REQUEST_EVENT, VECTOR_POSTED);
-}
-
 /* A timer has taken the core from who runs there, as any other core's that its VM may not even use. */
 static void charge_timer(struct runner *payer, uint64_t from, uint64_t until)
 {
@@ -224,6 +186,7 @@ static void charge_timer(struct runner *payer, uint64_t from, uint64_t until)
 void sched_init(void)
 {
     timer_paid = charge_timer;
+    vcpu_wake = wake;
     times = (struct run_times){clock_hz() / SLICES_A_SECOND, clock_hz() / PERIODS_A_SECOND};
     memset(idle_cores, 0, sizeof(idle_cores));
     for (unsigned i = 0; i < CPUS_MOST; i++) {

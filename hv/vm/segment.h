@@ -7,11 +7,6 @@
 #define SELECTOR_TI    BIT(2)
 #define SELECTOR_INDEX 0xfff8
 
-#define SYSTEM_TSS_16  1 /* types of system descriptors; busy ones have bit 1 set too */
-#define SYSTEM_LDT     2
-#define SYSTEM_TSS_32  9
-#define SYSTEM_BUSY    BIT(1)
-
 /* For whom a segment is loaded. */
 struct segment_rules {
     unsigned cpl;

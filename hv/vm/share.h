@@ -11,17 +11,6 @@
 
 #define SHARES_MOST 32
 
-struct share {
-    struct run_group *group;
-    unsigned most;  /* percent of a core: what its cap and its cores let it have */
-    uint64_t width; /* of its runners, how many could run: the mean since they were last looked at, by CORE */
-    bool awake;     /* some could since then */
-    uint64_t shared, busy; /* the group's, when it was last looked at */
-    uint64_t rate;
-    uint64_t begin;
-    uint64_t due; /* ticks */
-};
-
 struct shares {
     struct spinlock lock;
     unsigned cores; /* that run guests now */

@@ -1,6 +1,8 @@
 /* Registers of a vCPU by name, wherever they are kept. */
 #include "hv/vm/vcpu.h"
 
+#include "hv/host/cpu.h"
+
 #include "hv/vm/virt.h"
 
 uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg)
@@ -46,4 +48,21 @@ void vcpu_advance(struct vcpu *vcpu, unsigned length)
 void vcpu_again(struct vcpu *vcpu)
 {
     vcpu_set(vcpu, REG_RFLAGS, vcpu_get(vcpu, REG_RFLAGS) | RFLAGS_RF);
+}
+
+void vcpu_borrow(struct vcpu *vcpu)
+{
+    struct vcpu *current = this_cpu()->current;
+
+    if (current == vcpu)
+        return;
+    if (current)
+        virt->vcpu_put(current);
+    virt->vcpu_load(vcpu);
+}
+
+void vcpu_return(struct vcpu *vcpu)
+{
+    if (this_cpu()->current == vcpu)
+        virt->vcpu_put(vcpu);
 }

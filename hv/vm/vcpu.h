@@ -9,9 +9,9 @@
 #include "hv/lib/x86.h"
 #include "hv/vm/apic.h"
 #include "hv/vm/bus.h"
-#include "hv/vm/guest_debug.h"
 #include "hv/vm/irq.h"
-#include "hv/vm/runqueue.h"
+#include "hv/vm/runner.h"
+#include "hv/vm/vcpu_debug.h"
 
 struct vm;
 struct cpu;
@@ -160,7 +160,7 @@ struct vcpu {
     uint8_t exit_at;         /* in bytes, into `last_exits` */
     uint8_t observed;        /* bits of hv/vm/observe.h: who is told of each exit */
     uint8_t observing;       /* and of this one */
-    struct exit_stat *stats; /* hv/debug/stats.h */
+    struct exit_stat *stats; /* hv/vm/exit_stat.h */
     uint32_t stat_at;        /* where in them the exit that is served will be counted */
     uint32_t exited;         /* when that was: the low half of the machine's TSC */
     unsigned id;             /* in its VM; also its initial APIC id */
@@ -180,6 +180,14 @@ struct vcpu {
     struct interrupt_controller interrupts;
     struct virtual_apic apic;
     struct decode_cache *decode_cache;
+    /*
+     * What was decoded is forgotten before it is used again. A remembered instruction is compared at each use
+     * with RIP, CR3, CS, the guest's paging structures and its own bytes; where what else decides how code is
+     * read changes, this is set: CR0.PG, CR4.PAE, PSE and LA57 (of which virt->watch_paging says when),
+     * EFER.LMA, EFER.NXE, RESET. SMEP and the rights of CPL need it not: that the code may be executed, the
+     * CPU has found before it left the guest.
+     */
+    bool code_changed;
     struct cpuid_table *cpuid;
     struct msr_state *msrs;
     uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
@@ -261,6 +269,10 @@ static inline void vcpu_note(struct vcpu *vcpu, uint64_t requests)
  * elsewhere. */
 void vcpu_request(struct vcpu *vcpu, uint64_t requests);
 
+/* The scheduler's: queues a vCPU that sleeps, if it has work; `urgent`: now, whatever its VM's weight and cap
+ * allow. */
+extern void (*vcpu_wake)(struct vcpu *vcpu, bool urgent);
+
 /* As vcpu_request, for requests that are in vcpu->requests already, by a sequentially consistent access. */
 void vcpu_attend(struct vcpu *vcpu, uint64_t requests);
 
@@ -297,5 +309,6 @@ bool vcpu_halt(struct vcpu *vcpu);
 /* The vCPU's local APIC is in this mode now: as xAPIC it answers at [base, base + 4095] of its memory. */
 void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base);
 
-/* A register of the vCPU changed what its CPUID shows (CR4.OSXSAVE, APIC enabled, XCR0, IA32_XSS). */
-void vcpu_cpuid_changed(struct vcpu *vcpu);
+/* Makes a vCPU, whose VM stands still, this core's; and nobody's again. */
+void vcpu_borrow(struct vcpu *vcpu);
+void vcpu_return(struct vcpu *vcpu);

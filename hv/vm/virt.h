@@ -93,7 +93,7 @@ struct virt_ops {
 
     /*
      * What else decides how code is read is remembered with it: CR0.PG, and CR4.PAE, PSE and LA57. From now
-     * on decode_cache_flush is called before the guest goes on with another of these, once at least: an exit
+     * on vcpu->code_changed is set before the guest goes on with another of these, once at least: an exit
      * on the first write, where guests write them without. May be NULL, as each write of them exits.
      */
     void (*watch_paging)(struct vcpu *vcpu);
@@ -159,7 +159,7 @@ struct virt_ops {
         size_t size;
     } constants[2];
 
-    /* A reason of hv/debug/stats.h, or that vcpu_note_exit was given, in words. */
+    /* A reason of hv/vm/exit_stat.h, or that vcpu_note_exit was given, in words. */
     const char *(*exit_name)(uint32_t reason);
 
     /* The control structure by name, for people: what is not among the registers. */

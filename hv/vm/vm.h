@@ -2,13 +2,13 @@
 #pragma once
 
 #include "ept/table.h"
-#include "hv/debug/stats.h"
 #include "hv/lib/base.h"
 #include "hv/lib/spinlock.h"
 #include "hv/vm/bus.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/guest_mem.h"
 #include "hv/vm/irq.h"
-#include "hv/vm/share.h"
+#include "hv/vm/runner.h"
 #include "hv/vm/vcpu.h"
 
 struct module;

@@ -1,6 +1,7 @@
 #include "hv/vm/walk.h"
 
 #include "hv/vm/cpuid.h"
+#include "hv/vm/native.h"
 #include "hv/vm/vm.h"
 
 #define PTE_P         BIT(0)

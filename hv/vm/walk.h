@@ -38,6 +38,3 @@ bool guest_pdptes_valid(struct vcpu *vcpu, uint64_t cr3);
 /* guest_translate, which also tells the path that it took. */
 bool guest_walk(struct vcpu *vcpu, gva_t gva, unsigned access, struct walk_path *path, gpa_t *gpa,
                 struct fault *fault);
-
-/* PKRU of the vCPU. Supplied beside vcpu_get; asked only where CR4.PKE is set and a user page is accessed. */
-uint32_t vcpu_pkru(struct vcpu *vcpu);

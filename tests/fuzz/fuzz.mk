@@ -22,7 +22,7 @@ $(FUZZ_RUN): fuzz-%: $(BUILD)/fuzz/fuzz_%
 	    "$$(grep -oE 'cov: [0-9]+' $(BUILD)/fuzz/log/$*.txt | tail -1)"
 
 define fuzz_program
-$(BUILD)/fuzz/fuzz_$(1): $(patsubst %.c,$(BUILD)/fuzz/%.o,tests/fuzz/fuzz_$(1).c tests/unit/fake.c tests/unit/fake_record.c hv/host/witness.c $(fuzz_sources_$(1)))
+$(BUILD)/fuzz/fuzz_$(1): $(patsubst %.c,$(BUILD)/fuzz/%.o,tests/fuzz/fuzz_$(1).c tests/unit/fake.c hv/host/witness.c $(fuzz_sources_$(1)))
 	@$$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $$^ -o $$@
 endef
 $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_program,$(fuzzer))))

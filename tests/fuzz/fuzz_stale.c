@@ -41,7 +41,7 @@ static void tell(uint64_t *value, uint64_t new, uint64_t watched)
 {
     if ((*value ^ new) & watched && fake_cpu.watched) {
         fake_cpu.watched = false;
-        decode_cache_flush(&guest.vcpu);
+        guest.vcpu.code_changed = true;
     }
     *value = new;
 }
@@ -85,7 +85,7 @@ static void change(uint8_t what, uint8_t a, uint8_t b)
         break;
     default: /* EFER exits */
         regs[REG_EFER] ^= a & 1 ? EFER_LMA : EFER_NXE;
-        decode_cache_flush(&guest.vcpu);
+        guest.vcpu.code_changed = true;
     }
 }
 
@@ -142,11 +142,11 @@ static void compare(uint64_t rip)
     MUST(decode_cache_size() <= sizeof(cache));
     memcpy(cache, guest.vcpu.decode_cache, decode_cache_size());
     keep();
-    decode_cache_flush(&guest.vcpu);
+    guest.vcpu.code_changed = true;
     run(rip); /* what a fetch marks as accessed is marked for both: an instruction may read it */
     fake_cpu = cpu;
     keep();
-    decode_cache_flush(&guest.vcpu);
+    guest.vcpu.code_changed = true;
     fresh = run(rip);
     bring_back();
     memcpy(guest.vcpu.decode_cache, cache, decode_cache_size());

@@ -4,6 +4,7 @@
 #include "devices/local_apic.h"
 #include "hv/host/clock.h"
 #include "hv/load/pc.h"
+#include "hv/vm/cpuid.h"
 
 struct pc pc;
 

@@ -1,4 +1,4 @@
-# fuzz_sources_NAME: what tests/fuzz/fuzz_NAME.c is linked with, besides tests/unit/fake.c and fake_record.c.
+# fuzz_sources_NAME: what tests/fuzz/fuzz_NAME.c is linked with, besides tests/unit/fake.c.
 fuzz_sources_config := $(sources_config)
 fuzz_sources_load := $(sources_load)
 fuzz_sources_multiboot2 := $(sources_multiboot2)

@@ -1,5 +1,5 @@
-/* hv/debug/record.h as a replay has it: what Keel is given comes from the recording. */
-#include "hv/debug/record.h"
+/* The recorder as a replay has it: what Keel is given comes from the recording. */
+#include "hv/vm/create.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,7 +114,7 @@ static uint64_t give_value(uint64_t value)
     return playing.stream.depth ? take_record(RECORD_VALUE).value : value;
 }
 
-void record_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+static void give_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
     uint64_t asked = take_record(RECORD_VALUE).value, low, high;
 
@@ -126,7 +126,7 @@ void record_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
     *out = (struct cpuid_regs){(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, (uint32_t)(high >> 32)};
 }
 
-bool record_put(void *owner, uint8_t byte)
+static bool take_output(void *owner, uint8_t byte)
 {
     struct record record = take_record(RECORD_PUT);
 
@@ -146,19 +146,15 @@ static uint64_t give_requests(struct vcpu *vcpu, uint64_t requests)
     return record.value;
 }
 
-const char *record_open(struct life *life)
+static const char *open_recording(struct life *life)
 {
     static const struct witness given = {.value = give_value, .memory = give_memory};
 
-    (void)life;
+    life->recorded = true;
+    life->cpuid = give_cpuid;
+    life->put = take_output;
     witness = &given;
     return NULL;
-}
-
-bool record_is(const struct vm *vm)
-{
-    (void)vm;
-    return true;
 }
 
 static void begin_exit(struct vcpu *vcpu)
@@ -172,7 +168,7 @@ static void begin_exit(struct vcpu *vcpu)
     decode_cache_visit(vcpu);
 }
 
-void record_created(struct vm *vm)
+static void created(struct vm *vm)
 {
     static const struct observer observer = {.begins = begin_exit, .serves = give_requests};
 
@@ -181,30 +177,26 @@ void record_created(struct vm *vm)
     observe_begin(vm->vcpus[0], OBSERVE_RECORD);
 }
 
-void record_close(const struct vm *vm)
-{
-    (void)vm;
-}
-
-void record_start(struct vm *vm, const struct entry_state *entry)
+static void starts(struct vm *vm, const struct entry_state *entry)
 {
     (void)vm, (void)entry;
 }
 
-void record_started(struct vm *vm)
+static void started(struct vm *vm)
 {
     (void)vm;
 }
 
-bool record_input(struct vm *vm, uint8_t byte)
+static void close_recording(struct life *life)
 {
-    return board_serial_input(vm, byte);
+    (void)life;
 }
 
-void record_ready(struct vm *vm)
-{
-    board_serial_ready(vm);
-}
+const struct life_recorder replay_recorder = {.open = open_recording,
+                                              .created = created,
+                                              .starts = starts,
+                                              .started = started,
+                                              .close = close_recording};
 
 void play_entry(struct entry_state *entry)
 {

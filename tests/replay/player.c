@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "devices/board.h"
-#include "hv/debug/record.h"
 #include "hv/host/instructions.h"
 #include "hv/host/timer.h"
 #include "hv/load/load.h"
+#include "hv/vm/create.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/native.h"
 #include "hv/vm/observe.h"
@@ -243,6 +243,7 @@ static bool choose_vendor(void)
         if (strcmp(vendors[i]->name, played_header.vendor) == 0)
             ops = *vendors[i];
     virt = &ops;
+    life_recorder = &replay_recorder;
     if (!ops.name) {
         printf("It is a recording of %s, which this program does not know.\n", played_header.vendor);
         return false;

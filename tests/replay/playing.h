@@ -41,3 +41,6 @@ bool is_vmx(void);
 
 /* asked.c: what Keel has changed of the guest memory that it looked at. */
 void close_pieces(void);
+
+/* asked.c */
+extern const struct life_recorder replay_recorder;

@@ -1,9 +1,9 @@
 # The replay of recordings (docs/replay.md): Keel's own files, compiled for the host as the unit tests are, but with each
 # instruction of the CPU that a user program may not execute played by tests/replay.
 REPLAY_SOURCES := $(wildcard tests/replay/*.c devices/*.c hv/vm/emulate*.c hv/vm/decode*.c vmx/checks_*.c) \
-                  $(addprefix hv/vm/,event.c exit.c vcpu.c vm.c bus.c guest_mem.c msr.c cpuid.c cpuid_features.c cpuid_policy.c control.c \
+                  $(addprefix hv/vm/,event.c exit.c vcpu.c vm.c bus.c guest_mem.c msr.c cpuid.c cpuid_features.c cpuid_policy.c cpuid_update.c control.c \
                   linear.c walk.c segment.c task_switch.c io_permission.c guest_debug.c guest_step.c breakpoint.c \
-                  native.c state_area.c observe.c create.c vm_timer.c) hv/debug/stats.c hv/host/witness.c hv/lib/format.c hv/load/guest_map.c \
+                  native.c state_area.c observe.c create.c vm_timer.c) hv/debug/stats.c hv/vm/exit_stat.c hv/host/witness.c hv/lib/format.c hv/load/guest_map.c \
                   $(addprefix vmx/,exits.c vmx.c vcpu.c registers.c cr.c apic.c controls.c capabilities.c fields.c \
                   exit_reasons.c entry_checks.c details.c) \
                   $(addprefix svm/,exits.c svm.c vcpu.c registers.c events.c checks.c vmcb.c exit_codes.c details.c)

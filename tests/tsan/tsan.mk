@@ -5,7 +5,7 @@ TSAN_CFLAGS  := -std=gnu17 -O1 -g $(WARNINGS) -I. -fsanitize=thread -fno-omit-fr
 TSAN_TESTS   := $(patsubst tests/tsan/tsan_%.c,%,$(sort $(wildcard tests/tsan/tsan_*.c)))
 TSAN_RUN     := $(TSAN_TESTS:%=tsan-%)
 
-# tsan_sources_NAME: what it is linked with, besides tests/unit/fake.c and fake_record.c.
+# tsan_sources_NAME: what it is linked with, besides tests/unit/fake.c.
 tsan_sources_board := tests/fuzz/pc.c tests/unit/privileged.c hv/host/timer.c $(sources_board)
 
 .PHONY: test-tsan $(TSAN_RUN)
@@ -19,7 +19,7 @@ $(TSAN_RUN): tsan-%: $(BUILD)/tsan/tsan_%
 	@echo "threads $*: $(TSAN_SECONDS) seconds, no report"
 
 define tsan_program
-$(BUILD)/tsan/tsan_$(1): $(patsubst %.c,$(BUILD)/tsan/%.o,tests/tsan/tsan_$(1).c tests/unit/fake.c tests/unit/fake_record.c hv/host/witness.c $(tsan_sources_$(1)))
+$(BUILD)/tsan/tsan_$(1): $(patsubst %.c,$(BUILD)/tsan/%.o,tests/tsan/tsan_$(1).c tests/unit/fake.c hv/host/witness.c $(tsan_sources_$(1)))
 	@$$(TSAN_CC) -fsanitize=thread $$^ -o $$@ -lpthread
 endef
 $(foreach test,$(TSAN_TESTS),$(eval $(call tsan_program,$(test))))

@@ -1,4 +1,5 @@
 #include "tests/unit/apic_fixture.h"
+#include "hv/vm/cpuid.h"
 
 #include <string.h>
 

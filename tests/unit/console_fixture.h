@@ -54,15 +54,15 @@ static struct console_client one, two;
 /* The table of VMs. */
 static unsigned vm_count;
 
-bool life_info(unsigned number, struct life_info *info)
+static inline bool vms_by_number(unsigned number, struct console_vm *info)
 {
     static const char *const names[] = {"one", "two"}, *const states[] = {"running", "paused"};
 
     if (number < 1 || number > vm_count)
         return false;
-    *info = (struct life_info){.name = number <= 2 ? names[number - 1] : "more",
-                               .state = number <= 2 ? states[number - 1] : "off",
-                               .on = number == 1 || (number == 2 && two.place)};
+    *info = (struct console_vm){.name = number <= 2 ? names[number - 1] : "more",
+                                .state = number <= 2 ? states[number - 1] : "off",
+                                .on = number == 1 || (number == 2 && two.place)};
     return true;
 }
 
@@ -92,6 +92,7 @@ static inline void begin(void)
     two = (struct console_client){
         .vm = &vms[1], .name = "two", .number = 2, .held = -1, .input = input, .ready = ready};
     vm_count = 2;
+    console_vms = vms_by_number;
     room[0] = room[1] = sizeof(heard[0]);
     is_ready[0] = is_ready[1] = false;
     console_attach(&one);

@@ -1,10 +1,12 @@
 #include "tests/unit/core_fixture.h"
 #include "hv/debug/trace.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/work.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/sched.h"
 
@@ -204,12 +206,6 @@ __attribute__((weak)) bool work_run(void)
 __attribute__((weak)) void debug_reset(struct vcpu *vcpu)
 {
     memset(&vcpu->debug, 0, sizeof(vcpu->debug));
-}
-
-__attribute__((weak)) void decode_cache_flush(struct vcpu *vcpu)
-{
-    (void)vcpu;
-    core.cache_flushes++;
 }
 
 __attribute__((weak)) const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf,

@@ -1,6 +1,7 @@
 #include "tests/unit/fake.h"
 
 #include "hv/debug/console.h"
+#include "hv/host/clock.h"
 #include "hv/host/paging.h"
 #include "hv/vm/native.h"
 #include "hv/vm/vm_log.h"
@@ -16,6 +17,11 @@ struct fake_cpu fake_cpu;
 const struct virt_ops *virt __attribute__((weak)) = &fake_virt;
 
 bool fake_at_home = true;
+__attribute__((weak)) void clock_hold(uint64_t now)
+{
+    (void)now;
+}
+
 __attribute__((weak)) void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);
 
 struct timer_queue {

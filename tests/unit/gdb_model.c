@@ -16,6 +16,7 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/vm/create.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/linear.h"
 #include "hv/vm/native.h"
 #include "hv/vm/sched.h"
@@ -155,19 +156,6 @@ static unsigned get_tpr(void *state)
     return 0;
 }
 
-/* What the monitor does for GDB. */
-void monitor_load(struct vcpu *vcpu)
-{
-    if (this_cpu()->current != vcpu)
-        vcpu_load(vcpu);
-}
-
-void monitor_unload(struct vcpu *vcpu)
-{
-    if (this_cpu()->current == vcpu)
-        vcpu_put(vcpu);
-}
-
 static void say_much(const char *line, struct writer *out)
 {
     for (unsigned i = 0; i < 200; i++)
@@ -304,6 +292,8 @@ static void being_begin(unsigned number, unsigned id)
     being->vcpu.interrupts.get_tpr = get_tpr;
     made[number]->vm.vcpus[id] = &being->vcpu;
 }
+
+const struct life_recorder *life_recorder;
 
 bool life_create(struct life *life)
 {

@@ -68,7 +68,7 @@ void guest_begin(unsigned bits)
     memset(&guest, 0, sizeof(guest));
     guest.ram = ram;
     guest.vcpu.decode_cache = cache ? cache : calloc(1, decode_cache_size());
-    decode_cache_flush(&guest.vcpu);
+    guest.vcpu.code_changed = true;
     fake_reset();
     fake_vcpu_init(&guest.vm, &guest.vcpu, bits);
     memset(guest.ram, 0, GUEST_RAM);

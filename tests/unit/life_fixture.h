@@ -23,6 +23,8 @@ static bool cannot_create, cannot_load;
 static struct memory_counts memory;
 static uint64_t kept; /* by life_destroy */
 
+const struct life_recorder *life_recorder;
+
 bool life_create(struct life *life)
 {
     struct vm *vm = &life->vm;
@@ -116,7 +118,7 @@ void console_detach(struct console_client *client)
     client->place = 0;
 }
 
-void crash_report(struct vcpu *vcpu)
+static inline void crashed(struct vcpu *vcpu)
 {
     (void)vcpu;
     reports++;
@@ -182,6 +184,7 @@ static inline int setup(void **state)
     kept = 0;
     memory = (struct memory_counts){.pool_used = MIB(1), .guest_free = MIB(64)};
     vm_all_off = off;
+    life_watch.crashed = crashed;
     add_vm("a", NULL);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "hv/debug/walk_print.h"
 #include "hv/host/cpu.h"
 #include "hv/vm/cpuid.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/linear.h"
 #include "hv/vm/native.h"
 #include "hv/vm/sched.h"

@@ -1,4 +1,4 @@
-# sources_NAME: what tests/unit/test_NAME.c is linked with, besides fake.c and fake_record.c. libraries_NAME: host libraries it needs.
+# sources_NAME: what tests/unit/test_NAME.c is linked with, besides fake.c. libraries_NAME: host libraries it needs.
 sources_bus := hv/vm/bus.c
 sources_format := hv/lib/format.c
 sources_inflate := hv/lib/inflate.c
@@ -82,10 +82,10 @@ sources_control := $(core) hv/vm/control.c
 sources_vm := $(core)
 sources_hygiene := hv/vm/hygiene_needs.c hv/lib/format.c
 sources_line_budget := hv/vm/line_budget.c
-sources_life := $(core) hv/vm/life.c hv/vm/vm_log.c hv/vm/line_budget.c hv/debug/stats.c
+sources_life := $(core) hv/vm/life.c hv/vm/vm_log.c hv/vm/line_budget.c hv/debug/stats.c hv/vm/exit_stat.c
 sources_life_pause := $(sources_life)
-sources_create := $(core) hv/debug/stats.c hv/vm/create.c hv/load/guest_map.c tests/unit/privileged.c
-sources_exit := $(core) hv/debug/stats.c hv/vm/exit.c hv/vm/breakpoint.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
+sources_create := $(core) hv/debug/stats.c hv/vm/exit_stat.c hv/vm/create.c hv/load/guest_map.c tests/unit/privileged.c
+sources_exit := $(core) hv/debug/stats.c hv/vm/exit_stat.c hv/vm/exit.c hv/vm/breakpoint.c hv/vm/msr.c hv/vm/event.c tests/unit/privileged.c
 sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/debug/console.c hv/debug/console_out.c hv/debug/out_port.c hv/debug/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
@@ -103,10 +103,10 @@ runqueue := hv/vm/runqueue.c hv/vm/fair.c hv/lib/tree.c
 sources_runqueue := $(runqueue)
 sources_run_model := $(runqueue)
 sources_tree := hv/lib/tree.c
-sources_stats := hv/debug/stats.c hv/vm/bus.c hv/lib/format.c
+sources_stats := hv/debug/stats.c hv/vm/exit_stat.c hv/vm/bus.c hv/lib/format.c
 sources_share := hv/vm/share.c $(runqueue)
 sources_vm_timer := hv/vm/vm_timer.c tests/unit/privileged.c
-sources_sched := $(core) hv/vm/sched.c $(runqueue) hv/vm/share.c tests/unit/privileged.c
+sources_sched := $(core) hv/vm/sched.c hv/vm/vcpu_request.c $(runqueue) hv/vm/share.c tests/unit/privileged.c
 sources_sched_model := hv/vm/observe.c $(runqueue) hv/vm/share.c hv/vm/vcpu.c hv/vm/vm.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
 sources_efi_runtime := boot/efi_runtime.c
 sources_power := hv/host/power.c tests/unit/privileged.c
@@ -120,7 +120,7 @@ $(BUILD)/unit/vmx/cr.o $(BUILD)/unit/tests/unit/test_vmx_cr.o: UNIT_CFLAGS := -I
 sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
-svm := hv/debug/stats.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c hv/vm/state_area.c \
+svm := hv/debug/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/vm/event.c hv/vm/native.c hv/vm/state_area.c \
        $(patsubst %,svm/%.c,svm vcpu registers events exits details checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/vm/native.c hv/vm/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
@@ -130,7 +130,7 @@ sources_gdb_server := $(gdb_protocol)
 sources_gdb_states := $(gdb_protocol)
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/debug/line_edit.c hv/lib/format.c
-sources_monitor := $(core) hv/debug/stats.c hv/debug/state.c hv/lib/number.c tests/unit/monitor_fixture.c tests/unit/privileged.c \
+sources_monitor := $(core) hv/debug/stats.c hv/vm/exit_stat.c hv/debug/state.c hv/lib/number.c tests/unit/monitor_fixture.c tests/unit/privileged.c \
                    $(patsubst %,hv/debug/%.c,monitor monitor_parse monitor_vms monitor_look monitor_trace line_edit guest_symbols guest_place)
 sources_monitor_commands := $(sources_monitor)
 sources_trace := $(core) $(patsubst %,hv/debug/%.c,trace trace_filter trace_dump) hv/lib/number.c tests/unit/privileged.c

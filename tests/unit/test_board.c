@@ -6,6 +6,7 @@
 #include "devices/board.h"
 #include "devices/local_apic.h"
 #include "hv/load/pc.h"
+#include "hv/vm/cpuid.h"
 
 #define VCPUS 2
 

@@ -9,6 +9,7 @@
 #include "hv/debug/walk_print.h"
 #include "hv/host/cpu.h"
 #include "hv/host/log_ring.h"
+#include "hv/vm/guest_debug.h"
 #include "hv/vm/native.h"
 #include "hv/vm/walk.h"
 #include "tests/unit/privileged.h"

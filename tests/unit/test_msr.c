@@ -288,10 +288,10 @@ static void efer_has_four_bits_and_lma_is_the_processors(void **state)
     assert_true(put(EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE));
     assert_int_equal(get(EFER), EFER_SCE | EFER_LME | EFER_NXE);
     vcpu_set(core.vcpu, REG_EFER, EFER_LME | EFER_LMA);
-    core.cache_flushes = 0;
+    core.vcpu->code_changed = false;
     assert_true(put(EFER, EFER_LME | EFER_NXE));
     assert_int_equal(get(EFER), EFER_LME | EFER_LMA | EFER_NXE);
-    assert_int_equal(core.cache_flushes, 1);
+    assert_true(core.vcpu->code_changed);
 }
 
 static void lme_may_not_change_while_paging_is_on(void **state)

@@ -5,6 +5,7 @@
 
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/native.h"
 #include "hv/vm/task_switch.h"
 #include "tests/unit/privileged.h"

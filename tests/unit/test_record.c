@@ -164,14 +164,14 @@ static int setup(void **state)
     core.vcpu->requests = 0;
     memset(vendor_word, 0, sizeof(vendor_word));
     fired = posted = typed = 0;
-    record_reserve(KIB(128)); /* the first alone counts */
+    record_recorder.reserve(KIB(128)); /* the first alone counts */
     return 0;
 }
 
 static int teardown(void **state)
 {
     cpu.index = 0;
-    record_close(&life.vm);
+    record_recorder.close(&life);
     core.vcpu->observed = 0;
     return core_teardown(state);
 }
@@ -179,8 +179,8 @@ static int teardown(void **state)
 static void begin_recording(void)
 {
     fake_now = 1000;
-    assert_null(record_open(&life));
-    record_created(&life.vm);
+    assert_null(record_recorder.open(&life));
+    record_recorder.created(&life.vm);
 }
 
 static void exit_at(uint64_t now, uint64_t rip)
@@ -231,12 +231,12 @@ static void header_and_inputs_come_out_as_they_went_in(void **state)
 
     (void)state;
     life.limits = (struct cpuid_limits){.xcr0 = 7, .tsc_hz = 5, .physical_bits = 40, .x2apic = true};
-    assert_null(record_open(&life));
-    record_cpuid(0xd, 1, &regs);
-    record_created(&life.vm);
-    record_start(&life.vm, &entry);
-    record_started(&life.vm);
-    record_close(&life.vm);
+    assert_null(record_recorder.open(&life));
+    life.cpuid(0xd, 1, &regs);
+    record_recorder.created(&life.vm);
+    record_recorder.starts(&life.vm, &entry);
+    record_recorder.started(&life.vm);
+    record_recorder.close(&life);
 
     stream = opened(&header);
     assert_string_equal(header.vendor, "VMX");
@@ -286,7 +286,7 @@ static void an_exit_tells_what_has_changed_since_the_one_before(void **state)
     observe_exit_end(core.vcpu, true);
     exit_at(2500, 0x7fff);
     observe_exit_end(core.vcpu, false);
-    record_close(&life.vm);
+    record_recorder.close(&life);
     privileged_end();
 
     stream = behind_creation();
@@ -406,16 +406,16 @@ static void what_comes_from_outside_is_told_on_the_boot_core_alone(void **state)
     (void)state;
     begin_recording();
     cpu.index = 1;
-    assert_false(record_input(&life.vm, 'x'));
-    record_ready(&life.vm);
+    assert_false(life.board->serial_input(&life.vm, 'x'));
+    life.board->serial_ready(&life.vm);
     assert_int_equal(posted, 1);
     assert_int_equal(typed, 0);
     cpu.index = 0;
-    assert_true(record_input(&life.vm, 'x'));
+    assert_true(life.board->serial_input(&life.vm, 'x'));
     assert_int_equal(typed, 'x');
-    record_ready(&life.vm);
-    record_signal(&life.vm, BOARD_KEY_DOWN, 0xe05a);
-    record_deliver(&life.vm, &message);
+    life.board->serial_ready(&life.vm);
+    life.board->signal(&life.vm, BOARD_KEY_DOWN, 0xe05a);
+    life.board->deliver(&life.vm, &message);
 
     stream = behind_creation();
     assert_int_equal(next_of(&stream, RECORD_INPUT).value, 'x');
@@ -442,8 +442,8 @@ static void requests_are_served_in_a_region_of_their_own_or_in_the_exit_s(void *
     exit_at(2000, 1);
     observe_requests(core.vcpu, REQUEST_NMI);
     observe_served(core.vcpu, true);
-    assert_true(record_put(NULL, 'a'));
-    assert_false(record_put(NULL, 'z'));
+    assert_true(life.put(NULL, 'a'));
+    assert_false(life.put(NULL, 'z'));
     assert_int_equal(witness->value(99), 99);
     observe_exit_end(core.vcpu, true);
     privileged_end();
@@ -477,8 +477,8 @@ static void when_the_room_ends_the_recording_ends_and_the_vm_goes_on(void **stat
         assert_true(exits < 100000);
     }
     privileged_end();
-    assert_false(record_is(&life.vm));
-    assert_true(record_input(&life.vm, 'y'));
+    assert_false(life.vm.memory.recorded);
+    assert_true(life.board->serial_input(&life.vm, 'y'));
     assert_int_equal(held, 0);
     assert_non_null(strstr(fake_log, "vm : "));
     assert_non_null(strstr(fake_log, "no room for more"));
@@ -499,8 +499,8 @@ static void a_debugger_ends_it(void **state)
     (void)state;
     begin_recording();
     life.vm.debug = (struct vm_debug *)devices;
-    assert_true(record_input(&life.vm, 'y'));
-    assert_false(record_is(&life.vm));
+    assert_true(life.board->serial_input(&life.vm, 'y'));
+    assert_false(life.vm.memory.recorded);
     assert_non_null(strstr(fake_log, "until a debugger came"));
 }
 
@@ -508,25 +508,25 @@ static void what_cannot_be_recorded_is_refused_in_words(void **state)
 {
     (void)state;
     config.vcpus = 2;
-    assert_non_null(strstr(record_open(&life), "of one vCPU"));
+    assert_non_null(strstr(record_recorder.open(&life), "of one vCPU"));
     config.vcpus = 1;
     config.cpus[0] = 2;
-    assert_non_null(strstr(record_open(&life), "core 0"));
+    assert_non_null(strstr(record_recorder.open(&life), "core 0"));
     config.cpus[0] = 3;
     cpu.index = 1;
-    assert_non_null(strstr(record_open(&life), "core 0"));
+    assert_non_null(strstr(record_recorder.open(&life), "core 0"));
     cpu.index = 0;
     config.record.port = 1;
     serial_claim(&serial_ports[0], "Keel's console");
-    assert_non_null(strstr(record_open(&life), "COM1 is Keel's console"));
+    assert_non_null(strstr(record_recorder.open(&life), "COM1 is Keel's console"));
     config.record.port = 2;
-    assert_non_null(strstr(record_open(&life), "no UART"));
+    assert_non_null(strstr(record_recorder.open(&life), "no UART"));
     config.record.port = 0;
-    assert_null(record_open(&life));
-    assert_false(record_is(&life.vm));
+    assert_null(record_recorder.open(&life));
+    assert_false(life.vm.memory.recorded);
     config.record.port = RECORD_TO_MEMORY;
-    assert_null(record_open(&life));
-    assert_non_null(strstr(record_open(&life), "only one VM"));
+    assert_null(record_recorder.open(&life));
+    assert_non_null(strstr(record_recorder.open(&life), "only one VM"));
 }
 
 static size_t a_recording(uint8_t **copy, size_t *header_end)
@@ -542,7 +542,7 @@ static size_t a_recording(uint8_t **copy, size_t *header_end)
         witness->value(i);
         observe_exit_end(core.vcpu, true);
     }
-    record_close(&life.vm);
+    record_recorder.close(&life);
     privileged_end();
     *header_end = opened(&header).at;
     *copy = malloc(buffer->used);

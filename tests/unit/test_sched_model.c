@@ -39,6 +39,7 @@ static void wait_for_interrupt(void);
 #define __atomic_fetch_or(p, v, o)  (change_places(), __atomic_fetch_or(p, v, o))
 #define __atomic_fetch_and(p, v, o) (change_places(), __atomic_fetch_and(p, v, o))
 #include "hv/vm/sched.c"
+#include "hv/vm/vcpu_request.c"
 #undef spin_unlock
 #undef this_cpu
 #undef __atomic_load_n

@@ -6,6 +6,7 @@
 #include "devices/board.h"
 #include "devices/local_apic.h"
 #include "hv/load/pc.h"
+#include "hv/vm/cpuid.h"
 #include "tests/unit/fake.h"
 
 #define MINUTES      10

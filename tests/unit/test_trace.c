@@ -6,6 +6,7 @@
 #include "hv/debug/trace.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/vm/exit_stat.h"
 #include "hv/vm/life.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/work.h"

@@ -1,7 +1,6 @@
 /* Guest writes of CR0 and CR4 on VMX: the masks, the shadows, and what is forgotten. */
 #include "tests/unit/fake.h"
 
-#include "hv/vm/control.h"
 #include "hv/vm/cpuid.h"
 #include "hv/vm/emulate.h"
 #include "hv/vm/exit.h"
@@ -13,7 +12,6 @@ static struct vcpu vcpu;
 static struct vm vm;
 static struct vmx_vcpu vmx;
 static uint64_t vmcs[0x8000];
-static unsigned flushes;
 static uint32_t shown; /* by each leaf of CPUID */
 
 struct vmx_capabilities vmx_cpu = {.cr0_fixed0 = CR0_PG | CR0_NE | CR0_PE, .cr4_fixed1 = UINT64_MAX};
@@ -95,12 +93,6 @@ void vcpu_cpuid_changed(struct vcpu *of)
     (void)of;
 }
 
-void decode_cache_flush(struct vcpu *of)
-{
-    (void)of;
-    flushes++;
-}
-
 bool exit_write_cr8(struct vcpu *of, uint64_t value)
 {
     (void)of, (void)value;
@@ -166,7 +158,7 @@ static int setup(void **state)
     vmcs[VMCS_GUEST_CR0] = vmx_cr0_real(CR0_PE | CR0_ET);
     vmcs[VMCS_CR0_SHADOW] = CR0_CD; /* what is not owned is stale there */
     vmcs[VMCS_GUEST_CR4] = vmx_cr4_real(0);
-    flushes = 0;
+    vcpu.code_changed = false;
     return 0;
 }
 
@@ -175,7 +167,7 @@ static void unwatched_bits_are_written_without_an_exit(void **state)
     (void)state;
     assert_int_equal(move_to(0, guest_reads(0) | CR0_PG), 0);
     assert_int_equal(move_to(4, guest_reads(4) | CR4_PAE | CR4_PSE), 0);
-    assert_int_equal(flushes, 0);
+    assert_false(vcpu.code_changed);
     assert_true(vmcs[VMCS_GUEST_CR0] & CR0_PG);
 }
 
@@ -198,10 +190,10 @@ static void a_change_of_what_is_watched_is_told_once_and_done(void **state)
             vmx_watch_paging(&vcpu);
             vmx_watch_paging(&vcpu);
             assert_int_equal(guest_reads(bits[i].number), before);
-            assert_int_equal(flushes, 0);
+            assert_false(vcpu.code_changed);
             after = before ^ bits[i].bit;
             assert_int_equal(move_to(bits[i].number, after), 1);
-            assert_int_equal(flushes, 1);
+            assert_true(vcpu.code_changed);
             assert_int_equal(guest_reads(bits[i].number), after);
             assert_int_equal(move_to(bits[i].number, before), 0); /* nothing is remembered any more */
             assert_int_equal(vmcs[VMCS_CR0_MASK], vmx_cr0_owned());
@@ -215,7 +207,7 @@ static void what_is_not_watched_stays_without_exits(void **state)
     vmx_watch_paging(&vcpu);
     assert_int_equal(move_to(0, guest_reads(0) | CR0_TS | CR0_WP | CR0_AM), 0);
     assert_int_equal(move_to(4, guest_reads(4) | CR4_PGE | CR4_OSFXSR), 0);
-    assert_int_equal(flushes, 0);
+    assert_false(vcpu.code_changed);
 }
 
 static void a_value_that_is_refused_ends_no_watch(void **state)
@@ -224,7 +216,7 @@ static void a_value_that_is_refused_ends_no_watch(void **state)
     vmx_watch_paging(&vcpu);
     move_to(0, CR0_PG); /* without PE */
     assert_int_equal(faults, 1);
-    assert_int_equal(flushes, 0);
+    assert_false(vcpu.code_changed);
     assert_true(vmcs[VMCS_CR0_MASK] & CR0_PG);
 }
 

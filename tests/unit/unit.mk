@@ -27,7 +27,7 @@ coverage: test-unit  ## how much of each folder the unit tests run
 
 # One program a test: its own file, the fakes, and the sources that sources.mk names for it.
 define unit_program
-$(BUILD)/unit/test_$(1): $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/test_$(1).c tests/unit/fake.c tests/unit/fake_record.c hv/host/witness.c $(sources_$(1)))
+$(BUILD)/unit/test_$(1): $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/test_$(1).c tests/unit/fake.c hv/host/witness.c $(sources_$(1)))
 	@$$(HOST_CC) $$(UNIT_CFLAGS) $$^ -o $$@ -lcmocka $(libraries_$(1))
 endef
 $(foreach test,$(UNIT_TESTS),$(eval $(call unit_program,$(test))))

@@ -7,7 +7,10 @@ NASM     := nasm
 OBJCOPY  := objcopy
 BUILD    := build
 
-FOLDERS  := boot hv/host hv/vm hv/load hv/debug hv/lib vmx svm devices devices/virtio ept
+# By floors, the highest first: tests/tree.py has the order.
+ROOMS    := hv/monitor hv/gdb hv/observe hv/crash hv/life hv/console hv/load hv/run hv/emulate hv/decode hv/event hv/walk \
+            hv/cpu hv/vm hv/host hv/lib
+FOLDERS  := boot vmx svm devices $(ROOMS) ept
 SOURCES  := $(sort $(wildcard $(FOLDERS:%=%/*.c)))
 ASSEMBLY := $(sort $(wildcard $(FOLDERS:%=%/*.asm)))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/keel/%.o) $(ASSEMBLY:%.asm=$(BUILD)/keel/%.asm.o)
@@ -20,10 +23,10 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
 # What runs between an exit and the next entry is compiled for speed, all else for size.
 HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/apic_% \
             devices/board devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
-            hv/vm/bus hv/vm/decode hv/vm/emulate% \
-            hv/vm/event hv/vm/exit hv/vm/guest_mem hv/vm/msr hv/vm/vcpu hv/vm/vm hv/vm/walk \
+            hv/vm/bus hv/decode/decode hv/emulate/emulate% \
+            hv/event/event hv/run/exit hv/vm/guest_mem hv/cpu/msr hv/vm/vcpu hv/vm/vm hv/walk/walk \
             hv/host/interrupts hv/host/timer hv/lib/string
-NOT_HOT  := devices/apic_mode $(addprefix hv/vm/emulate_,string branch multiply vector)
+NOT_HOT  := devices/apic_mode $(addprefix hv/emulate/emulate_,string branch multiply vector)
 HOT_OBJECTS := $(filter-out $(NOT_HOT:%=$(BUILD)/keel/%.o),$(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS)))
 $(OBJECTS): OPTIMIZE := -Oz
 $(HOT_OBJECTS): OPTIMIZE := -O2
@@ -85,7 +88,7 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 count:  ## lines of C and assembly by folder
-	@for folder in boot hv/host hv/vm hv/load hv/debug hv/lib vmx svm devices ept guests tests; do \
+	@for folder in $(FOLDERS) guests tests; do \
 	    files=$$(git ls-files "$$folder/*.c" "$$folder/*.h" "$$folder/*.asm" | grep -v /lib/generated); \
 	    [ -z "$$files" ] || printf '%-10s %6d lines in %3d files\n' $$folder $$(cat $$files | wc -l) $$(echo "$$files" | wc -l); \
 	done; printf '%-10s %6d lines\n' total $$(git ls-files '*.c' '*.h' '*.asm' | xargs cat | wc -l)

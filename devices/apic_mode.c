@@ -1,7 +1,7 @@
 /* The local APIC's modes: IA32_APIC_BASE, RESET and INIT. */
 #include "devices/apic_internal.h"
-#include "hv/load/pc.h"
-#include "hv/vm/cpuid.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/vm/pc.h"
 
 /* 6 local vector table entries (no CMCI), and suppression of EOI broadcasts. */
 #define VERSION           (UINT32_C(0x01050000) | PC_LOCAL_APIC_VERSION)

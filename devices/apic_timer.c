@@ -4,7 +4,7 @@
  */
 #include "devices/apic_internal.h"
 #include "hv/host/clock.h"
-#include "hv/vm/vm_timer.h"
+#include "hv/run/vm_timer.h"
 
 /*
  * The host's timer runs at most this often a second for one guest's periodic timer, so that a guest cannot

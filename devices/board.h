@@ -1,8 +1,8 @@
 /* The PC that every VM is: which devices it has, at which addresses, and how their lines are wired. */
 #pragma once
 
+#include "hv/cpu/cpuid.h"
 #include "hv/vm/board.h"
-#include "hv/vm/cpuid.h"
 #include "hv/vm/vm.h"
 
 /*

@@ -1,6 +1,6 @@
 #include "devices/ioapic.h"
 
-#include "hv/load/pc.h"
+#include "hv/vm/pc.h"
 
 #define OFFSET_INDEX       0x00 /* IOREGSEL */
 #define OFFSET_WINDOW      0x10 /* IOWIN */

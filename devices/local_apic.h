@@ -80,7 +80,7 @@ struct local_apic_config {
         void *owner;
     } extint;
     struct {
-        void (*call)(void *owner); /* timers of the VM's wait for the vCPU: hv/vm/vm_timer.h */
+        void (*call)(void *owner); /* timers of the VM's wait for the vCPU: hv/run/vm_timer.h */
         void *owner;
     } resumed;
     struct {

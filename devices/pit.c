@@ -11,8 +11,8 @@
 
 #include "hv/host/clock.h"
 #include "hv/lib/arith.h"
+#include "hv/run/vm_timer.h"
 #include "hv/vm/vm.h"
-#include "hv/vm/vm_timer.h"
 
 #define ACCESS_LOW       1
 #define ACCESS_HIGH      2

@@ -1,7 +1,7 @@
 /* Registers that the VMCB holds, by the names that the core gives them. */
+#include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
 #include "hv/lib/string.h"
-#include "hv/vm/native.h"
 #include "svm/exit_codes.h"
 #include "svm/svm.h"
 

@@ -3,14 +3,14 @@
 #include "svm/checks.h"
 #include "svm/exit_codes.h"
 
+#include "hv/cpu/cpuid.h"
+#include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
-#include "hv/vm/cpuid.h"
-#include "hv/vm/native.h"
 #include "hv/vm/nested.h"
 
 struct svm_capabilities svm_cpu;

@@ -1,11 +1,11 @@
 /* A vCPU's VMCB: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "hv/cpu/cpuid.h"
+#include "hv/cpu/msr.h"
+#include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
-#include "hv/vm/cpuid.h"
-#include "hv/vm/msr.h"
-#include "hv/vm/native.h"
 #include "svm/exit_codes.h"
 #include "svm/svm.h"
 

@@ -106,6 +106,7 @@ STEPS = [
     ("image size", image_size),
     ("format", step("format-check")),
     ("callers", step("check-calls", f"BUILD={BUILD}")),
+    ("floors", step("check-floors", f"BUILD={BUILD}")),
     ("lines that guests cause", step("check-lines")),
     ("names in docs and comments", step("check-names")),
     ("unit tests", unit_tests),

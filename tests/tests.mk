@@ -6,7 +6,7 @@ PLATFORM ?=
 VENDOR ?=
 EMULATED := BUILD=$(BUILD) PLATFORM=$(PLATFORM) VENDOR=$(VENDOR) python3 tests/emulated
 
-.PHONY: run test test-emulated soak iso bench bench-costs attackers path exits trace-picture check-calls check-names check-lines
+.PHONY: run test test-emulated soak iso bench bench-costs attackers path exits trace-picture check-calls check-floors check-names check-lines
 
 run: all  ## Linux in Keel in an emulator (KERNEL= INITRD= CMDLINE= CPUS= MEMORY= PLATFORM= VENDOR=)
 	@$(EMULATED)/console.py --kernel="$(KERNEL)" --initrd="$(INITRD)" --cmdline="$(CMDLINE)" \
@@ -45,6 +45,10 @@ trace-picture: all  ## docs/trace-boot.svg: the trace of a Linux boot
 
 check-calls: all  ## every function of the image has a caller in it
 	@python3 tests/tree.py calls $(BUILD)
+
+check-floors: all  ## includes and calls run down the floors alone; and that an arrow up is found
+	@python3 tests/tree.py floors $(BUILD)
+	@python3 tests/test_floors.py $(BUILD)
 
 check-lines:  ## every line of the log that a guest can cause is within its VM's budget
 	@python3 tests/tree.py lines

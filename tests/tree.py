@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What must be true of the tree as a whole: `tree.py names`, `tree.py lines`, `tree.py calls BUILD`. Prints what is not, and exits 1 then."""
+"""What must be true of the tree as a whole: `tree.py names`, `lines`, `calls BUILD`, `floors BUILD`. Prints what is not, and exits 1 then."""
 import fnmatch
 import pathlib
 import re
@@ -21,23 +21,23 @@ SPEAKERS = {
     "hv/host/smp.c": "the machine's start",
     "hv/host/power.c": "the machine's end",
     "hv/host/log.c": "it is the log",
-    "hv/debug/panic.c": "Keel's own end",
-    "hv/debug/watchdog.c": "a fault of Keel, once for each core that stands still",
-    "hv/debug/console_keys.c: console_listen": "the machine's start",
-    "hv/debug/gdb_port.c: gdb_port_open": "the machine's start",
-    "hv/debug/monitor_machine.c": "a person's order",
-    "hv/debug/crash.c: crash_begin": "asks vm_may_report_crash first",
-    "hv/debug/record.c: finish": "once for each start by order",
-    "hv/vm/vm_log.c": "it keeps the budgets",
-    "hv/vm/config.c": "the configuration, when it is read",
-    "hv/vm/hygiene.c": "the machine's start",
+    "hv/crash/panic.c": "Keel's own end",
+    "hv/crash/watchdog.c": "a fault of Keel, once for each core that stands still",
+    "hv/console/console_keys.c: console_listen": "the machine's start",
+    "hv/gdb/gdb_port.c: gdb_port_open": "the machine's start",
+    "hv/monitor/monitor_machine.c": "a person's order",
+    "hv/crash/crash.c: crash_begin": "asks vm_may_report_crash first",
+    "hv/observe/record.c: finish": "once for each start by order",
+    "hv/life/vm_log.c": "it keeps the budgets",
+    "hv/life/config.c": "the configuration, when it is read",
+    "hv/cpu/hygiene.c": "the machine's start",
     "hv/vm/bus.c": "a mistake of Keel's in the table of a bus, when a VM is made",
-    "hv/vm/create.c: refuse": "ends the VM for good, once for each start by order",
-    "hv/vm/life.c: report_exits": "asks vm_may_report first",
-    "hv/vm/life.c: turn": "a person's order",
-    "hv/vm/life.c: check_memory": "once, when no VM is left",
-    "hv/vm/life.c: vm_release": "once, when no VM is left",
-    "hv/vm/sched.c: report_share": "when the VM is off, once for each start by order",
+    "hv/life/create.c: refuse": "ends the VM for good, once for each start by order",
+    "hv/observe/reports.c: reports_vm_ended": "asks vm_may_report first",
+    "hv/life/life.c: turn": "a person's order",
+    "hv/life/life.c: check_memory": "once, when no VM is left",
+    "hv/life/life.c: vm_release": "once, when no VM is left",
+    "hv/run/sched.c: report_share": "when the VM is off, once for each start by order",
     "hv/load/acpi.c": "the configuration, and ends the VM",
     "devices/pci.c": "a mistake of Keel's in the table of functions, when a VM is made",
     "svm/probe.c": "the machine's start",
@@ -46,6 +46,29 @@ SPEAKERS = {
     "vmx/vmx.c": "the machine's start",
     "vmx/vcpu.c": "a VM is made",
 }
+
+# The floors, the highest first. A room includes and calls those of lower floors alone; two on one floor know nothing of each other.
+FLOORS = [
+    ["boot"],
+    ["vmx", "svm", "devices"],
+    ["hv/monitor"],
+    ["hv/gdb"],
+    ["hv/observe"],
+    ["hv/crash"],
+    ["hv/life"],
+    ["hv/console"],
+    ["hv/load"],
+    ["hv/run"],
+    ["hv/emulate"],
+    ["hv/decode"],
+    ["hv/event"],
+    ["hv/walk"],
+    ["hv/cpu"],
+    ["hv/vm"],
+    ["hv/host"],
+    ["ept"],
+    ["hv/lib"],
+]
 
 PATH = re.compile(r"(?<![\w/.-])(?:boot|hv|vmx|svm|devices|ept|guests|tests|tools|docs)/[\w./*-]*[\w*]")
 
@@ -70,6 +93,50 @@ def calls(build):
         yield f"{name}: nothing in the image calls it; remove it or make it static"
     for name in UNCALLED.keys() - uncalled:
         yield f"{name}: is called, or is no more: take it off the list in {sys.argv[0]}"
+
+
+def room(name):
+    """The room of a file: its folder."""
+    return str(pathlib.PurePath(name).parent)
+
+
+def symbols(compiled):
+    """What an object file defines, and what it needs from others."""
+    listing = subprocess.run(["nm", compiled], stdout=subprocess.PIPE, text=True, check=True)
+    rows = [row.split() for row in listing.stdout.splitlines()]
+    return {row[-1] for row in rows if row[-2] in "TDBRCVW"}, {row[-1] for row in rows if row[-2] == "U"}
+
+
+def uses(build):
+    """(file, what it names, the file that has that), of each include and of each symbol of another file."""
+    files = [name for name in texts() if name.endswith((".c", ".h", ".asm")) and not name.startswith(("tests/", "guests/", "boot/efi/", "tools/"))]
+    for name in files:
+        for included in re.findall(r'#include "([^"]+)"', (ROOT / name).read_text()):
+            if included in files:
+                yield name, "includes", included
+    compiled = {name: build / "keel" / re.sub(r"\.c$", ".o", name.replace(".asm", ".asm.o")) for name in files if not name.endswith(".h")}
+    tables = {name: symbols(file) for name, file in compiled.items() if file.exists()}
+    owner = {symbol: name for name, (defined, _) in tables.items() for symbol in defined}
+    for name, (_, needed) in tables.items():
+        for symbol in needed & owner.keys():
+            if owner[symbol] != name:
+                yield name, symbol, owner[symbol]
+
+
+def floors(build):
+    """Arrows that run up, or between two rooms of one floor; rooms on a circle are found so too, as one arrow of it must run up."""
+    level = {place: number for number, floor in enumerate(FLOORS) for place in floor}
+    for name, what, other in uses(build):
+        here, there = room(name), room(other)
+        for place in {here, there} - level.keys():
+            yield f"{place}: is on no floor: {sys.argv[0]} has their list"
+        if here != there and level.get(here, 0) >= level.get(there, 99):
+            yield f"{name}: {what} of {other}, which is not below it: {here} is on floor {len(FLOORS) - level.get(here, 0)}, {there} on floor {len(FLOORS) - level.get(there, 0)}"
+    page = (ROOT / "docs/architecture.md").read_text()
+    said = [line.split()[2].rstrip("/") for line in page.splitlines() if re.match(r"floor \d+ ", line)]
+    wanted = [place for floor in FLOORS for place in floor]
+    if [name for name in said] != wanted:
+        yield f"docs/architecture.md: its floors are {' '.join(said)}; here they are {' '.join(wanted)}"
 
 
 def texts():
@@ -131,14 +198,15 @@ def lines():
             places = {name, f"{name}: {function}", name.partition("/")[0] + "/"} & SPEAKERS.keys()
             needed |= places
             if not places:
-                yield f"{name}:{number}: {function} prints to the log: a guest that causes it needs vm_log (hv/vm/vm_log.h); else {sys.argv[0]} wants to know who does"
+                yield f"{name}:{number}: {function} prints to the log: a guest that causes it needs vm_log (hv/life/vm_log.h); else {sys.argv[0]} wants to know who does"
     for place in SPEAKERS.keys() - needed:
         yield f"{place}: prints nothing to the log: take it off the list in {sys.argv[0]}"
 
 
 def main():
     checks = {"names": names, "lines": lines}
-    found = sorted(set(checks[sys.argv[1]]() if sys.argv[1] in checks else calls(pathlib.Path(sys.argv[2]))))
+    built = {"calls": calls, "floors": floors}
+    found = sorted(set(checks[sys.argv[1]]() if sys.argv[1] in checks else built[sys.argv[1]](pathlib.Path(sys.argv[2]))))
     for line in found:
         print(line)
     sys.exit(bool(found))

@@ -4,10 +4,10 @@
  * and real bits in line with it, and lets the same MOV run again (vcpu_again): it then finds nothing owned to
  * change, and the CPU does all else there is to do.
  */
-#include "hv/vm/control.h"
-#include "hv/vm/cpuid.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/exit.h"
+#include "hv/cpu/control.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/emulate/emulate.h"
+#include "hv/run/exit.h"
 #include "vmx/vmx.h"
 
 #define CR0_OWNED   (CR0_NE | CR0_CD | CR0_NW)

@@ -1,6 +1,6 @@
 /* An exit taken apart for those who observe: nothing here is on the way of one that nobody does. */
-#include "hv/load/pc.h"
-#include "hv/vm/exit.h"
+#include "hv/run/exit.h"
+#include "hv/vm/pc.h"
 #include "vmx/exit_reasons.h"
 #include "vmx/vmx.h"
 

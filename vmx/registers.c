@@ -1,6 +1,6 @@
 /* Registers that the VMCS holds, by the names that the core gives them. */
+#include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
-#include "hv/vm/native.h"
 #include "vmx/vmx.h"
 
 /* A register's field; 0 where reading or writing needs more than the field. */

@@ -1,14 +1,14 @@
 /* A vCPU's VMCS: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "hv/cpu/cpuid.h"
+#include "hv/cpu/msr.h"
+#include "hv/cpu/native.h"
+#include "hv/event/guest_debug.h"
 #include "hv/host/clock.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
-#include "hv/vm/cpuid.h"
-#include "hv/vm/guest_debug.h"
-#include "hv/vm/msr.h"
-#include "hv/vm/native.h"
 #include "vmx/apic.h"
 #include "vmx/vmx.h"
 

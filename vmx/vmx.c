@@ -1,12 +1,12 @@
 /* VMX on and off, and what a VM has of it: the vendor's table of operations. */
 #include "vmx/vmx.h"
 
+#include "hv/cpu/cpuid.h"
+#include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
-#include "hv/vm/cpuid.h"
-#include "hv/vm/native.h"
 #include "hv/vm/nested.h"
 #include "vmx/entry_checks.h"
 #include "vmx/exit_reasons.h"

@@ -1,8 +1,8 @@
 /* The hardware half of VMX: what its files share. */
 #pragma once
 
+#include "hv/cpu/native.h"
 #include "hv/host/cpu.h"
-#include "hv/vm/native.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 #include "vmx/capabilities.h"

@@ -6,8 +6,8 @@
 #include "boot/efi/image.h"
 #include "boot/efi/information.h"
 #include "boot/efi/volume.h"
+#include "hv/life/config.h"
 #include "hv/load/multiboot_abi.h"
-#include "hv/vm/config.h"
 
 struct hand_over_module {
     const char *name;

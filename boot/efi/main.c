@@ -13,8 +13,8 @@
 #include "hv/host/log.h"
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
-#include "hv/vm/config.h"
-#include "hv/vm/config_keys.h"
+#include "hv/life/config.h"
+#include "hv/life/config_keys.h"
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 

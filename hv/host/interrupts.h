@@ -6,7 +6,7 @@
 /*
  * Every vector that Keel gives out: X(name, number).
  *   KICK    leave the guest, or wake from HLT: nothing else to do
- *   WORK    there is work for this core: hv/vm/work.h
+ *   WORK    there is work for this core: hv/run/work.h
  *   POSTED  a guest's own: hardware takes it while the guest runs, else as KICK
  */
 #define HOST_VECTORS(X)                                                                                      \

@@ -1,4 +1,4 @@
-/* Who is told what Keel is given: hv/debug/record.c, while a VM is recorded. */
+/* Who is told what Keel is given: hv/observe/record.c, while a VM is recorded. */
 #include "hv/host/witness.h"
 
 const struct witness *witness;

@@ -1,6 +1,6 @@
 #include "hv/load/guest_map.h"
 
-#include "hv/load/pc.h"
+#include "hv/vm/pc.h"
 
 /* Ranges that the map names whatever RAM the VM has, besides those of RAM. */
 static const struct map_range firmware[] = {

@@ -28,7 +28,7 @@ struct board_ops {
     void (*stop)(struct vm *vm);
     /* After a reset, for a guest that starts in real mode: opens the interrupts that a BIOS leaves open. */
     void (*open_irqs)(struct vm *vm);
-    /* Whether an interrupt may come that a vCPU would notice, all of which halt: see hv/vm/sleepers.c. */
+    /* Whether an interrupt may come that a vCPU would notice, all of which halt: see hv/life/sleepers.c. */
     bool (*may_wake)(struct vm *vm);
     bool (*serial_input)(struct vm *vm, uint8_t byte);
     void (*serial_ready)(struct vm *vm); /* the backend has room again */

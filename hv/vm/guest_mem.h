@@ -14,7 +14,7 @@ struct guest_region {
 struct guest_mem {
     struct guest_region regions[3]; /* more than a PC needs */
     unsigned count;
-    bool recorded; /* what Keel looks at is told to hv/debug/record.h */
+    bool recorded; /* what Keel looks at is told to hv/observe/record.h */
 };
 
 /* Where Keel sees [gpa, gpa + length), or NULL if that is not wholly inside one region. length 0 is never

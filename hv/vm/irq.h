@@ -93,7 +93,7 @@ struct interrupt_controller {
     void (*reset)(void *state, bool init);
     /* The guest's TSC has jumped: vcpu->tsc_offset is a new one. */
     void (*tsc_changed)(void *state);
-    /* The vCPU is about to enter the guest, and timers wait for it: hv/vm/vm_timer.h. */
+    /* The vCPU is about to enter the guest, and timers wait for it: hv/run/vm_timer.h. */
     void (*resumed)(void *state);
     /* Hardware that serves the guest has written the register at this offset of the page. */
     void (*written)(void *state, unsigned offset);

@@ -1,7 +1,7 @@
 #include "hv/vm/nested.h"
 
 #include "hv/host/paging.h"
-#include "hv/load/pc.h"
+#include "hv/vm/pc.h"
 
 #define EVERY_RIGHT (TABLE_READ | TABLE_WRITE | TABLE_EXECUTE)
 

@@ -1,11 +1,12 @@
-/* What the scheduler keeps of a VM and of each of its vCPUs: hv/vm/runqueue.h and hv/vm/share.h work with it.
+/* What the scheduler keeps of a VM and of each of its vCPUs: hv/run/runqueue.h and hv/run/share.h work with
+ * it.
  */
 #pragma once
 
 #include "hv/lib/base.h"
+#include "hv/lib/fair.h"
 #include "hv/lib/list.h"
 #include "hv/lib/spinlock.h"
-#include "hv/vm/fair.h"
 
 #define RUN_WEIGHT_MOST 10000
 

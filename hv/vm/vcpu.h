@@ -124,7 +124,7 @@ struct event {
 #define REQUEST_OBSERVE  BIT(8) /* the exit that is served has observers: from its begin to its end only */
 #define REQUEST_NMI_TOO  BIT(9) /* with REQUEST_NMI: a second one */
 
-/* State that stays in the CPU while the vCPU is loaded: hv/vm/native.h moves it. */
+/* State that stays in the CPU while the vCPU is loaded: hv/cpu/native.h moves it. */
 #define NATIVE_MSRS_MOST 8
 
 struct native_state {
@@ -167,7 +167,7 @@ struct vcpu {
     enum vcpu_activity activity;
     struct event event; /* to inject at the next entry */
     bool deaf;          /* while it halts: RFLAGS.IF is clear */
-    bool timers_wait;   /* hv/vm/vm_timer.h: for it to be served again; set by any core */
+    bool timers_wait;   /* hv/run/vm_timer.h: for it to be served again; set by any core */
     uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
     uint8_t sipi_vector;
     struct cpu *running_on; /* NULL: none runs it */

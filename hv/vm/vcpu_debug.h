@@ -1,4 +1,4 @@
-/* What a debugger has of a VM and of each of its vCPUs: hv/vm/guest_debug.h works with it. */
+/* What a debugger has of a VM and of each of its vCPUs: hv/event/guest_debug.h works with it. */
 #pragma once
 
 #include "hv/lib/base.h"

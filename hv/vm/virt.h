@@ -133,7 +133,7 @@ struct virt_ops {
     /* An exit as soon as an interrupt, or an NMI, can be injected. */
     void (*set_windows)(struct vcpu *vcpu, bool interrupt, bool nmi);
 
-    /* What leaves the guest for a debugger: DEBUG_... of hv/vm/guest_debug.h, all others off. */
+    /* What leaves the guest for a debugger: DEBUG_... of hv/event/guest_debug.h, all others off. */
     void (*set_debug)(struct vcpu *vcpu, unsigned what);
     /*
      * Tells hardware of vcpu->apic as it is now, before an entry; may be NULL, then no hardware knows of it.

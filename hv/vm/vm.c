@@ -2,7 +2,7 @@
 #include "hv/vm/vm.h"
 
 #include "hv/lib/string.h"
-#include "hv/load/pc.h"
+#include "hv/vm/pc.h"
 #include "hv/vm/virt.h"
 
 /* RAM that the guest sees but that an access came to Keel for: a page under an APIC, or beside a device. */

@@ -55,7 +55,7 @@ struct vm {
     bool said_crash;      /* a report about its end has begun */
     bool said_report;     /* a vCPU's registers, with what is printed for the first one alone */
     bool said_asleep;     /* that it sleeps for good was said once */
-    uint64_t asleep;      /* what hv/vm/sleepers.c saw at its latest look */
+    uint64_t asleep;      /* what hv/life/sleepers.c saw at its latest look */
     void *board;          /* the devices, as devices/board.c keeps them */
     struct table nested;  /* second-level paging */
     unsigned nested_type; /* memory type of RAM in it */
@@ -69,7 +69,7 @@ struct vm {
     gpa_t hidden;                 /* a page of RAM that its next access brings back, plus 1; 0: none */
     struct vm_debug *debug;       /* NULL: nobody debugs it */
     const struct module *symbols; /* of its kernel, for people; NULL: none were given */
-    void *life; /* what hv/vm/life.c remembers to start it again and to give everything back */
+    void *life; /* what hv/life/life.c remembers to start it again and to give everything back */
 };
 
 /*

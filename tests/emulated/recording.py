@@ -66,7 +66,7 @@ def out_of_memory(machine, timeout):
 
 
 def find(dump):
-    """The recordings in a dump of a machine's memory: struct record_buffer of hv/debug/record_format.h."""
+    """The recordings in a dump of a machine's memory: struct record_buffer of hv/observe/record_format.h."""
     found, at = [], -1
     while (at := dump.find(SIGNATURE, at + 1)) >= 0:
         size, used = struct.unpack_from("<QQ", dump, at + 16)

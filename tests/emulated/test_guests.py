@@ -27,7 +27,7 @@ def mode(guest):
 
 
 # Parts of other tests (test_life.py, the benchmark), and what runs a guest natively.
-NOT_ALONE = {"adds", "again", "bench", "clocks", "echo", "fills", "floods", "kernel", "native", "resets", "rounds", "scans", "smp", "spin", "wakes", "watched"}
+NOT_ALONE = {"adds", "again", "bench", "clocks", "echo", "fills", "floods", "kernel", "loads", "native", "resets", "rounds", "scans", "smp", "spin", "wakes", "watched"}
 
 
 def guests():

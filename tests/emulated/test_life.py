@@ -55,7 +55,7 @@ def bounds_the_lines_of_a_guest(platform):
     conf = keel.vm("naps", memory="1M", kernel="attackers/naps", format="flat", load="0x8000", entry="real", serial="none") + section("adds")
     with boot(platform, conf, ["attackers/naps", "adds"], megs=64) as machine:
         machine.expect(r"vm adds: exited with status 1\b", keel.PATIENCE)
-        last = machine.expect(r"\[ *(\d+)\.\d+ cpu0\] vm naps: (\d+) more lines and reports in 1\d s were left out", keel.PATIENCE)
+        last = machine.expect(r"\[ *(\d+)\.\d+ cpu0\] vm naps: (\d+) more lines and reports in 1\d s were left out", 3 * keel.PATIENCE)  # by counted instructions: slow beside others
         said, seconds = machine.log.count("] vm naps: "), int(last[1])
         require(int(last[2]) > 100, machine.report("it did not cause many"))
         require(said <= 32 + seconds / 2 + 3, machine.report(f"{said} lines in {seconds} s"))

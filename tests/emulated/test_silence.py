@@ -74,8 +74,8 @@ def text_screen_shows_the_log():
 
 
 def font():
-    """{columns: letter} from hv/debug/font.c."""
-    text = (keel.ROOT / "hv/debug/font.c").read_text()
+    """{columns: letter} from hv/console/font.c."""
+    text = (keel.ROOT / "hv/console/font.c").read_text()
     shapes = re.findall(r"\{(0x\w\w), (0x\w\w), (0x\w\w), (0x\w\w), (0x\w\w)\}", text)
     keel.require(len(shapes) == 95, f"{len(shapes)} letters in font.c")
     return {tuple(int(column, 16) for column in shape): chr(32 + i) for i, shape in enumerate(shapes)}

@@ -1,5 +1,5 @@
 /* keel.conf: any bytes. */
-#include "hv/vm/config.h"
+#include "hv/life/config.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/fake.h"
 

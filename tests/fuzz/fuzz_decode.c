@@ -1,5 +1,5 @@
 /* The instruction decoder: the input is an instruction. */
-#include "hv/vm/decode.h"
+#include "hv/decode/decode.h"
 #include "hv/vm/vcpu.h"
 #include "tests/fuzz/fuzz.h"
 

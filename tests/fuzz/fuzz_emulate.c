@@ -2,8 +2,8 @@
  * The emulator and task switches: the input is the state of a vCPU, then what lies in its memory: pairs of
  * place and eight bytes.
  */
-#include "hv/vm/emulate.h"
-#include "hv/vm/task_switch.h"
+#include "hv/emulate/emulate.h"
+#include "hv/emulate/task_switch.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/guest.h"
 

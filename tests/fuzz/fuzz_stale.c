@@ -4,7 +4,7 @@
  * code, and run the instruction at one of few places. A vendor's processor tells Keel of no change but those
  * that virt->watch_paging asked for.
  */
-#include "hv/vm/emulate.h"
+#include "hv/emulate/emulate.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/guest.h"
 

@@ -2,9 +2,9 @@
 
 #include "devices/board.h"
 #include "devices/local_apic.h"
+#include "hv/cpu/cpuid.h"
 #include "hv/host/clock.h"
-#include "hv/load/pc.h"
-#include "hv/vm/cpuid.h"
+#include "hv/vm/pc.h"
 
 struct pc pc;
 

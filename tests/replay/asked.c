@@ -1,18 +1,18 @@
 /* The recorder as a replay has it: what Keel is given comes from the recording. */
-#include "hv/vm/create.h"
+#include "hv/life/create.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "devices/board.h"
+#include "hv/emulate/emulate.h"
 #include "hv/host/witness.h"
 #include "hv/load/load.h"
-#include "hv/vm/emulate.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/vm.h"
 #include "tests/replay/playing.h"
 
-/* As in hv/debug/record.c: what was looked at must be remembered alike. */
+/* As in hv/observe/record.c: what was looked at must be remembered alike. */
 #define PIECES    32
 #define TOLD      128
 #define TOLD_MOST 16

@@ -10,7 +10,7 @@
 #include <sys/ucontext.h>
 #include <unistd.h>
 
-#include "hv/debug/crash.h"
+#include "hv/crash/crash.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/frames.h"
@@ -23,8 +23,8 @@
 #include "hv/host/timer.h"
 #include "hv/load/acpi.h"
 #include "hv/load/mp_table.h"
+#include "hv/run/sched.h"
 #include "hv/vm/nested.h"
-#include "hv/vm/sched.h"
 #include "svm/svm.h"
 #include "tests/replay/player.h"
 #include "vmx/vmx.h"
@@ -232,7 +232,7 @@ void svm_leave(struct vcpu *vcpu)
     played_entered = false;
 }
 
-/* hv/vm/native.c's own would load them into the CPU that this program runs on. */
+/* hv/cpu/native.c's own would load them into the CPU that this program runs on. */
 void native_load(struct vcpu *vcpu, const struct native_policy *policy)
 {
     (void)policy;

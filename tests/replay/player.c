@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "devices/board.h"
+#include "hv/cpu/native.h"
+#include "hv/emulate/emulate.h"
 #include "hv/host/instructions.h"
 #include "hv/host/timer.h"
+#include "hv/life/create.h"
 #include "hv/load/load.h"
-#include "hv/vm/create.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/native.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
 #include "svm/ops.h"

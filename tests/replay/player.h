@@ -1,7 +1,7 @@
 /* Runs Keel's code over a recording. */
 #pragma once
 
-#include "hv/vm/create.h"
+#include "hv/life/create.h"
 #include "tests/replay/stream.h"
 
 /* How a replay ends: the program's exit status. */

@@ -1,9 +1,11 @@
 # The replay of recordings (docs/replay.md): Keel's own files, compiled for the host as the unit tests are, but with each
 # instruction of the CPU that a user program may not execute played by tests/replay.
-REPLAY_SOURCES := $(wildcard tests/replay/*.c devices/*.c hv/vm/emulate*.c hv/vm/decode*.c vmx/checks_*.c) \
-                  $(addprefix hv/vm/,event.c exit.c vcpu.c vm.c bus.c guest_mem.c msr.c cpuid.c cpuid_features.c cpuid_policy.c cpuid_update.c control.c \
-                  linear.c walk.c segment.c task_switch.c io_permission.c guest_debug.c guest_step.c breakpoint.c \
-                  native.c state_area.c observe.c create.c vm_timer.c) hv/debug/stats.c hv/vm/exit_stat.c hv/host/witness.c hv/lib/format.c hv/load/guest_map.c \
+REPLAY_SOURCES := $(wildcard tests/replay/*.c devices/*.c hv/emulate/emulate*.c hv/decode/decode*.c vmx/checks_*.c) \
+                  hv/event/event.c hv/run/exit.c hv/vm/vcpu.c hv/vm/vm.c hv/vm/bus.c hv/vm/guest_mem.c hv/cpu/msr.c \
+                  hv/cpu/cpuid.c hv/cpu/cpuid_features.c hv/cpu/cpuid_policy.c hv/cpu/cpuid_update.c hv/cpu/control.c \
+                  hv/walk/linear.c hv/walk/walk.c hv/walk/segment.c hv/emulate/task_switch.c hv/walk/io_permission.c \
+                  hv/event/guest_debug.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/native.c hv/cpu/state_area.c \
+                  hv/vm/observe.c hv/life/create.c hv/run/vm_timer.c hv/observe/stats.c hv/vm/exit_stat.c hv/host/witness.c hv/lib/format.c hv/load/guest_map.c \
                   $(addprefix vmx/,exits.c vmx.c vcpu.c registers.c cr.c apic.c controls.c capabilities.c fields.c \
                   exit_reasons.c entry_checks.c details.c) \
                   $(addprefix svm/,exits.c svm.c vcpu.c registers.c events.c checks.c vmcb.c exit_codes.c details.c)

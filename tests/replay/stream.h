@@ -1,8 +1,8 @@
 /* Reads a recording: its header, and one record after another, each checked before it is believed. */
 #pragma once
 
-#include "hv/debug/record_format.h"
-#include "hv/vm/cpuid.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/observe/record_format.h"
 
 #define STREAM_DEPTH 8
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
-#include "hv/vm/native.h"
 #include "hv/vm/vm.h"
 #include "svm/svm.h"
 #include "tests/replay/playing.h"

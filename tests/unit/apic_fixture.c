@@ -1,5 +1,5 @@
 #include "tests/unit/apic_fixture.h"
-#include "hv/vm/cpuid.h"
+#include "hv/cpu/cpuid.h"
 
 #include <string.h>
 

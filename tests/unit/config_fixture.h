@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vm/config_keys.h"
+#include "hv/life/config_keys.h"
 
 static struct config config;
 

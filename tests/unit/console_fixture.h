@@ -6,11 +6,11 @@
 
 #include <stdio.h>
 
-#include "hv/debug/console.h"
+#include "hv/console/console.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
 #include "hv/host/interrupts.h"
-#include "hv/vm/life.h"
+#include "hv/life/life.h"
 
 /* The machine's interrupts: what Keel asked for. */
 struct cpu *cpus[CPUS_MOST];

@@ -1,14 +1,14 @@
 #include "tests/unit/core_fixture.h"
-#include "hv/debug/trace.h"
-#include "hv/vm/guest_debug.h"
-#include "hv/vm/work.h"
+#include "hv/event/guest_debug.h"
+#include "hv/observe/trace.h"
+#include "hv/run/work.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vm/cpuid.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/sched.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/emulate/emulate.h"
+#include "hv/run/sched.h"
 
 struct core core;
 

@@ -2,8 +2,8 @@
  * are asked. */
 #pragma once
 
-#include "hv/vm/cpuid.h"
-#include "hv/vm/msr.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/cpu/msr.h"
 #include "tests/unit/fake.h"
 
 #define CORE_VCPUS    3

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "hv/vm/emulate.h"
+#include "hv/emulate/emulate.h"
 
 #define CODE    0x1000
 #define P_RW    3 /* present, writable */

@@ -1,11 +1,11 @@
 #include "tests/unit/fake.h"
 
-#include "hv/debug/console.h"
+#include "hv/console/console.h"
+#include "hv/cpu/native.h"
 #include "hv/host/clock.h"
 #include "hv/host/paging.h"
-#include "hv/vm/native.h"
-#include "hv/vm/vm_log.h"
-#include "hv/vm/vm_timer.h"
+#include "hv/life/vm_log.h"
+#include "hv/run/vm_timer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +159,7 @@ __attribute__((weak)) void log_lines_init(struct log_lines *lines)
 
 static struct writer fake_report = {append};
 
-/* A VM's lines and reports, where hv/vm/vm_log.c is not: all of them are said. */
+/* A VM's lines and reports, where hv/life/vm_log.c is not: all of them are said. */
 static bool say_of_vm(const struct vm *vm, const char *format, va_list arguments)
 {
     char text[LOG_LINE];

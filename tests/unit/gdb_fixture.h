@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/debug/gdb_internal.h"
+#include "hv/gdb/gdb_internal.h"
 
 static struct gdb_server server;
 static char line[65536]; /* what the server has sent */

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vm/cpuid.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/native.h"
-#include "hv/vm/walk.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/cpu/native.h"
+#include "hv/emulate/emulate.h"
+#include "hv/walk/walk.h"
 
 struct guest guest;
 
@@ -136,7 +136,7 @@ void guest_poke(uint64_t address, unsigned size, uint64_t value)
     memcpy(guest.ram + address, &value, size);
 }
 
-/* What hv/vm/sched.c, vm.c, event.c, cpuid.c and native.c do on the machine. */
+/* What hv/run/sched.c, vm.c, event.c, cpuid.c and native.c do on the machine. */
 
 void vcpu_request(struct vcpu *vcpu, uint64_t requests)
 {

@@ -2,9 +2,9 @@
  * hv/host/stub.h on the host: the instruction is executed in this process, with the test guest's x87 and
  * vector state in the CPU meanwhile. An exception comes as a signal.
  */
+#include "hv/cpu/native.h"
+#include "hv/cpu/state_area.h"
 #include "hv/host/stub.h"
-#include "hv/vm/native.h"
-#include "hv/vm/state_area.h"
 #include "hv/vm/vcpu.h"
 #include "tests/unit/guest.h"
 #include "tests/unit/guest_trap.h"

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/debug/crash.h"
+#include "hv/crash/crash.h"
 #include "hv/host/paging.h"
-#include "hv/vm/create.h"
-#include "hv/vm/sched.h"
+#include "hv/life/create.h"
+#include "hv/run/sched.h"
 
 #define VCPUS       2
 #define CLEAR_TURNS 3

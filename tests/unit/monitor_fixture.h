@@ -2,7 +2,7 @@
  * off. */
 #pragma once
 
-#include "hv/debug/monitor_internal.h"
+#include "hv/monitor/monitor_internal.h"
 #include "tests/unit/core_fixture.h"
 
 /* The console: who takes keys (NULL: nobody does), what was shown, and what the monitor gave back unread. */

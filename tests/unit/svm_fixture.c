@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/debug/crash.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/crash/crash.h"
+#include "hv/emulate/emulate.h"
+#include "hv/emulate/task_switch.h"
 #include "hv/host/apic.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
-#include "hv/vm/cpuid.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/exit.h"
+#include "hv/run/exit.h"
 #include "hv/vm/nested.h"
-#include "hv/vm/task_switch.h"
 
 struct svm_machine machine;
 unsigned svm_asids = 1 << 15;

@@ -19,7 +19,7 @@ struct svm_machine {
     unsigned memory_for;  /* the number of the request, from 1 on, that finds no memory; 0: none */
     unsigned entries;     /* calls of svm_enter */
     char report[4096];    /* of a crash */
-    char asked[80];       /* the latest call of hv/vm/exit.h or hv/vm/emulate.h, as text */
+    char asked[80];       /* the latest call of hv/run/exit.h or hv/emulate/emulate.h, as text */
     bool left;            /* svm_leave was called */
     bool refuses;         /* those that say whether the instruction is done say no */
 };

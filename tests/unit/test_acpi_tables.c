@@ -1,6 +1,6 @@
 #include "hv/load/acpi.h"
 #include "hv/load/guest_map.h"
-#include "hv/load/pc.h"
+#include "hv/vm/pc.h"
 #include "tests/unit/fake.h"
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
 
 #include "devices/board.h"
 #include "devices/local_apic.h"
-#include "hv/load/pc.h"
-#include "hv/vm/cpuid.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/vm/pc.h"
 
 #define VCPUS 2
 

@@ -2,7 +2,7 @@
  * string. */
 #include "tests/unit/emulate_fixture.h"
 
-#include "hv/vm/breakpoint.h"
+#include "hv/walk/breakpoint.h"
 
 #define DR7(n, kind) (BIT(2 * (n)) | (uint64_t)(kind) << (16 + 4 * (n)))
 enum { WRITE_1 = 1, WRITE_8 = 9, WRITE_4 = 13, ACCESS_4 = 15, PORT_1 = 2, PORT_2 = 6, EXECUTE = 0 };

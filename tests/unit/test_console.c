@@ -1,4 +1,4 @@
-#include "hv/debug/console_internal.h"
+#include "hv/console/console_internal.h"
 #include "tests/unit/console_fixture.h"
 
 static void the_focused_vm_is_raw(void **state)

@@ -1,6 +1,6 @@
 #include "tests/unit/core_fixture.h"
 
-#include "hv/vm/control.h"
+#include "hv/cpu/control.h"
 
 static void begin(unsigned bits, uint64_t cr0, uint64_t cr4, uint64_t efer)
 {

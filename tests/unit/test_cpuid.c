@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vm/cpuid.h"
-#include "hv/vm/cpuid_policy.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/cpu/cpuid_policy.h"
 #include "tests/unit/cpuid_machines.h"
 
 /* The machine, as a table of what CPUID answers there. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vm/cpuid.h"
+#include "hv/cpu/cpuid.h"
 #include "tests/unit/cpuid_machines.h"
 
 /* Names are those of Linux's arch/x86/include/asm/cpufeatures.h, places those of the SDM and the APM. */

@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "ept/table.h"
-#include "hv/debug/crash.h"
-#include "hv/debug/state.h"
-#include "hv/debug/walk_print.h"
+#include "hv/cpu/native.h"
+#include "hv/crash/crash.h"
+#include "hv/crash/state.h"
+#include "hv/crash/walk_print.h"
+#include "hv/event/guest_debug.h"
 #include "hv/host/cpu.h"
 #include "hv/host/log_ring.h"
-#include "hv/vm/guest_debug.h"
-#include "hv/vm/native.h"
-#include "hv/vm/walk.h"
+#include "hv/walk/walk.h"
 #include "tests/unit/privileged.h"
 
 #define GVA    UINT64_C(0xffff808040603123)

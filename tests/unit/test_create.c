@@ -2,16 +2,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/cpu/msr.h"
+#include "hv/cpu/native.h"
+#include "hv/emulate/emulate.h"
 #include "hv/host/cpu.h"
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
+#include "hv/life/create.h"
 #include "hv/load/acpi.h"
 #include "hv/load/mp_table.h"
-#include "hv/vm/create.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/msr.h"
-#include "hv/vm/native.h"
-#include "hv/vm/sched.h"
+#include "hv/run/sched.h"
 #include "tests/unit/core_fixture.h"
 #include "tests/unit/privileged.h"
 

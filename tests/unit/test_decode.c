@@ -6,8 +6,8 @@
 
 #include <Zydis/Zydis.h>
 
-#include "hv/vm/decode.h"
-#include "hv/vm/decode_forms.h"
+#include "hv/decode/decode.h"
+#include "hv/decode/decode_forms.h"
 
 #define STREAMS 300000
 

@@ -2,7 +2,7 @@
  * CPU's own. */
 #include "tests/unit/emulate_fixture.h"
 
-#include "hv/vm/state_area.h"
+#include "hv/cpu/state_area.h"
 
 #define XMM(n) (160 + 16 * (n))
 

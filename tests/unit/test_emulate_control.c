@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "hv/vm/emulate.h"
+#include "hv/emulate/emulate.h"
 
 #define CODE       0x1000
 #define CPUID1_PAE BIT(6)

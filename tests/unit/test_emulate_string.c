@@ -1,7 +1,7 @@
 /* String instructions: REP in shares, faults in the midst of one, INS and OUTS and who may. */
 #include "tests/unit/emulate_fixture.h"
 
-#include "hv/vm/io_permission.h"
+#include "hv/walk/io_permission.h"
 
 static void a_long_rep_comes_in_shares(void **state)
 {

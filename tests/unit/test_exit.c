@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "hv/vm/emulate.h"
-#include "hv/vm/exit.h"
-#include "hv/vm/native.h"
-#include "hv/vm/task_switch.h"
+#include "hv/cpu/native.h"
+#include "hv/emulate/emulate.h"
+#include "hv/emulate/task_switch.h"
+#include "hv/run/exit.h"
 #include "tests/unit/privileged.h"
 
 /* A device whose reads are `answer`, at ports 0x60 to 0x6f and, by number, MSR and hypercall 0x60 to 0x6f. */

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "hv/debug/gdb_internal.h"
+#include "hv/gdb/gdb_internal.h"
 #include "tests/unit/gdb_model.h"
 
 #define RUNS 500 /* of the random ones */

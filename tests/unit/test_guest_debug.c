@@ -1,5 +1,5 @@
 /* A debugger's breakpoints, watchpoints and steps beside the guest's own. */
-#include "hv/vm/guest_debug.h"
+#include "hv/event/guest_debug.h"
 #include "tests/unit/guest.h"
 
 #include <string.h>

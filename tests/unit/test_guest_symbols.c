@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "hv/debug/guest_symbols.h"
+#include "hv/crash/guest_symbols.h"
 #include "hv/load/load.h"
 #include "hv/vm/vm.h"
 

@@ -1,4 +1,4 @@
-#include "hv/vm/hygiene.h"
+#include "hv/cpu/hygiene.h"
 
 #include <string.h>
 

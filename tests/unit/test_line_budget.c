@@ -1,4 +1,4 @@
-#include "hv/vm/line_budget.h"
+#include "hv/lib/line_budget.h"
 
 #include "tests/unit/fake.h"
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "hv/debug/line_edit.h"
+#include "hv/console/line_edit.h"
 
 static char screen[4096];
 static struct text_buffer out;

@@ -1,8 +1,8 @@
 /* The monitor's prompt: keys, waiting for VMs to stand still, output that waits for room. */
 #include <string.h>
 
-#include "hv/debug/console.h"
-#include "hv/debug/trace.h"
+#include "hv/console/console.h"
+#include "hv/observe/trace.h"
 #include "tests/unit/monitor_fixture.h"
 
 static void a_vm_that_does_not_stand_still_is_not_waited_for_long(void **state)

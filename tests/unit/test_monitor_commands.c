@@ -1,8 +1,8 @@
 /* The monitor's commands: how their lines are taken apart, and what they say. */
 #include <string.h>
 
-#include "hv/debug/gdb_stub.h"
-#include "hv/debug/stats.h"
+#include "hv/gdb/gdb_stub.h"
+#include "hv/observe/stats.h"
 #include "tests/unit/monitor_fixture.h"
 
 static void what_is_wrong_is_said(void **state)

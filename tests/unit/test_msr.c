@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers as the SDM's volume 4 gives them; Keel's own names are private to hv/vm/msr.c. */
+/* Numbers as the SDM's volume 4 gives them; Keel's own names are private to hv/cpu/msr.c. */
 #define TSC        0x10
 #define TSC_ADJUST 0x3b
 #define MTRR_BASE0 0x200

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-#include "hv/vm/emulate.h"
-#include "hv/vm/exit.h"
+#include "hv/cpu/native.h"
+#include "hv/emulate/emulate.h"
+#include "hv/emulate/task_switch.h"
+#include "hv/run/exit.h"
 #include "hv/vm/exit_stat.h"
-#include "hv/vm/native.h"
-#include "hv/vm/task_switch.h"
 #include "tests/unit/privileged.h"
 
 enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)

@@ -1,7 +1,7 @@
 /*
  * Every instruction that Zydis knows with an operand in memory, in each mode of code: the emulator must have
- * it, or a reason is given here why none comes to it. What it runs in the CPU (hv/vm/emulate_run.c) is run
- * with its operand on a device and on a hole, and as it is, with the same bytes in this process's memory:
+ * it, or a reason is given here why none comes to it. What it runs in the CPU (hv/emulate/emulate_run.c) is
+ * run with its operand on a device and on a hole, and as it is, with the same bytes in this process's memory:
  * both must leave the same.
  */
 #include "tests/unit/emulate_fixture.h"
@@ -11,12 +11,13 @@
 
 #include <Zydis/Zydis.h>
 
+#include "hv/decode/decode.h"
+#include "hv/decode/decode_forms.h"
 #include "hv/host/stub.h"
-#include "hv/vm/decode.h"
-#include "hv/vm/decode_forms.h"
 #include "tests/unit/guest_trap.h"
 
-/* Instruction sets that no guest is shown: hv/vm/cpuid_policy.c, or no processor with VMX or SVM has them. */
+/* Instruction sets that no guest is shown: hv/cpu/cpuid_policy.c, or no processor with VMX or SVM has them.
+ */
 static const struct {
     const char *prefix, *why;
 } refused_sets[] = {
@@ -106,7 +107,8 @@ static const char *never_comes(const struct zydis *z)
     if (is_among(z->in.mnemonic, only_named, ARRAY_LENGTH(only_named)))
         return "names a place and does not touch it";
     if (is_among(z->in.mnemonic, events, ARRAY_LENGTH(events)))
-        return "an event: if its stack is no RAM a line says so, and the VM ends (hv/vm/exit.c, exit_memory)";
+        return "an event: if its stack is no RAM a line says so, and the VM ends (hv/run/exit.c, "
+               "exit_memory)";
     return NULL;
 }
 

@@ -2,18 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/debug/record.h"
+#include "hv/cpu/native.h"
+#include "hv/emulate/emulate.h"
 #include "hv/host/cpu.h"
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
 #include "hv/host/timer.h"
 #include "hv/host/witness.h"
+#include "hv/life/create.h"
 #include "hv/load/load.h"
-#include "hv/vm/create.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/native.h"
+#include "hv/observe/record.h"
+#include "hv/run/work.h"
 #include "hv/vm/observe.h"
-#include "hv/vm/work.h"
 #include "tests/replay/stream.h"
 #include "tests/unit/core_fixture.h"
 #include "tests/unit/privileged.h"

@@ -3,7 +3,7 @@
  * weighted share of that core but for a few slices, and no group has more of it than its own share and as
  * much. Small machines in all ways that there are, up to a depth; large ones by chance.
  */
-#include "hv/vm/runqueue.h"
+#include "hv/run/runqueue.h"
 
 #include <stdio.h>
 #include <stdlib.h>

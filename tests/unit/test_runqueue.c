@@ -1,5 +1,5 @@
 /* The run queue in virtual time: one core that always runs whom the queue picks, for as long as it says. */
-#include "hv/vm/runqueue.h"
+#include "hv/run/runqueue.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,11 +3,11 @@
 #include <setjmp.h>
 #include <string.h>
 
+#include "hv/cpu/hygiene.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
 #include "hv/host/interrupts.h"
-#include "hv/vm/hygiene.h"
-#include "hv/vm/sched.h"
+#include "hv/run/sched.h"
 #include "tests/unit/privileged.h"
 
 struct cpu *cpus[CPUS_MOST];

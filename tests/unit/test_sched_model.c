@@ -12,15 +12,15 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 
+#include "hv/cpu/hygiene.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/lib/arith.h"
 #include "hv/lib/bitmap.h"
-#include "hv/vm/hygiene.h"
-#include "hv/vm/sched.h"
-#include "hv/vm/work.h"
+#include "hv/run/sched.h"
+#include "hv/run/work.h"
 
 static void change_places(void);
 static struct cpu *core_here(void);
@@ -38,7 +38,7 @@ static void wait_for_interrupt(void);
 #define __atomic_store_n(p, v, o)   (change_places(), __atomic_store_n(p, v, o), change_places())
 #define __atomic_fetch_or(p, v, o)  (change_places(), __atomic_fetch_or(p, v, o))
 #define __atomic_fetch_and(p, v, o) (change_places(), __atomic_fetch_and(p, v, o))
-#include "hv/vm/sched.c"
+#include "hv/run/sched.c"
 #include "hv/vm/vcpu_request.c"
 #undef spin_unlock
 #undef this_cpu

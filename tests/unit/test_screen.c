@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/debug/font.h"
-#include "hv/debug/screen.h"
+#include "hv/console/font.h"
+#include "hv/console/screen.h"
 #include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
 

@@ -1,5 +1,5 @@
 /* What is due, against sums done by hand. */
-#include "hv/vm/share.h"
+#include "hv/run/share.h"
 
 #include <string.h>
 

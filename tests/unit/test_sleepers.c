@@ -1,6 +1,6 @@
-#include "hv/vm/sleepers.h"
+#include "hv/life/sleepers.h"
 
-#include "hv/vm/create.h"
+#include "hv/life/create.h"
 #include "tests/unit/fake.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* What exits cost: the sums, their edges, and the tables made of them. */
-#include "hv/debug/stats.h"
+#include "hv/observe/stats.h"
 #include "hv/vm/exit_stat.h"
 
 #include <stdlib.h>

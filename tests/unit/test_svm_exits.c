@@ -1,5 +1,5 @@
 /* SVM's exit table: what each exit code becomes, where RIP goes, and what the next VMRUN must read again. */
-#include "hv/vm/guest_debug.h"
+#include "hv/event/guest_debug.h"
 #include "tests/unit/svm_fixture.h"
 
 #include <string.h>

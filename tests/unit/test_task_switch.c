@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "hv/vm/task_switch.h"
+#include "hv/emulate/task_switch.h"
 
 #define GDT     0x8000
 #define OLD_TSS 0x9000

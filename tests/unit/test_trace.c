@@ -1,15 +1,15 @@
 /* The trace: what is recorded of exits and events, what is left out, and how it is printed. */
 #include <string.h>
 
-#include "hv/debug/console.h"
-#include "hv/debug/stats.h"
-#include "hv/debug/trace.h"
+#include "hv/console/console.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/life/life.h"
+#include "hv/observe/stats.h"
+#include "hv/observe/trace.h"
+#include "hv/run/work.h"
 #include "hv/vm/exit_stat.h"
-#include "hv/vm/life.h"
 #include "hv/vm/observe.h"
-#include "hv/vm/work.h"
 #include "tests/unit/core_fixture.h"
 #include "tests/unit/privileged.h"
 

@@ -6,8 +6,8 @@
 
 #include <unicorn/unicorn.h>
 
-#include "hv/vm/decode.h"
-#include "hv/vm/emulate.h"
+#include "hv/decode/decode.h"
+#include "hv/emulate/emulate.h"
 
 #define ROUNDS 12000 /* instructions executed in each mode */
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "hv/load/pc.h"
+#include "hv/vm/pc.h"
 
 /* A device that says which of its bytes are asked for: 0x10 + offset. */
 static struct probe {

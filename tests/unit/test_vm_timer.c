@@ -1,4 +1,4 @@
-#include "hv/vm/vm_timer.h"
+#include "hv/run/vm_timer.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* Guest writes of CR0 and CR4 on VMX: the masks, the shadows, and what is forgotten. */
 #include "tests/unit/fake.h"
 
-#include "hv/vm/cpuid.h"
-#include "hv/vm/emulate.h"
-#include "hv/vm/exit.h"
+#include "hv/cpu/cpuid.h"
+#include "hv/emulate/emulate.h"
+#include "hv/run/exit.h"
 #include "vmx/vmx.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "hv/vm/walk.h"
+#include "hv/walk/walk.h"
 
 #define P  BIT(0)
 #define RW BIT(1)

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "hv/debug/panic.h"
-#include "hv/debug/watchdog.h"
+#include "hv/crash/panic.h"
+#include "hv/crash/watchdog.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
 #include "tests/unit/privileged.h"

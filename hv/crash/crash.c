@@ -1,0 +1,50 @@
+#include "hv/crash/crash.h"
+
+#include "hv/crash/guest_place.h"
+#include "hv/crash/walk_print.h"
+#include "hv/host/log.h"
+#include "hv/life/vm_log.h"
+#include "hv/vm/virt.h"
+#include "hv/vm/vm.h"
+
+struct writer *crash_begin(struct vm *vm)
+{
+    struct writer *out;
+
+    if (!vm_may_report_crash(vm))
+        return NULL;
+    out = report_begin();
+    if (!vm->said_crash) {
+        log_stamp(out);
+        print_to(out, "vm %s: cannot go on:\n", vm->name);
+    }
+    vm->said_crash = true;
+    return out;
+}
+
+static void report(struct vcpu *vcpu, bool first, struct writer *out)
+{
+    struct cpu_state state;
+
+    state_of_vcpu(vcpu, &state);
+    print_to(out, "vcpu %u, %s: %s\n", vcpu->id, state_mode(vcpu), vcpu->vm->reason);
+    state_print(&state, out);
+    guest_place_print(vcpu, &state, out);
+    print_to(out, "walk of cr2 %lx:\n", state.values[REG_CR2]);
+    walk_describe(vcpu, state.values[REG_CR2], out);
+    state_print_exits(vcpu, out);
+    if (first)
+        virt->dump(vcpu, out);
+}
+
+void crash_report(struct vcpu *vcpu)
+{
+    struct writer *out = crash_begin(vcpu->vm);
+    bool first = !vcpu->vm->said_report;
+
+    if (!out)
+        return;
+    vcpu->vm->said_report = true;
+    report(vcpu, first, out);
+    report_end();
+}

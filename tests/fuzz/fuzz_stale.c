@@ -136,6 +136,7 @@ static void bring_back(void)
 static void compare(uint64_t rip)
 {
     static uint8_t cache[64 * 1024];
+    bool changed = guest.vcpu.code_changed;
     struct outcome remembered, fresh;
     unsigned length;
 
@@ -150,6 +151,7 @@ static void compare(uint64_t rip)
     fresh = run(rip);
     bring_back();
     memcpy(guest.vcpu.decode_cache, cache, decode_cache_size());
+    guest.vcpu.code_changed = changed;
     regs[REG_RIP] = rip;
     length = emulate_length(&guest.vcpu, rip, regs[REG_CR3], fake_cpu.segments[SEG_CS].base,
                             fake_cpu.segments[SEG_CS].attributes);

@@ -28,7 +28,7 @@ static void lock(struct spinlock *lock);
 static bool try_lock(struct spinlock *lock);
 static void wait_for_interrupt(void);
 
-/* From here on sched.c's, with a change of places at each. */
+/* From here on sched.c's and its parts', with a change of places at each. */
 #define spin_lock(l)                lock(l)
 #define spin_try_lock(l)            try_lock(l)
 #define spin_unlock(l)              (change_places(), (spin_unlock)(l))
@@ -39,6 +39,8 @@ static void wait_for_interrupt(void);
 #define __atomic_fetch_or(p, v, o)  (change_places(), __atomic_fetch_or(p, v, o))
 #define __atomic_fetch_and(p, v, o) (change_places(), __atomic_fetch_and(p, v, o))
 #include "hv/run/sched.c"
+#include "hv/run/sched_balance.c"
+#include "hv/run/sched_wake.c"
 #include "hv/vm/vcpu_request.c"
 #undef spin_unlock
 #undef this_cpu
@@ -412,11 +414,13 @@ static void describe(void)
                       model->parked ? ", parked" : "");
     }
     for (unsigned i = 0; i < CORES; i++)
-        print_message("core %u: %u queued, running %d, %s%s%s, timer in %ld\n", i, cores[i].queue.count,
-                      cores[i].queue.running ? (int)(model_of(vcpu_at(cores[i].queue.running)) - models) : -1,
+        print_message("core %u: %u queued, running %d, %s%s%s, timer in %ld\n", i, sched_cores[i].queue.count,
+                      sched_cores[i].queue.running
+                          ? (int)(model_of(sched_vcpu_at(sched_cores[i].queue.running)) - models)
+                          : -1,
                       model_cores[i].asleep ? "asleep" : "awake",
                       model_cores[i].interrupt ? ", interrupt" : "",
-                      spin_is_held(&cores[i].lock) ? ", locked" : "",
+                      spin_is_held(&sched_cores[i].lock) ? ", locked" : "",
                       model_cores[i].armed ? (long)(model_cores[i].armed->deadline - fake_now) : 0L);
 }
 

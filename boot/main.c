@@ -255,7 +255,7 @@ static bool find_vm(unsigned number, struct console_vm *vm)
 
     if (!life_info(number, &of))
         return false;
-    *vm = (struct console_vm){of.name, of.state, of.on};
+    *vm = (struct console_vm){of.name, of.state, of.shares};
     return true;
 }
 

@@ -82,6 +82,7 @@ void console_attach(struct console_client *client)
             welcome(client);
         }
     spin_unlock(&console_output_lock);
+    console_offer_typed();
     spin_unlock(&console_input_lock);
 }
 

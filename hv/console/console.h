@@ -107,7 +107,7 @@ bool console_is_idle(void);
  */
 struct console_vm {
     const char *name, *state;
-    bool on;
+    bool shares; /* the console, while it is on */
 };
 extern bool (*console_vms)(unsigned number, struct console_vm *vm); /* NULL: there are none */
 

@@ -20,6 +20,9 @@ extern unsigned console_awaited;
 /* A byte that was typed, with the input locked. */
 void console_hear(int byte);
 
+/* What waits is offered soon to the VM that has got the focus by coming. The input is locked. */
+void console_offer_typed(void);
+
 /* What waits for the focused VM, which has left, is not another's: it is dropped, and that is said. Both
  * locks are held. */
 void console_drop_typed(void);

@@ -46,8 +46,9 @@ static void type(uint8_t byte)
 void console_drop_typed(void)
 {
     if (typed_count)
-        console_say_locked("%u typed bytes are dropped, which %s has not taken", typed_count,
-                           console_focus ? console_focus->name : "nobody");
+        console_say_locked("%u typed bytes are dropped, which %s%s taken", typed_count,
+                           console_focus ? console_focus->name : "nobody",
+                           console_focus ? " has not" : " has");
     typed_count = 0;
 }
 
@@ -92,10 +93,9 @@ static void give_focus_to(unsigned wanted)
 {
     struct console_client *client = find(wanted);
     struct console_vm info;
-
     bool known = console_vm(wanted, &info);
 
-    if (client ? client->own != NULL : !known || info.on) {
+    if (client ? client->own != NULL : !known || !info.shares) {
         console_say(client  ? "VM %u has a port of its own"
                     : known ? "VM %u is not at the console"
                             : "there is no VM %u",
@@ -109,8 +109,8 @@ static void give_focus_to(unsigned wanted)
     if (client)
         console_say_locked("%u %s has the focus", wanted, client->name);
     else
-        console_say_locked("%u %s is off: what is typed is for nobody else, and waits for its start", wanted,
-                           info.name);
+        console_say_locked("%u %s is %s: what is typed is for nobody else, and waits for its start", wanted,
+                           info.name, info.state);
     console_awaited = client ? 0 : wanted;
     console_set_focus(client);
     spin_unlock(&console_output_lock);
@@ -226,6 +226,17 @@ static void try_again(struct timer *timer)
 
 static struct timer retry = {.expired = try_again};
 
+static void try_soon(void)
+{
+    timer_arm(&retry, clock_now() + clock_hz() / TRIES_A_SECOND);
+}
+
+void console_offer_typed(void)
+{
+    if (typed_count && console_focus)
+        try_soon();
+}
+
 /* Takes what was typed, hands it on, and comes again while something waits. */
 static void serve_shared(bool waiting)
 {
@@ -237,7 +248,7 @@ static void serve_shared(bool waiting)
         deliver();
     } while (typed_count < was);
     if (waiting || (typed_count && (console_focus || typed_count == sizeof(typed))))
-        timer_arm(&retry, clock_now() + clock_hz() / TRIES_A_SECOND);
+        try_soon();
 }
 
 void console_release(int (*next)(void))

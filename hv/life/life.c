@@ -543,6 +543,7 @@ bool life_info(unsigned number, struct life_info *info)
                                life->config->memory,
                                life->since,
                                life->state != LIFE_OFF,
+                               life->config->serial == SERIAL_CONSOLE,
                                life->state == LIFE_OFF ? NULL : &life->vm,
                                life->why};
     return true;

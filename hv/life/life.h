@@ -23,6 +23,7 @@ struct life_info {
     uint64_t memory;
     uint64_t since;  /* when it was started, in ticks of clock_now() */
     bool on;         /* a guest runs, or is about to, or its end is not over */
+    bool shares;     /* the console, while it is on */
     struct vm *vm;   /* where it is when it is on: for who has stopped it; others look by life_look */
     const char *why; /* it is off: "exited with status 1", "not started: ..." */
 };

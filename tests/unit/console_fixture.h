@@ -53,6 +53,7 @@ static struct console_client one, two;
 
 /* The table of VMs. */
 static unsigned vm_count;
+static bool silent; /* they have `serial = none` */
 
 static inline bool vms_by_number(unsigned number, struct console_vm *info)
 {
@@ -60,9 +61,10 @@ static inline bool vms_by_number(unsigned number, struct console_vm *info)
 
     if (number < 1 || number > vm_count)
         return false;
-    *info = (struct console_vm){.name = number <= 2 ? names[number - 1] : "more",
-                                .state = number <= 2 ? states[number - 1] : "off",
-                                .on = number == 1 || (number == 2 && two.place)};
+    *info =
+        (struct console_vm){.name = number <= 2 ? names[number - 1] : "more",
+                            .state = number > 2 || (number == 2 && !two.place) ? "off" : states[number - 1],
+                            .shares = !silent && (number == one.number || number == two.number)};
     return true;
 }
 
@@ -93,6 +95,7 @@ static inline void begin(void)
         .vm = &vms[1], .name = "two", .number = 2, .held = -1, .input = input, .ready = ready};
     vm_count = 2;
     console_vms = vms_by_number;
+    silent = false;
     room[0] = room[1] = sizeof(heard[0]);
     is_ready[0] = is_ready[1] = false;
     console_attach(&one);

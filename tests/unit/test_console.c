@@ -85,10 +85,27 @@ static void keys_for_a_vm_that_is_off_are_nobody_else_s_and_wait_for_it(void **s
     console_attach(&one);
     console_poll();
     assert_int_equal(heard_count[0], 0);
+    room[1] = 0; /* it is not ready to hear yet */
     console_attach(&two);
-    console_poll();
+    fake_run_until(fake_now + fake_hz);
+    room[1] = 6;
+    fake_run_until(fake_now + fake_hz); /* and nobody types, which would bring an interrupt */
     assert_int_equal(heard_count[1], 6);
     assert_int_equal(heard_count[0], 0);
+    end();
+}
+
+static void nobody_waits_for_a_vm_that_never_comes_to_the_console(void **state)
+{
+    (void)state;
+    begin();
+    console_detach(&two);
+    silent = true;
+    console_give_focus(2);
+    expect("console: VM 2 is not at the console\r\n");
+    host_uart_type(&host_uarts[0], "a");
+    console_poll();
+    assert_int_equal(heard_count[0], 1);
     end();
 }
 
@@ -498,6 +515,7 @@ int main(void)
         cmocka_unit_test(long_lines_are_folded_not_lost),
         cmocka_unit_test(the_focus_moves_on_when_its_vm_leaves),
         cmocka_unit_test(keys_for_a_vm_that_is_off_are_nobody_else_s_and_wait_for_it),
+        cmocka_unit_test(nobody_waits_for_a_vm_that_never_comes_to_the_console),
         cmocka_unit_test(the_last_words_of_a_vm_that_leaves_are_seen),
         cmocka_unit_test(typed_bytes_go_to_the_focused_vm),
         cmocka_unit_test(bytes_that_a_vm_cannot_take_wait_in_order),

@@ -178,7 +178,8 @@ def live(monitor):
     monitor.say("start off", r"off: is being started")
     machine.expect(r"off\| ready", 30)
     machine.expect(PROMPT, 30)
-    monitor.say("focus off", r"console: 2 off has the focus")
+    machine.send("focus off\r")  # Keel's line, before the next prompt or behind it
+    machine.expect(r"console: 2 off has the focus", 30)
     monitor.say("reset off", r"off: is being reset")
     machine.expect(r"off\| ready", 30)
     machine.expect(PROMPT, 30)
@@ -223,7 +224,9 @@ def every_command(platform):
         machine.send("top\r")
         machine.expect(r"core +busy +vcpus", 30)
         machine.expect(r"^one +running +\d+\.\d\d", 30)
-        machine.expect(r"^one +running +[01]\.\d\d +[1-9]\d*  \d+ \w+", 30)
+        # In QEMU it has a core for itself, on which nothing of the machine's comes: it need not exit.
+        exits = r"\d+" if platform.kind == "qemu" else r"[1-9]\d*  \d+ \w+"
+        machine.expect(rf"^one +running +[01]\.\d\d +{exits}", 30)
         machine.send("q")
         machine.expect(r"^\r?" + PROMPT, 30)
         machine.send("poweroff\r")

@@ -215,7 +215,8 @@ def leave_and_return(monitor):
 
 @on_each("monitor/session", [("every command",)], ["bochs-vmx", "bochs-svm", "qemu-tcg-svm"])
 def every_command(platform):
-    conf = watched("one", vcpus="2") + watched("off", autostart="no")
+    # On both cores, QEMU's first too: on the other one nothing of the machine's comes, and a VM that spins there never exits.
+    conf = watched("one", vcpus="2", cpus="0-1") + watched("off", autostart="no")
     with keel.Booted(conf, {"watched": binary("watched")}, megs=128, cpus=2, **platform.machine()) as machine:
         machine.expect(r"^ready\r\n", keel.PATIENCE)
         monitor = Monitor(machine)
@@ -224,9 +225,7 @@ def every_command(platform):
         machine.send("top\r")
         machine.expect(r"core +busy +vcpus", 30)
         machine.expect(r"^one +running +\d+\.\d\d", 30)
-        # In QEMU it has a core for itself, on which nothing of the machine's comes: it need not exit.
-        exits = r"\d+" if platform.kind == "qemu" else r"[1-9]\d*  \d+ \w+"
-        machine.expect(rf"^one +running +[01]\.\d\d +{exits}", 30)
+        machine.expect(r"^one +running +[01]\.\d\d +[1-9]\d*  \d+ \w+", 30)
         machine.send("q")
         machine.expect(r"^\r?" + PROMPT, 30)
         machine.send("poweroff\r")

@@ -56,14 +56,13 @@ void svm_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
 /* Segments in the VMCB, by the core's numbers. */
 static inline struct vmcb_segment *segment_at(struct vcpu *vcpu, enum vcpu_segment segment)
 {
-    static const uint16_t offsets[SEG_COUNT] = {
-        offsetof(union vmcb, es),   offsetof(union vmcb, cs), offsetof(union vmcb, ss),
-        offsetof(union vmcb, ds),   offsetof(union vmcb, fs), offsetof(union vmcb, gs),
-        offsetof(union vmcb, ldtr), offsetof(union vmcb, tr), offsetof(union vmcb, gdtr),
-        offsetof(union vmcb, idtr),
+    union vmcb *vmcb = vmcb_of(vcpu);
+    struct vmcb_segment *const all[SEG_COUNT] = {
+        &vmcb->es, &vmcb->cs,   &vmcb->ss, &vmcb->ds,   &vmcb->fs,
+        &vmcb->gs, &vmcb->ldtr, &vmcb->tr, &vmcb->gdtr, &vmcb->idtr,
     };
 
-    return (struct vmcb_segment *)((uint8_t *)vmcb_of(vcpu) + offsets[segment]);
+    return all[segment];
 }
 
 #define ATTRIBUTES_LOW   0xffu

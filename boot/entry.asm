@@ -311,7 +311,6 @@ boot_gdt:
     dq 0x00cf9b000000ffff                       ; 18: 32-bit code
     dq 0
 
-
 section .bss
 alignb 4096
 boot_pml4:          resb 4096

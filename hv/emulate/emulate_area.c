@@ -23,12 +23,6 @@
 
 _Static_assert(SAVE_AT >= 64 && SAVE_AT % 64 == 0, "another address, as aligned");
 
-static enum outcome fail(struct emulation *e, uint8_t vector)
-{
-    e->fault = (struct fault){.vector = vector, .has_error = vector != EXC_UD};
-    return OUTCOME_FAULT;
-}
-
 /* A part of the guest's area, translated. */
 struct place {
     gva_t gva;
@@ -248,7 +242,7 @@ static enum outcome restore(struct emulation *e)
             return OUTCOME_FAULT;
         memcpy(words, copy + AREA_HEADER, sizeof(words));
         if (!is_valid(e, words))
-            return fail(e, EXC_GP);
+            return emulation_fault(e, EXC_GP);
         add_components(e, &parts, words);
     }
     if (!read_parts(e, &parts))
@@ -267,9 +261,9 @@ enum outcome run_area(struct emulation *e)
     unsigned flags = e->in->form->flags;
 
     if (flags & FORM_SUPERVISOR && !(cpuid_lookup(e->vcpu, 0xd, 1)->eax & CPUID_XSAVES))
-        return fail(e, EXC_UD);
+        return emulation_fault(e, EXC_UD);
     if (flags & FORM_SUPERVISOR && vcpu_cpl(e->vcpu))
-        return fail(e, EXC_GP);
+        return emulation_fault(e, EXC_GP);
     if (!is_legacy(e->in) && area_size(e->vcpu) > AREA_MOST)
         return OUTCOME_UNKNOWN;
     return flags & FORM_STORES ? save(e) : restore(e);

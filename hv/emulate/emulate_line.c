@@ -8,12 +8,6 @@
 #define CPUID_MOVDIR64B BIT(28) /* 7:ECX */
 #define CPUID_CLZERO    BIT(0)  /* 8000_0008:EBX */
 
-static enum outcome fail(struct emulation *e, uint8_t vector)
-{
-    e->fault = (struct fault){.vector = vector, .has_error = vector != EXC_UD};
-    return OUTCOME_FAULT;
-}
-
 /* SDM, "MOVDIR64B": to ES:register, whatever the prefixes, and at a multiple of 64 there. */
 enum outcome execute_move_line(struct emulation *e)
 {
@@ -24,9 +18,9 @@ enum outcome execute_move_line(struct emulation *e)
     struct span from, to;
 
     if (!(cpuid_lookup(e->vcpu, 7, 0)->ecx & CPUID_MOVDIR64B))
-        return fail(e, EXC_UD);
+        return emulation_fault(e, EXC_UD);
     if ((base + offset) % LINE)
-        return fail(e, EXC_GP);
+        return emulation_fault(e, EXC_GP);
     if (!operand_find(e, LINE, 0, ACCESS_READ, &from) ||
         !memory_find(e, SEG_ES, offset, LINE, ACCESS_WRITE, &to))
         return OUTCOME_FAULT;
@@ -44,7 +38,7 @@ enum outcome execute_clear_line(struct emulation *e)
     struct span span;
 
     if (!(cpuid_lookup(e->vcpu, 0x80000008, 0)->ebx & CPUID_CLZERO))
-        return fail(e, EXC_UD);
+        return emulation_fault(e, EXC_UD);
     if (e->mode != CODE_64 || segment == SEG_FS || segment == SEG_GS)
         base = vcpu_get_segment(e->vcpu, segment).base;
     offset -= (base + offset) % LINE;

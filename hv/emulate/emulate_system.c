@@ -11,7 +11,7 @@
 
 static bool fail(struct emulation *e, uint8_t vector)
 {
-    e->fault = (struct fault){.vector = vector, .has_error = vector != EXC_UD};
+    emulation_fault(e, vector);
     return false;
 }
 
@@ -71,10 +71,8 @@ enum outcome execute_load_table(struct emulation *e)
     table.base = span_value(e, &base);
     if (e->in->operand_size == 2)
         table.base &= 0xffffff;
-    if (e->mode == CODE_64 && !vcpu_is_canonical(e->vcpu, table.base)) {
-        fail(e, EXC_GP);
-        return OUTCOME_FAULT;
-    }
+    if (e->mode == CODE_64 && !vcpu_is_canonical(e->vcpu, table.base))
+        return emulation_fault(e, EXC_GP);
     vcpu_set_segment(e->vcpu, e->in->to.index, &table);
     return OUTCOME_NEXT;
 }
@@ -232,17 +230,13 @@ enum outcome execute_invalidate(struct emulation *e)
     uint64_t type = register_get(e->vcpu, e->in->to.index, e->mode == CODE_64 ? 8 : 4), descriptor[2];
     struct span span;
 
-    if (!(cpuid_lookup(e->vcpu, 7, 0)->ebx & CPUID_INVPCID)) {
-        fail(e, EXC_UD);
-        return OUTCOME_FAULT;
-    }
+    if (!(cpuid_lookup(e->vcpu, 7, 0)->ebx & CPUID_INVPCID))
+        return emulation_fault(e, EXC_UD);
     if (!at_level_0(e) || !operand_find(e, sizeof(descriptor), 0, ACCESS_READ, &span))
         return OUTCOME_FAULT;
     span_read(e->vcpu, &span, descriptor);
-    if (!invpcid_allows(e, type, descriptor)) {
-        fail(e, EXC_GP);
-        return OUTCOME_FAULT;
-    }
+    if (!invpcid_allows(e, type, descriptor))
+        return emulation_fault(e, EXC_GP);
     virt->flush(e->vcpu);
     return OUTCOME_NEXT;
 }

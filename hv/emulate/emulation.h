@@ -32,6 +32,13 @@ enum outcome {
     OUTCOME_UNKNOWN, /* not emulated */
 };
 
+/* #UD, or another exception with the error code 0. */
+static inline enum outcome emulation_fault(struct emulation *e, uint8_t vector)
+{
+    e->fault = (struct fault){.vector = vector, .has_error = vector != EXC_UD};
+    return OUTCOME_FAULT;
+}
+
 /* The arithmetic of one operation: from `a` (the destination's old value) and `b` to the new value. */
 struct alu {
     uint64_t a, b;

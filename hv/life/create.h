@@ -47,9 +47,8 @@ struct life {
     struct vm_log log;
     char why[256]; /* it is off; written before it is */
 
-    struct spinlock
-        parts; /* of all above, and of the VM's vCPUs and devices as long as they are not `made` */
-    bool made;
+    struct spinlock parts; /* held by who looks at what the VM is made of, and to set this: */
+    bool made;             /* it is whole: only then may others look */
 
     struct spinlock lock; /* of what follows */
     enum life_state state;

@@ -113,14 +113,20 @@ static void launch_next(const struct life *ended)
     }
 }
 
+/* From now on others look at its parts, or none does any more. */
+static void set_made(struct life *life, bool made)
+{
+    spin_lock(&life->parts);
+    life->made = made;
+    spin_unlock(&life->parts);
+}
+
 static void give_back(struct life *life)
 {
     sched_remove(life->worker);
     debug_end(&life->vm);
-    spin_lock(&life->parts);
-    life->made = false;
+    set_made(life, false);
     life_destroy(life);
-    spin_unlock(&life->parts);
     spin_lock(&life->lock);
     life->state = LIFE_OFF;
     spin_unlock(&life->lock);
@@ -345,10 +351,8 @@ static const char *start(struct life *life)
     begin_clearing(life, true);
     spin_unlock(&life->lock);
     vm_log_free(&life->log, true);
-    spin_lock(&life->parts);
-    life->made = life_create(life);
-    spin_unlock(&life->parts);
-    if (life->made) {
+    if (life_create(life)) {
+        set_made(life, true);
         vm_hold();
         life->since = clock_now();
         life->crashes = life->wait = 0;
@@ -500,26 +504,37 @@ void life_looked(unsigned number)
     spin_unlock(&life_of(number)->parts);
 }
 
+/* life_look, but of a VM that runs, or is paused. */
+static struct life *look_at_running(unsigned number)
+{
+    struct life *life = life_look(number) ? life_of(number) : NULL;
+
+    if (!life || life->state == LIFE_RUNNING)
+        return life;
+    life_looked(number);
+    return NULL;
+}
+
 bool life_deliver(unsigned number, const struct apic_message *message)
 {
-    struct vm *vm = life_look(number);
+    struct life *life = look_at_running(number);
     bool taken;
 
-    if (!vm)
+    if (!life)
         return false;
-    taken = life_of(number)->state == LIFE_RUNNING && life_of(number)->board->deliver(vm, message);
+    taken = life->board->deliver(&life->vm, message);
     life_looked(number);
     return taken;
 }
 
 bool life_signal(unsigned number, enum board_signal what, unsigned code)
 {
-    struct vm *vm = life_look(number);
+    struct life *life = look_at_running(number);
     bool known;
 
-    if (!vm)
+    if (!life)
         return false;
-    known = life_of(number)->state == LIFE_RUNNING && life_of(number)->board->signal(vm, what, code);
+    known = life->board->signal(&life->vm, what, code);
     life_looked(number);
     return known;
 }
@@ -542,7 +557,6 @@ bool life_info(unsigned number, struct life_info *info)
                                life->config->vcpus,
                                life->config->memory,
                                life->since,
-                               life->state != LIFE_OFF,
                                life->config->serial == SERIAL_CONSOLE,
                                life->state == LIFE_OFF ? NULL : &life->vm,
                                life->why};

@@ -22,9 +22,8 @@ struct life_info {
     unsigned vcpus;
     uint64_t memory;
     uint64_t since;  /* when it was started, in ticks of clock_now() */
-    bool on;         /* a guest runs, or is about to, or its end is not over */
     bool shares;     /* the console, while it is on */
-    struct vm *vm;   /* where it is when it is on: for who has stopped it; others look by life_look */
+    struct vm *vm;   /* NULL while it is off. For who has stopped it; others look by life_look */
     const char *why; /* it is off: "exited with status 1", "not started: ..." */
 };
 
@@ -44,9 +43,9 @@ bool life_info(unsigned number, struct life_info *info);
 
 /*
  * From life_look to life_looked the VM keeps all that it is made of: vCPUs, RAM's pieces, devices. Whoever
- * makes it or gives it back waits meanwhile, so it is for a look of microseconds: no order to a VM in
- * between, and no lock held that those take (a timer queue's, a device's). NULL: there is nothing to look at,
- * and no life_looked to call.
+ * gives it back waits meanwhile, so it is for a look of microseconds: no order to a VM in between, and no
+ * lock held that those take (a timer queue's, a device's). NULL, at once: there is nothing to look at, or it
+ * is being made or given back; there is no life_looked to call then.
  */
 struct vm *life_look(unsigned number);
 void life_looked(unsigned number);

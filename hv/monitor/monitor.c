@@ -94,7 +94,7 @@ static bool is_there(struct monitor_call *call)
 {
     struct life_info info;
 
-    if (life_info(call->number, &info) && info.on) {
+    if (life_info(call->number, &info) && info.vm) {
         call->vm = info.vm;
         return true;
     }

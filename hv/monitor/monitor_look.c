@@ -18,21 +18,21 @@ static const struct {
     char name[15];
     uint32_t number;
 } msrs[] = {
-    {"STAR", 0xc0000081},
-    {"LSTAR", 0xc0000082},
-    {"CSTAR", 0xc0000083},
-    {"FMASK", 0xc0000084},
-    {"KERNEL_GS_BASE", 0xc0000102},
-    {"SYSENTER_CS", 0x174},
-    {"SYSENTER_ESP", 0x175},
-    {"SYSENTER_EIP", 0x176},
-    {"PAT", 0x277},
-    {"APIC_BASE", 0x1b},
-    {"MISC_ENABLE", 0x1a0},
-    {"TSC_AUX", 0xc0000103},
-    {"MTRR_DEF_TYPE", 0x2ff},
-    {"XSS", 0xda0},
-    {"DEBUGCTL", 0x1d9},
+    {"STAR", IA32_STAR},
+    {"LSTAR", IA32_LSTAR},
+    {"CSTAR", IA32_CSTAR},
+    {"FMASK", IA32_FMASK},
+    {"KERNEL_GS_BASE", IA32_KERNEL_GS_BASE},
+    {"SYSENTER_CS", IA32_SYSENTER_CS},
+    {"SYSENTER_ESP", IA32_SYSENTER_ESP},
+    {"SYSENTER_EIP", IA32_SYSENTER_EIP},
+    {"PAT", IA32_PAT},
+    {"APIC_BASE", IA32_APIC_BASE},
+    {"MISC_ENABLE", IA32_MISC_ENABLE},
+    {"TSC_AUX", IA32_TSC_AUX},
+    {"MTRR_DEF_TYPE", IA32_MTRR_DEF_TYPE},
+    {"XSS", IA32_XSS},
+    {"DEBUGCTL", IA32_DEBUGCTL},
 };
 
 void monitor_regs(struct monitor_call *call)

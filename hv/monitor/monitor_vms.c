@@ -278,7 +278,7 @@ static bool go_on_stepping(struct monitor_call *call, int key)
     struct vcpu *vcpu = life_parked(call->number, call->vcpu_id);
     struct life_info info;
 
-    if (!life_info(call->number, &info) || !info.on || call->vcpu_id >= info.vcpus) {
+    if (!life_info(call->number, &info) || !info.vm || call->vcpu_id >= info.vcpus) {
         say(call, "is off", NULL);
         return false;
     }

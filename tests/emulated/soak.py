@@ -13,7 +13,7 @@ import typing
 import keel
 import platforms
 from keel import Failure, require
-from test_guests import binary, mode
+from test_guests import binary, mode, rounds
 
 
 class Pace(typing.NamedTuple):
@@ -63,9 +63,7 @@ def configuration():
 def images(vendor, count):
     """The guests' images; `count` turns in that of `rounds`."""
     files = {guest: binary(guest, vendor).read_bytes() for guest, _, _ in KINDS.values()}
-    turns = [b"turns " + count.to_bytes(4, "little") for count in (1000, count)]
-    require(files["rounds"].count(turns[0]) == 1, "guests/rounds.asm has no `turns 1000`")
-    files["rounds"] = files["rounds"].replace(*turns)
+    files["rounds"] = rounds(vendor, count)
     return files
 
 

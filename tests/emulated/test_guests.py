@@ -41,6 +41,13 @@ def binary(guest, vendor="vmx"):
     return own if own.exists() else keel.BUILD / f"guests/{guest}.bin"
 
 
+def rounds(vendor, count):
+    """The image of `rounds` with so many turns."""
+    image, turns = binary("rounds", vendor).read_bytes(), [b"turns " + number.to_bytes(4, "little") for number in (1000, count)]
+    keel.require(image.count(turns[0]) == 1, "guests/rounds.asm has no `turns 1000`")
+    return image.replace(*turns)
+
+
 # What a guest needs that no PC has: it does not run natively.
 NEEDS = {name: {"testdev": "yes"} for name in ("deliver", "operands", "testdev", "vectors")} | {"bios": {}} | {
     "hidden": {"cpuid": "-x2apic, -tsc_deadline_timer, -avx, -tsc_adjust, -smap, -nx, -rdtscp"}}

@@ -3,7 +3,7 @@ import keel
 import platforms
 from keel import Machine, image, require
 from registry import on_each, test
-from test_guests import binary, judge
+from test_guests import binary, judge, rounds
 
 IPS = 20_000_000
 
@@ -50,8 +50,7 @@ def loads_beside_exits():
     platform = platforms.PLATFORMS["qemu-tcg-svm"]
     conf = "".join(keel.vm(name, memory="8M", vcpus=vcpus, kernel=kernel, format="flat", load="0x8000", entry="long")
                    for name, kernel, vcpus in (("rounds", "rounds", 3), ("loads", "loads", 1), ("too", "loads", 1)))
-    turns = [b"turns " + count.to_bytes(4, "little") for count in (1000, 2000)]
-    files = {"rounds": binary("rounds", "svm").read_bytes().replace(*turns), "loads": binary("loads", "svm")}
+    files = {"rounds": rounds("svm", 2000), "loads": binary("loads", "svm")}
     with keel.Booted(conf, files, megs=64, cpus=platform.cores(2), **platform.machine()) as machine:
         machine.expect(r"VMs that do not name core 0 in `cpus` stay off it", keel.PATIENCE)
         machine.expect(r"vm rounds: exited with status 1\b", 60)

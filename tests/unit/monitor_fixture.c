@@ -102,10 +102,11 @@ bool life_info(unsigned number, struct life_info *info)
 {
     if (number < 1 || number > 2)
         return false;
-    *info = number == 2 ? (struct life_info){"two", "off", 1, MIB(8), 0, false, true, NULL, "stopped"}
-                        : (struct life_info){"one",   paused ? "paused" : "running", CORE_VCPUS,
-                                             MIB(16), fake_now - 10 * fake_hz,       !off,
-                                             true,    off ? NULL : &core.vm};
+    *info = number == 2
+                ? (struct life_info){"two", "off", 1, MIB(8), 0, true, NULL, "stopped"}
+                : (struct life_info){
+                      "one", paused ? "paused" : "running", CORE_VCPUS, MIB(16), fake_now - 10 * fake_hz,
+                      true,  off ? NULL : &core.vm};
     return true;
 }
 

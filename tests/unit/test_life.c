@@ -60,11 +60,11 @@ static void a_vm_is_looked_at_while_it_is_whole_and_not_before_or_after(void **s
     assert_true(spin_is_held(&made[1]->parts));
     life_looked(1);
     life_info(1, &info);
-    assert_true(info.on);
+    assert_ptr_equal(info.vm, &made[1]->vm);
     finish(1);
     assert_null(life_look(1));
     life_info(1, &info);
-    assert_false(info.on);
+    assert_null(info.vm);
     cannot_create = true;
     assert_non_null(life_start(2));
     assert_null(life_look(2));

@@ -2,7 +2,7 @@
 
 #include "hv/host/clock.h"
 #include "hv/lib/arith.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* PM1 status and enable (ACPI, "PM1 Event Grouping"): the same bits in both. */
 #define PM1_TIMER              BIT(0)
@@ -28,7 +28,7 @@ enum { PM1_STATUS, PM1_ENABLE, PM1_CONTROL, TIMER_LOW = 4, TIMER_HIGH, GPE_STATU
 
 _Static_assert(PC_PM1A_EVT == PC_PM_BASE && PC_PM1A_CNT == PC_PM_BASE + 2 * PM1_CONTROL &&
                    PC_PM_TMR == PC_PM_BASE + 2 * TIMER_LOW && PC_GPE0 == PC_PM_BASE + 2 * GPE_STATUS,
-               "the block is laid out as hv/vm/pc.h says");
+               "the block is laid out as hv/x86/pc.h says");
 
 static inline uint64_t timer_ticks(void)
 {

@@ -2,7 +2,7 @@
  * ACPI fixed hardware: the PM1a event and control blocks, the PM timer, a GPE block, and the SMI command
  * port. It is the classic kind, not the hardware-reduced one: every operating system with ACPI knows it, the
  * timer and the power button need no driver, and one without ACPI finds a machine in legacy mode (SCI_EN is 0
- * until ACPI is enabled at the SMI command port), in which no SCI ever comes. hv/vm/pc.h says where it all
+ * until ACPI is enabled at the SMI command port), in which no SCI ever comes. hv/x86/pc.h says where it all
  * is.
  */
 #pragma once

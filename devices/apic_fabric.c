@@ -90,7 +90,7 @@ static bool receive_init(struct local_apic *apic, const struct apic_message *mes
 
 static bool receive_startup(struct local_apic *apic, const struct apic_message *message)
 {
-    __atomic_store_n(&apic->vcpu->sipi_vector, message->vector, __ATOMIC_RELAXED);
+    __atomic_store_n(&apic->vcpu->arch.sipi_vector, message->vector, __ATOMIC_RELAXED);
     vcpu_request(apic->vcpu, REQUEST_SIPI);
     return true;
 }

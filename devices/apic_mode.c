@@ -1,7 +1,7 @@
 /* The local APIC's modes: IA32_APIC_BASE, RESET and INIT. */
 #include "devices/apic_internal.h"
 #include "hv/cpu/cpuid.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* 6 local vector table entries (no CMCI), and suppression of EOI broadcasts. */
 #define VERSION           (UINT32_C(0x01050000) | PC_LOCAL_APIC_VERSION)
@@ -144,11 +144,11 @@ void local_apic_init(struct local_apic *apic, const struct local_apic_config *co
         .x2apic_msrs = {"x2apic", &apic_x2apic_ops, apic, NULL},
     };
     apic_timer_init(apic);
-    apic->vcpu->interrupts = apic_controller;
-    apic->vcpu->interrupts.state = apic;
+    apic->vcpu->arch.interrupts = apic_controller;
+    apic->vcpu->arch.interrupts.state = apic;
     apic->vcpu->local.device = &apic->page;
-    apic->vcpu->apic.registers = &apic->reg[0].low;
-    apic->vcpu->apic.posted = &apic->posted;
+    apic->vcpu->arch.apic.registers = &apic->reg[0].low;
+    apic->vcpu->arch.apic.posted = &apic->posted;
 }
 
 unsigned local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3])

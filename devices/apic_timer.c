@@ -185,7 +185,7 @@ void apic_timer_set_lvt(struct local_apic *apic, uint32_t value)
 static void set_deadline(struct local_apic *apic, uint64_t deadline)
 {
     struct apic_timer *timer = &apic->timer;
-    uint64_t now = clock_now(), guest_now = now + apic->vcpu->tsc_offset;
+    uint64_t now = clock_now(), guest_now = now + apic->vcpu->arch.tsc_offset;
 
     if (deadline <= guest_now) {
         stop(timer);

@@ -14,7 +14,7 @@
 #include "devices/testdev.h"
 #include "devices/uart.h"
 #include "devices/vga.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 #define PORT_RANGES 24
 #define MMIO_RANGES 1
@@ -121,7 +121,7 @@ _Static_assert(PC_PIT == 0x40 && PC_I8042_DATA == 0x60 && PC_I8042_STATUS == 0x6
                    PC_SMI_CMD == 0xb2 && PC_COM1 == 0x3f8 && PC_COM1_PORTS == 8 && PC_PM_BASE == 0x600 &&
                    PC_PM_PORTS == 16 && PC_RESET_REG == 0xcf9 && PC_IOAPIC_PINS == IOAPIC_PINS &&
                    PC_LOCAL_APIC == APIC_BASE_DEFAULT,
-               "hv/vm/pc.h and port_map agree");
+               "hv/x86/pc.h and port_map agree");
 
 static void *part(struct board *board, size_t offset)
 {
@@ -340,7 +340,7 @@ bool board_may_wake(struct vm *vm)
 
     for (unsigned i = 0; i < board->group.count; i++) {
         struct local_apic *apic = &board->apics[i];
-        bool hears = vm->vcpus[i]->activity == VCPU_HALTED && !vm->vcpus[i]->deaf;
+        bool hears = vm->vcpus[i]->activity == VCPU_HALTED && !vm->vcpus[i]->arch.deaf;
 
         any_hears |= hears;
         intr |= local_apic_lint0_is_open(apic, hears);

@@ -1,6 +1,6 @@
 #include "devices/ioapic.h"
 
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 #define OFFSET_INDEX       0x00 /* IOREGSEL */
 #define OFFSET_WINDOW      0x10 /* IOWIN */

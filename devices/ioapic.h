@@ -10,6 +10,7 @@
 
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
+#include "hv/x86/interrupts.h"
 
 #define IOAPIC_PINS 24
 #define IOAPIC_SIZE 0x1000 /* chipsets give it a page of its own; registers are in the first 68 bytes */

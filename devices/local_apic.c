@@ -27,7 +27,8 @@ static int deliverable(struct local_apic *apic)
 /* Where hardware has a part in it, whatever it is to be told of: TPR's threshold, what is in service. */
 static bool concerns_hardware(const struct local_apic *apic)
 {
-    return apic->vcpu->apic.delivers || (apic->vcpu->apic.shadows && apic_highest(apic, APIC_IRR) >= 0);
+    return apic->vcpu->arch.apic.delivers ||
+           (apic->vcpu->arch.apic.shadows && apic_highest(apic, APIC_IRR) >= 0);
 }
 
 void apic_reconsider(struct local_apic *apic)
@@ -52,8 +53,8 @@ bool apic_accept(struct local_apic *apic, unsigned vector, bool level)
     else
         __atomic_fetch_or(&apic->posted.control, POSTED_OUTSTANDING, __ATOMIC_SEQ_CST);
     /* Of a level, or one that no longer is, hardware must be told first: by update_apic. */
-    if (unlikely(apic->vcpu->apic.post != NULL) && !level && !apic_has(apic, APIC_TMR, vector))
-        apic->vcpu->apic.post(apic->vcpu);
+    if (unlikely(apic->vcpu->arch.apic.post != NULL) && !level && !apic_has(apic, APIC_TMR, vector))
+        apic->vcpu->arch.apic.post(apic->vcpu);
     else
         vcpu_request(apic->vcpu, REQUEST_EVENT);
     return true;
@@ -243,7 +244,7 @@ static int acknowledge(void *state)
         apic_input_clear(apic, INPUT_EXTINT);
         return apic->config.extint.acknowledge(apic->config.extint.owner);
     }
-    if (apic->vcpu->apic.delivers)
+    if (apic->vcpu->arch.apic.delivers)
         return -1;
     apic_remove(apic, APIC_IRR, vector);
     apic_add(apic, APIC_ISR, vector);

@@ -7,10 +7,10 @@
 #pragma once
 
 #include "hv/host/timer.h"
-#include "hv/vm/apic.h"
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 #include "hv/vm/vcpu.h"
+#include "hv/x86/apic.h"
 
 #define APIC_BASE_DEFAULT    UINT64_C(0xfee00000)
 
@@ -117,7 +117,7 @@ _Static_assert(sizeof(struct local_apic) == APIC_PAGE_SIZE,
                "hardware's part is the first kilobyte of a page");
 
 /*
- * Prepares the local APIC and fills in vcpu->interrupts and vcpu->local.device. Needs a local_apic_reset
+ * Prepares the local APIC and fills in vcpu->arch.interrupts and vcpu->local.device. Needs a local_apic_reset
  * before the vCPU runs.
  */
 void local_apic_init(struct local_apic *apic, const struct local_apic_config *config);

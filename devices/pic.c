@@ -1,6 +1,6 @@
 #include "devices/pic.h"
 
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* The 8259A data sheet names the words and their bits. A0 is the port's lowest address bit. */
 #define ICW1_IC4     0x01 /* ICW4 will follow */

@@ -2,7 +2,7 @@
 ; it, which is the machine's GS base and TR too. General registers change hands here, and what neither touches (x87 and
 ; SSE state, DR0-3, TSC_AUX) stays the guest's until another vCPU is loaded.
 ;
-; RSP points behind vcpu->gpr at VMRUN and comes back so: the guest's registers are pushed straight into their places.
+; RSP points behind vcpu->arch.gpr at VMRUN and comes back so: the guest's registers are pushed straight into their places.
 ; Until STGI the global interrupt flag is off and nothing can use that stack.
 bits 64
 default rel
@@ -14,7 +14,7 @@ default rel
 %define SVM_PHYSICAL    4096
 %define SVM_HOST_STATE  4104
 
-%include "hv/vm/registers.inc"
+%include "hv/x86/registers.inc"
 
 extern svm_handle_exit
 extern trap_stubs
@@ -60,7 +60,7 @@ svm_leave:
     return_to_c VCPU_HOST_STACK
 
 ; Keel's own #DB. Where a guest steps over what exits, Bochs 2.7 keeps the trap and raises it behind VMRUN: it is
-; dropped there, on what is left of vcpu->gpr. Silicon has none to raise.
+; dropped there, on what is left of vcpu->arch.gpr. Silicon has none to raise.
 svm_debug_trap:
     push rax
     lea rax, [svm_enter.exit]

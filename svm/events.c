@@ -55,7 +55,7 @@ void svm_take_back_nmi(struct vcpu *vcpu)
     if (likely(!(vmcb->interrupt_control & VMCB_V_NMI)))
         return;
     set_interrupt_control(vmcb, vmcb->interrupt_control & ~VMCB_V_NMI);
-    vcpu->nmis = 1;
+    vcpu->arch.nmis = 1;
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
@@ -159,7 +159,7 @@ void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
         end_step(svm, false);
     if (unlikely(nmi) && svm_has(SVM_VNMI)) {
         control |= VMCB_V_NMI;
-        vcpu->nmis = 0;
+        vcpu->arch.nmis = 0;
         nmi = false;
     }
     set_interrupt_control(vmcb, control);

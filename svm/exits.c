@@ -58,7 +58,7 @@ void svm_watch_paging(struct vcpu *vcpu)
 static void handle_cr0_write(struct vcpu *vcpu)
 {
     svm_intercept(vmcb_of(vcpu), SVM_EXIT_CR0_SEL_WRITE, false);
-    vcpu->code_changed = true;
+    vcpu->arch.code_changed = true;
     vcpu_again(vcpu);
 }
 
@@ -91,7 +91,7 @@ static uint64_t likely_cause(const struct vcpu_debug *debug)
 static void handle_debug(struct vcpu *vcpu)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
-    uint64_t causes = svm_cpu.loses_dr6 ? likely_cause(&vcpu->debug) : vmcb->dr6 & DEBUG_CAUSES;
+    uint64_t causes = svm_cpu.loses_dr6 ? likely_cause(&vcpu->arch.debug) : vmcb->dr6 & DEBUG_CAUSES;
     uint64_t guests = debug_on_trap(vcpu, causes);
 
     svm_take_back_delivery(vcpu);
@@ -124,7 +124,7 @@ static void handle_iret(struct vcpu *vcpu)
 /* QEMU's TCG lets XSETBV pass: leaf 0xd is where it shows. */
 static void handle_cpuid(struct vcpu *vcpu)
 {
-    if (unlikely((uint32_t)vcpu->gpr[REG_RAX] == 0xd))
+    if (unlikely((uint32_t)vcpu->arch.gpr[REG_RAX] == 0xd))
         native_take_xcr0(vcpu);
     exit_cpuid(vcpu);
     next_instruction(vcpu);
@@ -197,7 +197,7 @@ static void handle_task_switch(struct vcpu *vcpu)
     };
 
     svm_take_back_delivery(vcpu);
-    if (!vcpu->event.valid) {
+    if (!vcpu->arch.event.valid) {
         uint64_t next;
 
         if (!find_next(vcpu, &next))
@@ -360,7 +360,7 @@ static void handle_software_interrupt(struct vcpu *vcpu)
     }
     if (!pass_interrupt(vcpu))
         return;
-    vcpu->event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = bytes[1]};
+    vcpu->arch.event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = bytes[1]};
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 

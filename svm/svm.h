@@ -50,7 +50,7 @@ static inline bool svm_has(enum svm_feature feature)
 
 static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
 {
-    return vcpu->vendor;
+    return vcpu->arch.vendor;
 }
 
 static inline union vmcb *vmcb_of(const struct vcpu *vcpu)

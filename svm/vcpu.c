@@ -9,9 +9,10 @@
 #include "svm/exit_codes.h"
 #include "svm/svm.h"
 
-_Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr) == 128, "as in entry.asm");
-_Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
-_Static_assert(offsetof(struct vcpu, vendor) == 136, "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, arch.gpr) == 0 && sizeof(((struct vcpu *)0)->arch.gpr) == 128,
+               "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, arch.host_stack) == 128, "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, arch.vendor) == 136, "as in entry.asm");
 _Static_assert(offsetof(struct svm_vcpu, vmcb) == 0, "as in entry.asm");
 _Static_assert(offsetof(struct svm_vcpu, physical) == 4096, "as in entry.asm");
 _Static_assert(offsetof(struct svm_vcpu, host_state) == 4104, "as in entry.asm");
@@ -75,7 +76,7 @@ bool svm_vcpu_create(struct vcpu *vcpu)
     struct svm_vcpu *svm = host_allocate(sizeof(*svm)); /* page-aligned, so the VMCB is too */
     union vmcb *vmcb;
 
-    vcpu->vendor = svm;
+    vcpu->arch.vendor = svm;
     svm_native.xsaves = cpu_has(0xd, 1, 0, 3);
     if (!svm || !native_create(vcpu))
         return false;
@@ -98,13 +99,13 @@ bool svm_vcpu_create(struct vcpu *vcpu)
 
 void svm_vcpu_destroy(struct vcpu *vcpu)
 {
-    struct svm_vcpu *svm = vcpu->vendor;
+    struct svm_vcpu *svm = vcpu->arch.vendor;
 
     if (!svm)
         return;
     native_destroy(vcpu);
     host_free(svm, sizeof(*svm));
-    vcpu->vendor = NULL;
+    vcpu->arch.vendor = NULL;
 }
 
 void svm_vcpu_reset(struct vcpu *vcpu)
@@ -118,7 +119,7 @@ void svm_vcpu_reset(struct vcpu *vcpu)
     vmcb->interrupt_shadow = 0;
     vmcb->event = 0;
     vmcb->pat = PAT_RESET;
-    vmcb->tsc_offset = vcpu->tsc_offset;
+    vmcb->tsc_offset = vcpu->arch.tsc_offset;
     svm->nmi = NMI_OPEN;
     svm->stepping = false;
     reset_registers(vcpu);
@@ -141,7 +142,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
         svm->vmcb.clean = 0;
         svm_flush(vcpu);
     }
-    write_cr3(vcpu->vm->host_cr3);
+    write_cr3(vcpu->vm->arch.host_cr3);
     native_load(vcpu, &svm_native);
     write_cr2(svm->vmcb.cr2); /* VMRUN loads it, but in Bochs */
     cpu->current = vcpu;

@@ -66,6 +66,7 @@ FLOORS = [
     ["hv/cpu"],
     ["hv/vm"],
     ["hv/host"],
+    ["hv/x86"],
     ["ept"],
     ["hv/lib"],
 ]

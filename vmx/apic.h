@@ -1,7 +1,7 @@
 /* APIC virtualization: which of it a vCPU uses, as data. */
 #pragma once
 
-#include "hv/vm/apic.h"
+#include "hv/x86/apic.h"
 #include "vmx/controls.h"
 
 /* The secondary controls of a vCPU: the two ways to reach an APIC exclude each other. */

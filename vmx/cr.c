@@ -71,7 +71,7 @@ void vmx_watch_paging(struct vcpu *vcpu)
 
 static void end_watch(struct vcpu *vcpu)
 {
-    vcpu->code_changed = true;
+    vcpu->arch.code_changed = true;
     vmx_of(vcpu)->watches_paging = false;
     vmwrite(VMCS_CR0_MASK, vmx_cr0_owned());
     vmwrite(VMCS_CR4_MASK, vmx_cr4_owned(vcpu));
@@ -130,7 +130,7 @@ void vmx_handle_cr_access(struct vcpu *vcpu)
             return;
         }
     } else if (type == MOV_FROM && number == 8) {
-        vcpu_set(vcpu, reg, vcpu->interrupts.get_tpr(vcpu->interrupts.state));
+        vcpu_set(vcpu, reg, vcpu->arch.interrupts.get_tpr(vcpu->arch.interrupts.state));
         vmx_advance(vcpu, (unsigned)vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
         return;
     }

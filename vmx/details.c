@@ -1,6 +1,6 @@
 /* An exit taken apart for those who observe: nothing here is on the way of one that nobody does. */
 #include "hv/run/exit.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 #include "vmx/exit_reasons.h"
 #include "vmx/vmx.h"
 

@@ -1,7 +1,7 @@
 ; The world switch. Only general registers change hands here: the VMCS switches what it can, and what neither Keel nor
 ; the VMCS touches (x87 and SSE state, DR0-3, CR2, STAR and its like) stays the guest's until another vCPU is loaded.
 ;
-; HOST_RSP of every VMCS points behind vcpu->gpr, so that an exit pushes the guest's registers straight into their places.
+; HOST_RSP of every VMCS points behind vcpu->arch.gpr, so that an exit pushes the guest's registers straight into their places.
 bits 64
 default rel
 
@@ -9,7 +9,7 @@ default rel
 %define VCPU_GPR_END    128
 %define VCPU_HOST_STACK 128
 
-%include "hv/vm/registers.inc"
+%include "hv/x86/registers.inc"
 
 extern vmx_handle_exit, vmx_entry_failed
 global vmx_enter, vmx_leave, vmx_exit
@@ -43,7 +43,7 @@ vmx_exit:
     load_registers
     vmresume
 
-; The entry instruction fell through. RSP is behind vcpu->gpr, and nothing else is trusted: the other registers are the
+; The entry instruction fell through. RSP is behind vcpu->arch.gpr, and nothing else is trusted: the other registers are the
 ; guest's already.
 failed:
     lea rdi, [rsp - VCPU_GPR_END]

@@ -8,8 +8,8 @@
 #include "hv/host/log.h"
 #include "hv/run/exit.h"
 #include "hv/vm/exit_stat.h"
-#include "hv/vm/pc.h"
 #include "hv/walk/breakpoint.h"
+#include "hv/x86/pc.h"
 #include "vmx/entry_checks.h"
 #include "vmx/exit_reasons.h"
 #include "vmx/vmx.h"
@@ -65,10 +65,10 @@ static void reflect_debug(struct vcpu *vcpu)
 /* INT1 and INT3 go in again as what they are, with nothing in DR6 and RIP behind them. */
 static void reflect_software(struct vcpu *vcpu, uint32_t information)
 {
-    vcpu->event = (struct event){.valid = true,
-                                 .type = INFORMATION_TYPE(information),
-                                 .vector = INFORMATION_VECTOR(information),
-                                 .length = (uint8_t)instruction_length()};
+    vcpu->arch.event = (struct event){.valid = true,
+                                      .type = INFORMATION_TYPE(information),
+                                      .vector = INFORMATION_VECTOR(information),
+                                      .length = (uint8_t)instruction_length()};
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
@@ -87,7 +87,7 @@ static void handle_exception(struct vcpu *vcpu)
         return;
     }
     take_back_delivery(vcpu);
-    if ((information & INFORMATION_UNBLOCKED) && vector != EXC_DF && !vcpu->event.valid)
+    if ((information & INFORMATION_UNBLOCKED) && vector != EXC_DF && !vcpu->arch.event.valid)
         block_nmi_again();
     switch (vector) {
     case EXC_MC:
@@ -219,7 +219,7 @@ static __attribute__((noinline, cold)) void serve_violation_in_delivery(struct v
                                                                         uint64_t qualification)
 {
     take_back_delivery(vcpu);
-    if ((qualification & INFORMATION_UNBLOCKED) && !vcpu->event.valid)
+    if ((qualification & INFORMATION_UNBLOCKED) && !vcpu->arch.event.valid)
         block_nmi_again();
     serve_violation(vcpu, qualification);
 }
@@ -260,13 +260,14 @@ static void handle_tpr_threshold(struct vcpu *vcpu)
 static void handle_apic_write(struct vcpu *vcpu)
 {
     vmx_trap_pending(vcpu);
-    vcpu->interrupts.written(vcpu->interrupts.state, ACCESS_OFFSET(vmread(VMCS_EXIT_QUALIFICATION)));
+    vcpu->arch.interrupts.written(vcpu->arch.interrupts.state,
+                                  ACCESS_OFFSET(vmread(VMCS_EXIT_QUALIFICATION)));
 }
 
 static void handle_virtualized_eoi(struct vcpu *vcpu)
 {
     vmx_trap_pending(vcpu);
-    vcpu->interrupts.ended(vcpu->interrupts.state, vmread(VMCS_EXIT_QUALIFICATION) & 0xff);
+    vcpu->arch.interrupts.ended(vcpu->arch.interrupts.state, vmread(VMCS_EXIT_QUALIFICATION) & 0xff);
 }
 
 static void handle_ept_misconfiguration(struct vcpu *vcpu)
@@ -414,10 +415,10 @@ static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
 {
     uint64_t reason = vmread(VMCS_EXIT_REASON);
 
-    vcpu->rip = vmread(VMCS_GUEST_RIP);
+    vcpu->arch.rip = vmread(VMCS_GUEST_RIP);
     if (unlikely(reason >= VMX_REASON_COUNT))
         reason = unusual_reason(reason);
-    vcpu_note_exit(vcpu, (uint32_t)reason, (uint32_t)vcpu->rip);
+    vcpu_note_exit(vcpu, (uint32_t)reason, (uint32_t)vcpu->arch.rip);
     exit_begin(vcpu, stat_at[reason]);
     exit_handlers[reason](vcpu);
     return exit_end(vcpu);

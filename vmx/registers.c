@@ -23,9 +23,9 @@ uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg)
     case REG_CR4:
         return read_shadowed(VMCS_GUEST_CR4, VMCS_CR4_SHADOW, vmx_cr4_owned(vcpu));
     case REG_CR2:
-        return this_cpu()->current == vcpu ? read_cr2() : vcpu->cr2;
+        return this_cpu()->current == vcpu ? read_cr2() : vcpu->arch.cr2;
     case REG_DR6:
-        return this_cpu()->current == vcpu ? read_dr6() : vcpu->dr6;
+        return this_cpu()->current == vcpu ? read_dr6() : vcpu->arch.dr6;
     default:
         return vmread(fields[reg]);
     }
@@ -82,16 +82,16 @@ void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
         set_efer(vcpu, value);
         break;
     case REG_RIP:
-        vcpu->rip = value;
+        vcpu->arch.rip = value;
         vmwrite(VMCS_GUEST_RIP, value);
         break;
     case REG_CR2:
-        vcpu->cr2 = value;
+        vcpu->arch.cr2 = value;
         if (this_cpu()->current == vcpu)
             write_cr2(value);
         break;
     case REG_DR6:
-        vcpu->dr6 = value;
+        vcpu->arch.dr6 = value;
         if (this_cpu()->current == vcpu)
             write_dr6(value);
         break;
@@ -137,7 +137,7 @@ void vmx_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct 
 
 void vmx_get_code(struct vcpu *vcpu, struct code_state *code)
 {
-    code->rip = vcpu->rip;
+    code->rip = vcpu->arch.rip;
     code->cr3 = vmread(VMCS_GUEST_CR3);
     code->base = vmread(VMCS_GUEST_CS_BASE);
     code->attributes = code_attributes(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS), vmread(VMCS_GUEST_DR7));

@@ -12,8 +12,9 @@
 #include "vmx/apic.h"
 #include "vmx/vmx.h"
 
-_Static_assert(offsetof(struct vcpu, gpr) == 0 && sizeof(((struct vcpu *)0)->gpr) == 128, "as in entry.asm");
-_Static_assert(offsetof(struct vcpu, host_stack) == 128, "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, arch.gpr) == 0 && sizeof(((struct vcpu *)0)->arch.gpr) == 128,
+               "as in entry.asm");
+_Static_assert(offsetof(struct vcpu, arch.host_stack) == 128, "as in entry.asm");
 
 #define MSR_BITMAP_WRITE 2048 /* offset of the write bitmaps; reads come first */
 #define MSR_BITMAP_HIGH  1024 /* offset of the bitmap for 0xc0000000 and up */
@@ -122,7 +123,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_CR4_MASK, vmx_cr4_owned(vcpu)},
         {VMCS_HOST_CR0, read_cr0()},
         {VMCS_HOST_CR4, read_cr4()},
-        {VMCS_HOST_CR3, vcpu->vm->host_cr3},
+        {VMCS_HOST_CR3, vcpu->vm->arch.host_cr3},
         {VMCS_HOST_EFER, rdmsr(IA32_EFER)},
         {VMCS_HOST_PAT, rdmsr(IA32_PAT)},
         {VMCS_HOST_CS_SELECTOR, SELECTOR_CODE},
@@ -130,7 +131,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_HOST_DS_SELECTOR, SELECTOR_DATA},
         {VMCS_HOST_ES_SELECTOR, SELECTOR_DATA},
         {VMCS_HOST_TR_SELECTOR, SELECTOR_TSS},
-        {VMCS_HOST_RSP, (uint64_t)&vcpu->gpr[16]},
+        {VMCS_HOST_RSP, (uint64_t)&vcpu->arch.gpr[16]},
         {VMCS_HOST_RIP, (uint64_t)vmx_exit},
     };
 
@@ -140,15 +141,15 @@ static void write_constant_fields(struct vcpu *vcpu)
         vmwrite(VMCS_VPID, vmx_of(vcpu)->vpid);
     if (vmx_words.secondary & VMX_SECONDARY_ENABLE_XSAVES)
         vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
-    if (vcpu->apic.shadows)
-        vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, virt_to_phys(vcpu->apic.registers));
-    for (unsigned i = 0; i < 4 && vcpu->apic.delivers; i++)
+    if (vcpu->arch.apic.shadows)
+        vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, virt_to_phys(vcpu->arch.apic.registers));
+    for (unsigned i = 0; i < 4 && vcpu->arch.apic.delivers; i++)
         vmwrite(VMCS_EOI_EXIT_BITMAP_0 + 2 * i, vmx_of(vcpu)->eoi_exits[i]);
-    if (vcpu->vm->apic_access)
-        vmwrite(VMCS_APIC_ACCESS_ADDRESS, vcpu->vm->apic_access);
-    if (vcpu->apic.post) {
+    if (vcpu->vm->arch.apic_access)
+        vmwrite(VMCS_APIC_ACCESS_ADDRESS, vcpu->vm->arch.apic_access);
+    if (vcpu->arch.apic.post) {
         vmwrite(VMCS_POSTED_INTERRUPT_VECTOR, VECTOR_POSTED);
-        vmwrite(VMCS_POSTED_INTERRUPT_DESCRIPTOR, virt_to_phys(vcpu->apic.posted));
+        vmwrite(VMCS_POSTED_INTERRUPT_DESCRIPTOR, virt_to_phys(vcpu->arch.apic.posted));
     }
     if (vmx_words.secondary & VMX_SECONDARY_PAUSE_LOOP_EXITING) {
         vmwrite(VMCS_PLE_GAP, PLE_GAP);
@@ -197,7 +198,7 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     struct vmx_vcpu *vmx = host_allocate(sizeof(*vmx));
     uint32_t *region;
 
-    vcpu->vendor = vmx;
+    vcpu->arch.vendor = vmx;
     if (!vmx || !native_create(vcpu))
         return false;
     region = host_allocate(PAGE_SIZE);
@@ -209,9 +210,9 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
     vmx->core = -1;
     vmx->hidden = hidden_controls(vcpu);
     vmx->cr4_allowed = vmx_cr4_allowed(vcpu);
-    vcpu->apic.shadows = vmx_words.primary & VMX_PRIMARY_USE_TPR_SHADOW;
-    vcpu->apic.post = vmx_words.pin & VMX_PIN_PROCESS_POSTED_INTERRUPTS ? vcpu_post : NULL;
-    vcpu->apic.delivers = vmx_words.secondary & VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY;
+    vcpu->arch.apic.shadows = vmx_words.primary & VMX_PRIMARY_USE_TPR_SHADOW;
+    vcpu->arch.apic.post = vmx_words.pin & VMX_PIN_PROCESS_POSTED_INTERRUPTS ? vcpu_post : NULL;
+    vcpu->arch.apic.delivers = vmx_words.secondary & VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY;
     vmx->vpid = (uint16_t)(__atomic_fetch_add(&next_vpid, 1, __ATOMIC_RELAXED) % UINT16_MAX + 1);
     vmclear(vmx);
     return true;
@@ -219,7 +220,7 @@ bool vmx_vcpu_create(struct vcpu *vcpu)
 
 void vmx_vcpu_destroy(struct vcpu *vcpu)
 {
-    struct vmx_vcpu *vmx = vcpu->vendor;
+    struct vmx_vcpu *vmx = vcpu->arch.vendor;
 
     if (!vmx)
         return;
@@ -229,7 +230,7 @@ void vmx_vcpu_destroy(struct vcpu *vcpu)
     }
     native_destroy(vcpu);
     host_free(vmx, sizeof(*vmx));
-    vcpu->vendor = NULL;
+    vcpu->arch.vendor = NULL;
 }
 
 /* The controls for xAPIC or x2APIC mode. An APIC that is off is not reached either way. */
@@ -246,20 +247,20 @@ static void set_apic_mode(struct vmx_vcpu *vmx, bool x2apic)
 void vmx_update_apic(struct vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vmx_of(vcpu);
-    const uint32_t *registers = vcpu->apic.registers;
-    bool x2apic = vcpu->apic.mode == APIC_X2APIC;
+    const uint32_t *registers = vcpu->arch.apic.registers;
+    bool x2apic = vcpu->arch.apic.mode == APIC_X2APIC;
     uint32_t status;
 
-    if (!vcpu->apic.shadows)
+    if (!vcpu->arch.apic.shadows)
         return;
     if (unlikely(x2apic != vmx->x2apic))
         set_apic_mode(vmx, x2apic);
-    if (!vcpu->apic.delivers) {
+    if (!vcpu->arch.apic.delivers) {
         vmwrite(VMCS_TPR_THRESHOLD, vmx_tpr_threshold(registers));
         return;
     }
     status = vmx_interrupt_status(registers);
-    if (unlikely(debug_steps(&vcpu->debug)))
+    if (unlikely(debug_steps(&vcpu->arch.debug)))
         status &= 0xff00; /* no request: an interrupt would carry the step away */
     vmwrite(VMCS_GUEST_INTERRUPT_STATUS, status);
     for (unsigned i = 0; i < 4; i++) {
@@ -288,7 +289,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
     vmwrite(VMCS_PRIMARY_CONTROLS, vmx->primary);
     vmwrite(VMCS_ENTRY_CONTROLS, vmx->entry);
     vmwrite(VMCS_GUEST_PAT, PAT_RESET);
-    vmwrite(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+    vmwrite(VMCS_TSC_OFFSET, vcpu->arch.tsc_offset);
     reset_registers(vcpu);
 }
 
@@ -307,10 +308,10 @@ void vmx_vcpu_load(struct vcpu *vcpu)
         vmx_flush(vcpu);
         vmx->core = (int)cpu->index;
     }
-    write_cr3(vcpu->vm->host_cr3);
+    write_cr3(vcpu->vm->arch.host_cr3);
     native_load(vcpu, &vmx_native);
-    write_dr6(vcpu->dr6);
-    write_cr2(vcpu->cr2);
+    write_dr6(vcpu->arch.dr6);
+    write_cr2(vcpu->arch.cr2);
     cpu->current = vcpu;
 }
 
@@ -319,8 +320,8 @@ void vmx_vcpu_put(struct vcpu *vcpu)
     struct vmx_vcpu *vmx = vmx_of(vcpu);
 
     native_put(vcpu, &vmx_native);
-    vcpu->dr6 = read_dr6();
-    vcpu->cr2 = read_cr2();
+    vcpu->arch.dr6 = read_dr6();
+    vcpu->arch.cr2 = read_cr2();
     vmclear(vmx);
     write_cr3(paging_root());
     this_cpu()->current = NULL;

@@ -33,7 +33,7 @@ extern struct vmx_controls vmx_words; /* as every VMCS gets them */
 
 static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
 {
-    return vcpu->vendor;
+    return vcpu->arch.vendor;
 }
 
 #define BLOCKING_BY_STI_OR_MOV_SS 3
@@ -52,14 +52,14 @@ void vmx_trap_pending(struct vcpu *vcpu);
  * not. */
 void vmx_begin_debug(void);
 
-/* virt->advance. RIP is vcpu->rip from each exit to the next entry. */
+/* virt->advance. RIP is vcpu->arch.rip from each exit to the next entry. */
 static inline void vmx_move_on(struct vcpu *vcpu, uint32_t length)
 {
-    uint64_t rip = vcpu->rip + length;
+    uint64_t rip = vcpu->arch.rip + length;
 
     if (unlikely((uint32_t)rip < length))
         rip = vmx_wrapped(rip);
-    vcpu->rip = rip;
+    vcpu->arch.rip = rip;
     vmwrite(VMCS_GUEST_RIP, rip);
     if (unlikely(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_BY_STI_OR_MOV_SS) ||
         unlikely(vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)))

@@ -426,7 +426,7 @@ static void add_hypervisor(struct builder *builder)
 void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limits *limits,
                 cpuid_source *machine)
 {
-    struct cpuid_table *table = vcpu->cpuid;
+    struct cpuid_table *table = vcpu->arch.cpuid;
     struct builder builder = {
         .table = table, .limits = limits, .machine = machine, .id = vcpu->id, .vcpus = vcpu_count};
     struct cpuid_regs vendor;
@@ -487,7 +487,7 @@ static void set_bits(uint32_t *value, uint64_t bits, bool on)
 
 void cpuid_refresh(struct vcpu *vcpu, uint64_t cr4, bool apic_enabled, uint64_t xcr0, uint64_t xss)
 {
-    struct cpuid_table *table = vcpu->cpuid;
+    struct cpuid_table *table = vcpu->arch.cpuid;
 
     if (table->dynamic1) {
         set_bits(&table->dynamic1->ecx, LEAF1_ECX_OSXSAVE, table->xcr0 && (cr4 & CR4_OSXSAVE));
@@ -529,12 +529,12 @@ const struct cpuid_regs *cpuid_search(struct cpuid_table *table, uint32_t leaf, 
 
 const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
-    return cpuid_answer(vcpu->cpuid, leaf, subleaf);
+    return cpuid_answer(vcpu->arch.cpuid, leaf, subleaf);
 }
 
 bool cpuid_hides(const struct vcpu *vcpu, const char *name)
 {
-    return cpuid_is_hidden(&vcpu->cpuid->choice, name);
+    return cpuid_is_hidden(&vcpu->arch.cpuid->choice, name);
 }
 
 const char *cpuid_wanted_missing(const struct cpuid_choice *choice, const struct vcpu *vcpu)

@@ -32,7 +32,7 @@ typedef void cpuid_source(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *ou
 /* Bytes that a vCPU's table needs. */
 size_t cpuid_table_size(void);
 
-/* Fills the table at vcpu->cpuid. `vcpu_count` is the VM's, for the topology leaves. */
+/* Fills the table at vcpu->arch.cpuid. `vcpu_count` is the VM's, for the topology leaves. */
 void cpuid_init(struct vcpu *vcpu, unsigned vcpu_count, const struct cpuid_limits *limits,
                 cpuid_source *machine);
 

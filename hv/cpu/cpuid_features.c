@@ -3,7 +3,7 @@
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/cpuid_policy.h"
 #include "hv/lib/string.h"
-#include "hv/lib/x86.h"
+#include "hv/x86/x86.h"
 
 #define NAME_MOST  24
 #define NEAR       2 /* so many letters that are wrong, missing or too many */

@@ -5,6 +5,6 @@
 
 void vcpu_cpuid_changed(struct vcpu *vcpu)
 {
-    cpuid_refresh(vcpu, vcpu_get(vcpu, REG_CR4), vcpu->interrupts.enabled(vcpu->interrupts.state), vcpu->xcr0,
-                  vcpu->msrs->xss);
+    cpuid_refresh(vcpu, vcpu_get(vcpu, REG_CR4), vcpu->arch.interrupts.enabled(vcpu->arch.interrupts.state),
+                  vcpu->arch.xcr0, vcpu->arch.msrs->xss);
 }

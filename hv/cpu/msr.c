@@ -69,25 +69,25 @@ static bool write_only_zero(struct device *device, uint64_t offset, unsigned siz
 static bool tsc_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
-    *value = clock_now() + vcpu_of(device)->tsc_offset;
+    *value = clock_now() + vcpu_of(device)->arch.tsc_offset;
     return true;
 }
 
 static void move_tsc(struct vcpu *vcpu, uint64_t by)
 {
-    vcpu->tsc_offset += by;
-    virt->set_msr(vcpu, IA32_TSC, vcpu->tsc_offset);
-    vcpu->interrupts.tsc_changed(vcpu->interrupts.state);
+    vcpu->arch.tsc_offset += by;
+    virt->set_msr(vcpu, IA32_TSC, vcpu->arch.tsc_offset);
+    vcpu->arch.interrupts.tsc_changed(vcpu->arch.interrupts.state);
 }
 
 static bool tsc_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
     struct vcpu *vcpu = vcpu_of(device);
-    uint64_t by = value - (clock_now() + vcpu->tsc_offset);
+    uint64_t by = value - (clock_now() + vcpu->arch.tsc_offset);
 
     (void)offset, (void)size;
     move_tsc(vcpu, by);
-    vcpu->msrs->tsc_adjust += by;
+    vcpu->arch.msrs->tsc_adjust += by;
     return true;
 }
 
@@ -99,7 +99,7 @@ static bool has_tsc_adjust(struct vcpu *vcpu)
 static bool tsc_adjust_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
-    *value = vcpu_of(device)->msrs->tsc_adjust;
+    *value = vcpu_of(device)->arch.msrs->tsc_adjust;
     return has_tsc_adjust(vcpu_of(device));
 }
 
@@ -110,8 +110,8 @@ static bool tsc_adjust_write(struct device *device, uint64_t offset, unsigned si
     (void)offset, (void)size;
     if (!has_tsc_adjust(vcpu))
         return false;
-    move_tsc(vcpu, value - vcpu->msrs->tsc_adjust);
-    vcpu->msrs->tsc_adjust = value;
+    move_tsc(vcpu, value - vcpu->arch.msrs->tsc_adjust);
+    vcpu->arch.msrs->tsc_adjust = value;
     return true;
 }
 
@@ -148,7 +148,7 @@ static bool mcg_cap_read(struct device *device, uint64_t offset, unsigned size, 
 static bool mcg_status_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
-    *value = vcpu_of(device)->msrs->mcg_status;
+    *value = vcpu_of(device)->arch.msrs->mcg_status;
     return true;
 }
 
@@ -165,13 +165,13 @@ static bool perf_status_read(struct device *device, uint64_t offset, unsigned si
 static bool misc_enable_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
-    *value = vcpu_of(device)->msrs->misc_enable;
+    *value = vcpu_of(device)->arch.msrs->misc_enable;
     return true;
 }
 
 static bool misc_enable_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
-    struct msr_state *msrs = vcpu_of(device)->msrs;
+    struct msr_state *msrs = vcpu_of(device)->arch.msrs;
 
     (void)offset, (void)size;
     msrs->misc_enable = (msrs->misc_enable & ~MISC_WRITABLE) | (value & MISC_WRITABLE);
@@ -195,7 +195,7 @@ static bool debugctl_write(struct device *device, uint64_t offset, unsigned size
 /* Variable MTRRs: base and mask in turn. */
 static bool mtrr_variable_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
-    struct msr_state *msrs = vcpu_of(device)->msrs;
+    struct msr_state *msrs = vcpu_of(device)->arch.msrs;
 
     (void)size;
     *value = offset & 1 ? msrs->mtrr_mask[offset / 2] : msrs->mtrr_base[offset / 2];
@@ -204,7 +204,7 @@ static bool mtrr_variable_read(struct device *device, uint64_t offset, unsigned 
 
 static bool mtrr_variable_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
 {
-    struct msr_state *msrs = vcpu_of(device)->msrs;
+    struct msr_state *msrs = vcpu_of(device)->arch.msrs;
     uint64_t reserved = ~(BIT(msrs->physical_bits) - 1);
 
     (void)size;
@@ -223,7 +223,7 @@ static bool mtrr_variable_write(struct device *device, uint64_t offset, unsigned
 /* The eleven fixed MTRRs lie in three ranges; `first` is the number of the range's first one. */
 static bool fixed_read(struct vcpu *vcpu, unsigned number, uint64_t *value)
 {
-    *value = vcpu->msrs->mtrr_fixed[number];
+    *value = vcpu->arch.msrs->mtrr_fixed[number];
     return true;
 }
 
@@ -232,7 +232,7 @@ static bool fixed_write(struct vcpu *vcpu, unsigned number, uint64_t value)
     for (unsigned i = 0; i < 8; i++)
         if (!valid_memory_type(value >> (8 * i) & 0xff))
             return false;
-    vcpu->msrs->mtrr_fixed[number] = value;
+    vcpu->arch.msrs->mtrr_fixed[number] = value;
     return true;
 }
 
@@ -255,7 +255,7 @@ FIXED_RANGE(fixed_4k, 3)
 static bool mtrr_default_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
-    *value = vcpu_of(device)->msrs->mtrr_default;
+    *value = vcpu_of(device)->arch.msrs->mtrr_default;
     return true;
 }
 
@@ -264,14 +264,14 @@ static bool mtrr_default_write(struct device *device, uint64_t offset, unsigned 
     (void)offset, (void)size;
     if ((value & ~(MTRR_DEF_ENABLE | 0xff)) || !valid_memory_type(value & 0xff))
         return false;
-    vcpu_of(device)->msrs->mtrr_default = value;
+    vcpu_of(device)->arch.msrs->mtrr_default = value;
     return true;
 }
 
 static bool xss_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
-    *value = vcpu_of(device)->msrs->xss;
+    *value = vcpu_of(device)->arch.msrs->xss;
     return cpuid_lookup(vcpu_of(device), 0xd, 1)->eax & BIT(3);
 }
 
@@ -280,9 +280,9 @@ static bool xss_write(struct device *device, uint64_t offset, unsigned size, uin
     struct vcpu *vcpu = vcpu_of(device);
 
     (void)offset, (void)size;
-    if (!(cpuid_lookup(vcpu, 0xd, 1)->eax & BIT(3)) || (value & ~vcpu->msrs->xss_allowed))
+    if (!(cpuid_lookup(vcpu, 0xd, 1)->eax & BIT(3)) || (value & ~vcpu->arch.msrs->xss_allowed))
         return false;
-    vcpu->msrs->xss = value;
+    vcpu->arch.msrs->xss = value;
     virt->set_msr(vcpu, IA32_XSS, value);
     vcpu_cpuid_changed(vcpu);
     return true;
@@ -309,7 +309,7 @@ static bool efer_write(struct device *device, uint64_t offset, unsigned size, ui
     if (((value ^ old) & EFER_LME) && (vcpu_get(vcpu, REG_CR0) & CR0_PG))
         return false;
     vcpu_set(vcpu, REG_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
-    vcpu->code_changed = true;
+    vcpu->arch.code_changed = true;
     return true;
 }
 
@@ -410,7 +410,7 @@ void msr_ranges(struct vcpu *vcpu, void *devices, struct bus_range *ranges)
 
 void msr_reset(struct vcpu *vcpu, const struct cpuid_limits *limits, gpa_t low_memory_end)
 {
-    struct msr_state *msrs = vcpu->msrs;
+    struct msr_state *msrs = vcpu->arch.msrs;
 
     *msrs = (struct msr_state){
         .misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS | MISC_NO_PEBS,
@@ -453,7 +453,7 @@ bool xcr0_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
         return false;
     if ((value & avx512) && ((value & avx512) != avx512 || !(value & avx)))
         return false;
-    vcpu->xcr0 = value;
+    vcpu->arch.xcr0 = value;
     vcpu_cpuid_changed(vcpu);
     return true;
 }

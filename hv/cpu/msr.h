@@ -35,7 +35,7 @@ void msr_reset(struct vcpu *vcpu, const struct cpuid_limits *limits, gpa_t low_m
 bool msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
-/* XSETBV: false means #GP. On success vcpu->xcr0 is set. */
+/* XSETBV: false means #GP. On success vcpu->arch.xcr0 is set. */
 bool xcr0_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
 
 /* MSRs that a guest reads and writes without an exit; the vendor switches them with the vCPU. 0 ends the

@@ -28,8 +28,8 @@ uint32_t vcpu_pkru(struct vcpu *vcpu)
 
 bool native_create(struct vcpu *vcpu)
 {
-    vcpu->native.xsave = host_allocate(XSAVE_AREA);
-    if (!vcpu->native.xsave)
+    vcpu->arch.native.xsave = host_allocate(XSAVE_AREA);
+    if (!vcpu->arch.native.xsave)
         return false;
     native_reset(vcpu);
     return true;
@@ -37,15 +37,15 @@ bool native_create(struct vcpu *vcpu)
 
 void native_destroy(struct vcpu *vcpu)
 {
-    if (vcpu->native.xsave)
-        host_free(vcpu->native.xsave, XSAVE_AREA);
-    vcpu->native.xsave = NULL;
+    if (vcpu->arch.native.xsave)
+        host_free(vcpu->arch.native.xsave, XSAVE_AREA);
+    vcpu->arch.native.xsave = NULL;
 }
 
 /* As XRSTOR and FXRSTOR take it: FCW and MXCSR, x87 and SSE marked as present, nothing else. */
 void native_reset(struct vcpu *vcpu)
 {
-    uint8_t *area = vcpu->native.xsave;
+    uint8_t *area = vcpu->arch.native.xsave;
     const uint16_t fcw = 0x40;
     const uint32_t mxcsr = 0x1f80;
     const uint64_t x87_and_sse = 3;
@@ -54,44 +54,44 @@ void native_reset(struct vcpu *vcpu)
     memcpy(area, &fcw, sizeof(fcw));
     memcpy(area + 24, &mxcsr, sizeof(mxcsr));
     memcpy(area + 512, &x87_and_sse, sizeof(x87_and_sse));
-    memset(vcpu->native.dr, 0, sizeof(vcpu->native.dr));
-    memset(vcpu->native.msrs, 0, sizeof(vcpu->native.msrs));
-    vcpu->native.xss = 0;
-    vcpu->xcr0 = 1;
+    memset(vcpu->arch.native.dr, 0, sizeof(vcpu->arch.native.dr));
+    memset(vcpu->arch.native.msrs, 0, sizeof(vcpu->arch.native.msrs));
+    vcpu->arch.native.xss = 0;
+    vcpu->arch.xcr0 = 1;
 }
 
 /* Extended state moves in all components that guests may have, whatever the guest's own XCR0 is just now. */
 static void load_extended(struct vcpu *vcpu, const uint8_t *area)
 {
-    if (!vcpu->msrs->xcr0_allowed) {
+    if (!vcpu->arch.msrs->xcr0_allowed) {
         __asm__ volatile("fxrstor64 %0" : : "m"(*area));
         return;
     }
-    xsetbv(0, vcpu->msrs->xcr0_allowed);
+    xsetbv(0, vcpu->arch.msrs->xcr0_allowed);
     __asm__ volatile("xrstor64 %0" : : "m"(*area), "a"(-1), "d"(-1) : "memory");
-    xsetbv(0, vcpu->xcr0);
+    xsetbv(0, vcpu->arch.xcr0);
 }
 
 void native_take_xcr0(struct vcpu *vcpu)
 {
     uint64_t xcr0;
 
-    if (!vcpu->msrs->xcr0_allowed)
+    if (!vcpu->arch.msrs->xcr0_allowed)
         return;
     xcr0 = xgetbv(0);
-    if (likely(xcr0 == vcpu->xcr0))
+    if (likely(xcr0 == vcpu->arch.xcr0))
         return;
-    vcpu->xcr0 = xcr0;
+    vcpu->arch.xcr0 = xcr0;
     vcpu_cpuid_changed(vcpu);
 }
 
 static void save_extended(struct vcpu *vcpu, uint8_t *area)
 {
-    if (!vcpu->msrs->xcr0_allowed) {
+    if (!vcpu->arch.msrs->xcr0_allowed) {
         __asm__ volatile("fxsave64 %0" : "=m"(*area));
         return;
     }
-    xsetbv(0, vcpu->msrs->xcr0_allowed);
+    xsetbv(0, vcpu->arch.msrs->xcr0_allowed);
     __asm__ volatile("xsave64 %0" : "=m"(*area) : "a"(-1), "d"(-1) : "memory");
 }
 
@@ -114,18 +114,18 @@ void native_load_fpu(const uint8_t *image, bool wide)
 /* The vCPU's own area is free while its state is in the CPU. */
 void native_keep(struct vcpu *vcpu)
 {
-    save_extended(vcpu, vcpu->native.xsave);
-    if (vcpu->msrs->xcr0_allowed)
-        xsetbv(0, vcpu->xcr0);
+    save_extended(vcpu, vcpu->arch.native.xsave);
+    if (vcpu->arch.msrs->xcr0_allowed)
+        xsetbv(0, vcpu->arch.xcr0);
 }
 
 void native_return_upper(struct vcpu *vcpu, uint8_t *scratch)
 {
-    const uint8_t *before = vcpu->native.xsave;
+    const uint8_t *before = vcpu->arch.native.xsave;
 
     memset(scratch, 0, AREA_MOST);
     save_extended(vcpu, scratch);
-    if (!vcpu->msrs->xcr0_allowed) /* FXSAVE has no header: native_reset made it */
+    if (!vcpu->arch.msrs->xcr0_allowed) /* FXSAVE has no header: native_reset made it */
         memcpy(scratch + AREA_HEADER, before + AREA_HEADER, AREA_HEADER_SIZE);
     area_take_upper(vcpu, scratch, before);
     load_extended(vcpu, scratch);
@@ -133,7 +133,7 @@ void native_return_upper(struct vcpu *vcpu, uint8_t *scratch)
 
 void native_load(struct vcpu *vcpu, const struct native_policy *policy)
 {
-    struct native_state *state = &vcpu->native;
+    struct native_state *state = &vcpu->arch.native;
 
     for (unsigned i = 0; policy->msrs[i]; i++)
         wrmsr_safe(policy->msrs[i], state->msrs[i]);
@@ -148,7 +148,7 @@ void native_load(struct vcpu *vcpu, const struct native_policy *policy)
 
 void native_put(struct vcpu *vcpu, const struct native_policy *policy)
 {
-    struct native_state *state = &vcpu->native;
+    struct native_state *state = &vcpu->arch.native;
 
     for (unsigned i = 0; policy->msrs[i]; i++)
         rdmsr_safe(policy->msrs[i], &state->msrs[i]);
@@ -217,7 +217,7 @@ bool native_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     if (msr != IA32_XSS)
         return false;
-    vcpu->native.xss = value;
+    vcpu->arch.native.xss = value;
     wrmsr(IA32_XSS, value);
     return true;
 }
@@ -250,8 +250,8 @@ void reset_registers(struct vcpu *vcpu)
         {REG_DR7, 0x400},  {REG_DR6, 0xffff0ff0},
     };
 
-    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
-    vcpu->gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
+    memset(vcpu->arch.gpr, 0, sizeof(vcpu->arch.gpr));
+    vcpu->arch.gpr[REG_RDX] = cpuid_lookup(vcpu, 1, 0)->eax;
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
         vcpu_set(vcpu, rows[i].reg, rows[i].value);
     for (unsigned n = 0; n < 4; n++)
@@ -264,7 +264,7 @@ bool native_get_msr(const struct vcpu *vcpu, const struct native_policy *policy,
 {
     for (unsigned i = 0; policy->msrs[i]; i++)
         if (policy->msrs[i] == msr) {
-            *value = vcpu->native.msrs[i];
+            *value = vcpu->arch.native.msrs[i];
             return this_cpu()->current == vcpu ? rdmsr_safe(msr, value) : true;
         }
     return false;

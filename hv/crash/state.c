@@ -16,7 +16,7 @@ const char *state_mode(struct vcpu *vcpu)
 
 void state_of_vcpu(struct vcpu *vcpu, struct cpu_state *state)
 {
-    bool loaded = this_cpu()->current == vcpu, aside = vcpu->debug.intercepts & DEBUG_REGISTERS;
+    bool loaded = this_cpu()->current == vcpu, aside = vcpu->arch.debug.intercepts & DEBUG_REGISTERS;
 
     if (loaded)
         native_take_xcr0(vcpu);
@@ -27,10 +27,10 @@ void state_of_vcpu(struct vcpu *vcpu, struct cpu_state *state)
     for (unsigned i = 0; i < 4; i++)
         state->values[STATE_DR0 + i] = aside    ? debug_get_register(vcpu, i)
                                        : loaded ? native_dr(i)
-                                                : vcpu->native.dr[i];
+                                                : vcpu->arch.native.dr[i];
     if (aside)
         state->values[REG_DR7] = debug_get_register(vcpu, 7);
-    state->values[STATE_XCR0] = vcpu->xcr0;
+    state->values[STATE_XCR0] = vcpu->arch.xcr0;
 }
 
 void state_print(const struct cpu_state *state, struct writer *out)

@@ -50,7 +50,7 @@ static const uint64_t no_entry;
 /* MOV to a 32- or 64-bit register, and MOVZX to one. */
 static void load(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    vm_memory_read_quick(vcpu, gpa, in->from.size, &vcpu->gpr[in->to.index]);
+    vm_memory_read_quick(vcpu, gpa, in->from.size, &vcpu->arch.gpr[in->to.index]);
 }
 
 /* MOV to an 8- or 16-bit register. */
@@ -59,12 +59,12 @@ static void load_part(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa
     uint64_t mask = size_mask(in->from.size), value;
 
     vm_memory_read_quick(vcpu, gpa, in->from.size, &value);
-    vcpu->gpr[in->to.index] = (vcpu->gpr[in->to.index] & ~mask) | value;
+    vcpu->arch.gpr[in->to.index] = (vcpu->arch.gpr[in->to.index] & ~mask) | value;
 }
 
 static void store_register(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
 {
-    vm_memory_write_quick(vcpu, gpa, in->to.size, vcpu->gpr[in->from.index] & size_mask(in->to.size));
+    vm_memory_write_quick(vcpu, gpa, in->to.size, vcpu->arch.gpr[in->from.index] & size_mask(in->to.size));
 }
 
 static void store_immediate(struct vcpu *vcpu, const struct instruction *in, gpa_t gpa)
@@ -249,7 +249,7 @@ static bool watch_code(struct vcpu *vcpu, struct cached *entry)
 /* Adds to what was fetched how it may be executed; keeps it if all that led to it can be compared later. */
 static struct cached *remember(struct vcpu *vcpu, const struct code_state *state)
 {
-    struct decode_cache *cache = vcpu->decode_cache;
+    struct decode_cache *cache = vcpu->arch.decode_cache;
     struct cached *entry = &cache->scratch;
     const struct operand *to = &entry->in.to, *memory = to->kind == OPERAND_MEMORY ? to : &entry->in.from;
 
@@ -276,7 +276,7 @@ static struct cached *remember(struct vcpu *vcpu, const struct code_state *state
 static enum emulate_result fail(struct vcpu *vcpu, const struct cached *entry, enum outcome outcome,
                                 const struct fault *fault)
 {
-    struct decode_cache *cache = vcpu->decode_cache;
+    struct decode_cache *cache = vcpu->arch.decode_cache;
 
     memcpy(cache->failed, entry->raw, sizeof(cache->failed));
     cache->failed_length = entry->raw_length;
@@ -331,7 +331,7 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
 static __attribute__((noinline)) enum emulate_result emulate_afresh(struct vcpu *vcpu,
                                                                     const struct code_state *state, gpa_t gpa)
 {
-    struct cached *scratch = &vcpu->decode_cache->scratch;
+    struct cached *scratch = &vcpu->arch.decode_cache->scratch;
     struct fault fault;
     enum outcome outcome = fetch(vcpu, state->rip, scratch, &fault);
 
@@ -343,8 +343,8 @@ static __attribute__((noinline)) enum emulate_result emulate_afresh(struct vcpu 
 static __attribute__((noinline, cold)) void forget(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < CACHE_ENTRIES; i++)
-        vcpu->decode_cache->entries[i].state.attributes = 0;
-    vcpu->code_changed = false;
+        vcpu->arch.decode_cache->entries[i].state.attributes = 0;
+    vcpu->arch.code_changed = false;
 }
 
 static inline void get_state(struct vcpu *vcpu, struct code_state *state)
@@ -367,10 +367,10 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     struct code_state state;
     struct cached *entry;
 
-    if (unlikely(vcpu->code_changed))
+    if (unlikely(vcpu->arch.code_changed))
         forget(vcpu);
     get_state(vcpu, &state);
-    entry = entry_for(vcpu->decode_cache, state.rip);
+    entry = entry_for(vcpu->arch.decode_cache, state.rip);
     if (unlikely(!is_same(entry, &state)))
         return emulate_afresh(vcpu, &state, gpa);
     if (unlikely(!entry->fast || (gpa & entry->not_fast)))
@@ -383,7 +383,7 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
 static __attribute__((noinline)) unsigned length_afresh(struct vcpu *vcpu, const struct code_state *state)
 {
     struct fault fault;
-    enum outcome outcome = fetch(vcpu, state->rip, &vcpu->decode_cache->scratch, &fault);
+    enum outcome outcome = fetch(vcpu, state->rip, &vcpu->arch.decode_cache->scratch, &fault);
 
     if (outcome == OUTCOME_NEXT)
         return remember(vcpu, state)->in.length;
@@ -395,10 +395,10 @@ static __attribute__((noinline)) unsigned length_afresh(struct vcpu *vcpu, const
 unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t cs_base,
                         uint32_t cs_attributes)
 {
-    const struct cached *entry = entry_for(vcpu->decode_cache, rip);
+    const struct cached *entry = entry_for(vcpu->arch.decode_cache, rip);
     struct code_state state;
 
-    if (unlikely(vcpu->code_changed))
+    if (unlikely(vcpu->arch.code_changed))
         forget(vcpu);
     if (likely(entry->state.rip == rip && entry->state.cr3 == cr3 && entry->state.base == cs_base &&
                entry->state.attributes == (cs_attributes | ENTRY_VALID) && same_memory(entry)))
@@ -409,8 +409,8 @@ unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t 
 
 unsigned emulate_bytes(struct vcpu *vcpu, uint8_t bytes[15])
 {
-    memcpy(bytes, vcpu->decode_cache->failed, INSTRUCTION_MOST);
-    return vcpu->decode_cache->failed_length;
+    memcpy(bytes, vcpu->arch.decode_cache->failed, INSTRUCTION_MOST);
+    return vcpu->arch.decode_cache->failed_length;
 }
 
 size_t decode_cache_size(void)
@@ -421,9 +421,9 @@ size_t decode_cache_size(void)
 __attribute__((cold)) void decode_cache_visit(struct vcpu *vcpu)
 {
     const struct guest_mem *memory = &vcpu->vm->memory;
-    const struct cached *entry = entry_for(vcpu->decode_cache, vcpu_get(vcpu, REG_RIP));
+    const struct cached *entry = entry_for(vcpu->arch.decode_cache, vcpu_get(vcpu, REG_RIP));
 
-    if (vcpu->code_changed || !(entry->state.attributes & ENTRY_VALID))
+    if (vcpu->arch.code_changed || !(entry->state.attributes & ENTRY_VALID))
         return;
     guest_looked_at(memory, entry->code, CODE_WINDOW);
     for (unsigned i = 0; i < entry->path.count; i++)

@@ -162,7 +162,7 @@ static enum outcome save(struct emulation *e)
 /* SDM, "Operation of XRSTOR", "Operation of XRSTORS": what they demand of the header. */
 static bool is_valid(struct emulation *e, const uint64_t header[8])
 {
-    uint64_t may = e->vcpu->xcr0 | (e->in->form->flags & FORM_SUPERVISOR ? e->vcpu->native.xss : 0);
+    uint64_t may = e->vcpu->arch.xcr0 | (e->in->form->flags & FORM_SUPERVISOR ? e->vcpu->arch.native.xss : 0);
     uint64_t bitmap = header[0], xcomp = header[1], rest = header[2];
 
     if (!(xcomp & AREA_COMPACTED))
@@ -200,7 +200,8 @@ static void add_legacy(struct emulation *e, struct parts *parts, bool x87, bool 
 /* What XRSTOR reads behind a header that is valid. */
 static void add_components(struct emulation *e, struct parts *parts, const uint64_t header[8])
 {
-    uint64_t asked = (uint32_t)e->vcpu->gpr[REG_RAX] | e->vcpu->gpr[REG_RDX] << 32, there = asked & header[0];
+    uint64_t asked = (uint32_t)e->vcpu->arch.gpr[REG_RAX] | e->vcpu->arch.gpr[REG_RDX] << 32,
+             there = asked & header[0];
     bool compacted = header[1] & AREA_COMPACTED, sse = there & BIT(COMPONENT_SSE);
     bool mxcsr = compacted ? sse : asked & (BIT(COMPONENT_SSE) | BIT(COMPONENT_AVX));
     struct area_part part;

@@ -69,7 +69,7 @@ static uint64_t stack_at(struct emulation *e, uint64_t value, unsigned size)
 enum outcome execute_leave(struct emulation *e)
 {
     unsigned size = e->in->operand_size, stack = stack_size(e);
-    uint64_t frame = e->vcpu->gpr[REG_RBP] & size_mask(stack);
+    uint64_t frame = e->vcpu->arch.gpr[REG_RBP] & size_mask(stack);
     struct span span;
 
     if (!memory_find(e, SEG_SS, frame, size, ACCESS_READ, &span))

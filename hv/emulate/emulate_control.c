@@ -13,7 +13,7 @@ static bool read_control(struct vcpu *vcpu, unsigned number, uint64_t *value)
         *value = vcpu_get(vcpu, REG_CR4);
         return true;
     case 8:
-        *value = vcpu->interrupts.get_tpr(vcpu->interrupts.state);
+        *value = vcpu->arch.interrupts.get_tpr(vcpu->arch.interrupts.state);
         return true;
     default:
         return false;
@@ -26,14 +26,14 @@ static uint8_t write_control(struct vcpu *vcpu, unsigned number, uint64_t value)
     if (number == 8) {
         if (value > 15)
             return EXC_GP;
-        vcpu->interrupts.set_tpr(vcpu->interrupts.state, (unsigned)value);
+        vcpu->arch.interrupts.set_tpr(vcpu->arch.interrupts.state, (unsigned)value);
         return EXC_NONE;
     }
     if (!cr4_valid(vcpu, value, cr4_shown(vcpu)))
         return EXC_GP;
     vcpu_set(vcpu, REG_CR4, value);
     vcpu_cpuid_changed(vcpu);
-    vcpu->code_changed = true;
+    vcpu->arch.code_changed = true;
     return EXC_NONE;
 }
 

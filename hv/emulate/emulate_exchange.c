@@ -85,7 +85,7 @@ static enum outcome compare_exchange_8(struct emulation *e, const struct span *s
 
 static enum outcome compare_exchange_16(struct emulation *e, const struct span *span)
 {
-    uint64_t *gpr = e->vcpu->gpr, old[2] = {gpr[REG_RAX], gpr[REG_RDX]},
+    uint64_t *gpr = e->vcpu->arch.gpr, old[2] = {gpr[REG_RAX], gpr[REG_RDX]},
              new[2] = {gpr[REG_RBX], gpr[REG_RCX]};
     uint64_t flags = vcpu_get(e->vcpu, REG_RFLAGS), seen[2];
     struct {

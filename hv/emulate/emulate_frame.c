@@ -50,7 +50,7 @@ enum outcome execute_enter(struct emulation *e)
 {
     unsigned size = e->in->operand_size, stack = stack_size(e), level = e->in->immediate >> 16 & 31;
     uint64_t frame = stack_moved(e, -(int)size, stack), mask = size_mask(stack);
-    uint64_t outer = e->vcpu->gpr[REG_RBP], top = frame - level * size;
+    uint64_t outer = e->vcpu->arch.gpr[REG_RBP], top = frame - level * size;
     struct span saved, from[32], to[32];
 
     if (!memory_find(e, SEG_SS, frame & mask, size, ACCESS_WRITE, &saved))

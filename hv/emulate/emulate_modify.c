@@ -140,7 +140,7 @@ enum outcome execute_double_shift(struct emulation *e)
     bool by_immediate = !(in->opcode & 1);
     struct alu alu = alu_for(e);
 
-    alu.accumulator = by_immediate ? in->immediate : e->vcpu->gpr[REG_RCX];
+    alu.accumulator = by_immediate ? in->immediate : e->vcpu->arch.gpr[REG_RCX];
     alu.b = operand_register(e, &in->from);
     return modify(e, &alu, 0, operation_rows[in->operation].compute);
 }

@@ -148,7 +148,7 @@ bool run_instruction_at(struct emulation *e, const struct instruction *guests, u
     struct instruction in = *guests;
     unsigned other = stand_in(&in);
     struct stub_registers registers;
-    uint64_t flags = vcpu_get(e->vcpu, REG_RFLAGS), *gpr = e->vcpu->gpr;
+    uint64_t flags = vcpu_get(e->vcpu, REG_RFLAGS), *gpr = e->vcpu->arch.gpr;
     struct code code;
     uint64_t kept;
 

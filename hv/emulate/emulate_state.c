@@ -16,7 +16,7 @@ static bool is_undefined(struct emulation *e, enum extended_state state, uint64_
     case STATE_AVX:
     case STATE_AVX512:
         return e->mode == CODE_REAL || e->mode == CODE_V86 || !(cr4 & CR4_OSXSAVE) ||
-               (e->vcpu->xcr0 & needed) != needed;
+               (e->vcpu->arch.xcr0 & needed) != needed;
     case STATE_VEX:
         return e->mode == CODE_REAL || e->mode == CODE_V86;
     default:

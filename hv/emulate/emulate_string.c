@@ -187,7 +187,7 @@ enum outcome execute_string(struct emulation *e)
     s.source = register_get(e->vcpu, REG_RSI, in->address_size);
     s.target = register_get(e->vcpu, REG_RDI, in->address_size);
     s.accumulator = register_get(e->vcpu, REG_RAX, s.size);
-    s.port = e->vcpu->gpr[REG_RDX];
+    s.port = e->vcpu->arch.gpr[REG_RDX];
     batch = s.flags & RFLAGS_TF || e->dr7 ? 1 : MIN(count, REP_BATCH); /* a trap comes behind its element */
     do {
         run = do_run(&s, row, batch - done);
@@ -202,7 +202,7 @@ enum outcome execute_string(struct emulation *e)
 
 enum outcome execute_string_io(struct emulation *e)
 {
-    uint16_t port = (uint16_t)e->vcpu->gpr[REG_RDX];
+    uint16_t port = (uint16_t)e->vcpu->arch.gpr[REG_RDX];
 
     if (!io_permitted(e->vcpu, port, e->in->operand_size, &e->fault))
         return OUTCOME_FAULT;

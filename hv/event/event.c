@@ -43,10 +43,10 @@ static bool makes_double_fault(unsigned first, unsigned second)
 
 void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
 {
-    struct event *event = &vcpu->event;
+    struct event *event = &vcpu->arch.event;
     bool exception_on_its_way = event->valid && event->type == EVENT_EXCEPTION;
 
-    if (unlikely(debug_steps(&vcpu->debug))) /* also one that Keel raises for what it completes */
+    if (unlikely(debug_steps(&vcpu->arch.debug))) /* also one that Keel raises for what it completes */
         debug_on_exception(vcpu);
     if (fault->vector == EXC_PF)
         vcpu_set(vcpu, REG_CR2, fault->address);
@@ -87,7 +87,7 @@ void vcpu_deliver_again(struct vcpu *vcpu, uint32_t delivery, uint32_t error, un
 
     if ((delivery >> 8 & 7) == EVENT_EXCEPTION && FAULTS >> (delivery & 31) & 1)
         vcpu_again(vcpu); /* as its handler was to find it */
-    vcpu->event = (struct event){
+    vcpu->arch.event = (struct event){
         .valid = true,
         .type = delivery >> 8 & 7,
         .vector = (uint8_t)delivery,
@@ -123,8 +123,8 @@ void vcpu_request_nmi(struct vcpu *vcpu)
 
 static inline bool wakes(struct vcpu *vcpu, bool deaf)
 {
-    return vcpu->nmis || vcpu->event.valid ||
-           (!deaf && vcpu->interrupts.pending(vcpu->interrupts.state) >= 0);
+    return vcpu->arch.nmis || vcpu->arch.event.valid ||
+           (!deaf && vcpu->arch.interrupts.pending(vcpu->arch.interrupts.state) >= 0);
 }
 
 bool vcpu_wakes(struct vcpu *vcpu)
@@ -134,10 +134,10 @@ bool vcpu_wakes(struct vcpu *vcpu)
 
 bool vcpu_halt(struct vcpu *vcpu)
 {
-    if (unlikely(debug_steps(&vcpu->debug)))
+    if (unlikely(debug_steps(&vcpu->arch.debug)))
         debug_end_step(vcpu);
-    vcpu->deaf = !(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF);
-    if (wakes(vcpu, vcpu->deaf))
+    vcpu->arch.deaf = !(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF);
+    if (wakes(vcpu, vcpu->arch.deaf))
         return true;
     vcpu->activity = VCPU_HALTED;
     return false;
@@ -147,16 +147,16 @@ bool vcpu_halt(struct vcpu *vcpu)
 static void take_init(struct vcpu *vcpu)
 {
     observe(vcpu, OBSERVED_INIT, 0);
-    vcpu->event.valid = false;
-    vcpu->nmis = 0;
+    vcpu->arch.event.valid = false;
+    vcpu->arch.nmis = 0;
     if (vcpu->id == 0) { /* the bootstrap processor would run the firmware, which starts the machine anew */
         vm_stop(vcpu->vm, VM_RESET, 0);
         return;
     }
-    vcpu->interrupts.reset(vcpu->interrupts.state, true);
+    vcpu->arch.interrupts.reset(vcpu->arch.interrupts.state, true);
     virt->vcpu_reset(vcpu);
     vcpu_cpuid_changed(vcpu);
-    vcpu->code_changed = true;
+    vcpu->arch.code_changed = true;
     debug_reset(vcpu);
     vcpu->activity = VCPU_WAIT_FOR_SIPI;
 }
@@ -168,12 +168,12 @@ static void take_sipi(struct vcpu *vcpu)
 
     if (vcpu->activity != VCPU_WAIT_FOR_SIPI)
         return;
-    observe(vcpu, OBSERVED_SIPI, vcpu->sipi_vector);
+    observe(vcpu, OBSERVED_SIPI, vcpu->arch.sipi_vector);
     /* Once more: a core that had found the APIC enabled before INIT may have delivered to it since. */
-    vcpu->interrupts.reset(vcpu->interrupts.state, true);
+    vcpu->arch.interrupts.reset(vcpu->arch.interrupts.state, true);
     cs = vcpu_get_segment(vcpu, SEG_CS);
-    cs.selector = (uint16_t)(vcpu->sipi_vector << 8);
-    cs.base = (uint64_t)vcpu->sipi_vector << 12;
+    cs.selector = (uint16_t)(vcpu->arch.sipi_vector << 8);
+    cs.base = (uint64_t)vcpu->arch.sipi_vector << 12;
     vcpu_set_segment(vcpu, SEG_CS, &cs);
     vcpu_set(vcpu, REG_RIP, 0);
     vcpu->activity = VCPU_RUNNABLE;
@@ -182,9 +182,9 @@ static void take_sipi(struct vcpu *vcpu)
 /* Whether an interrupt waits for Keel to inject it; where hardware delivers, that is the 8259A's alone. */
 static bool is_to_inject(struct vcpu *vcpu)
 {
-    int vector = vcpu->interrupts.pending(vcpu->interrupts.state);
+    int vector = vcpu->arch.interrupts.pending(vcpu->arch.interrupts.state);
 
-    return vector == INTERRUPT_EXTERNAL || (vector >= 0 && !vcpu->apic.delivers);
+    return vector == INTERRUPT_EXTERNAL || (vector >= 0 && !vcpu->arch.apic.delivers);
 }
 
 static __attribute__((noinline, cold)) void observe_injection(struct vcpu *vcpu, const struct event *event)
@@ -197,27 +197,28 @@ static __attribute__((noinline, cold)) void observe_injection(struct vcpu *vcpu,
 /* Chooses what enters the guest with the next entry, and asks for exits when what has to wait can. */
 static void choose_event(struct vcpu *vcpu)
 {
-    struct interrupt_controller *controller = &vcpu->interrupts;
-    bool waits = debug_steps(&vcpu->debug); /* an interrupt would carry the step away */
+    struct interrupt_controller *controller = &vcpu->arch.interrupts;
+    bool waits = debug_steps(&vcpu->arch.debug); /* an interrupt would carry the step away */
 
-    if (!waits && !vcpu->event.valid && vcpu->nmis && virt->nmi_allowed(vcpu)) {
-        vcpu->nmis--;
-        vcpu->event = (struct event){.valid = true, .type = EVENT_NMI, .vector = EXC_NMI};
-    } else if (!waits && !vcpu->event.valid && virt->interrupt_allowed(vcpu)) {
+    if (!waits && !vcpu->arch.event.valid && vcpu->arch.nmis && virt->nmi_allowed(vcpu)) {
+        vcpu->arch.nmis--;
+        vcpu->arch.event = (struct event){.valid = true, .type = EVENT_NMI, .vector = EXC_NMI};
+    } else if (!waits && !vcpu->arch.event.valid && virt->interrupt_allowed(vcpu)) {
         int vector = controller->acknowledge(controller->state);
 
         if (vector >= 0)
-            vcpu->event = (struct event){.valid = true, .type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
+            vcpu->arch.event =
+                (struct event){.valid = true, .type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
     }
-    if (vcpu->event.valid) {
-        if (vcpu->event.has_error && !(vcpu_get(vcpu, REG_CR0) & CR0_PE))
-            vcpu->event.has_error = false; /* real mode pushes no error codes */
-        virt->inject(vcpu, &vcpu->event);
+    if (vcpu->arch.event.valid) {
+        if (vcpu->arch.event.has_error && !(vcpu_get(vcpu, REG_CR0) & CR0_PE))
+            vcpu->arch.event.has_error = false; /* real mode pushes no error codes */
+        virt->inject(vcpu, &vcpu->arch.event);
         if (unlikely(vcpu->observed))
-            observe_injection(vcpu, &vcpu->event);
-        vcpu->event.valid = false;
+            observe_injection(vcpu, &vcpu->arch.event);
+        vcpu->arch.event.valid = false;
     }
-    virt->set_windows(vcpu, !waits && is_to_inject(vcpu), !waits && vcpu->nmis > 0);
+    virt->set_windows(vcpu, !waits && is_to_inject(vcpu), !waits && vcpu->arch.nmis > 0);
     if (virt->update_apic)
         virt->update_apic(vcpu);
 }
@@ -237,7 +238,7 @@ static __attribute__((noinline)) void serve_rare(struct vcpu *vcpu, uint64_t req
 static __attribute__((noinline, cold)) void take_timers(struct vcpu *vcpu)
 {
     __atomic_store_n(&vcpu->timers_wait, false, __ATOMIC_SEQ_CST);
-    vcpu->interrupts.resumed(vcpu->interrupts.state);
+    vcpu->arch.interrupts.resumed(vcpu->arch.interrupts.state);
 }
 
 static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests)
@@ -249,8 +250,8 @@ static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests
     if (unlikely(requests & (REQUEST_INIT | REQUEST_SIPI | REQUEST_FLUSH | REQUEST_DEBUG)))
         serve_rare(vcpu, requests);
     if (requests & REQUEST_NMI) /* one is taken now if it can be, and one is latched behind it */
-        vcpu->nmis = (uint8_t)MIN(vcpu->nmis + (requests & REQUEST_NMI_TOO ? 2u : 1u),
-                                  virt->nmi_allowed(vcpu) ? 2u : 1u);
+        vcpu->arch.nmis = (uint8_t)MIN(vcpu->arch.nmis + (requests & REQUEST_NMI_TOO ? 2u : 1u),
+                                       virt->nmi_allowed(vcpu) ? 2u : 1u);
     if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu)) {
         vcpu->activity = VCPU_RUNNABLE;
         observe(vcpu, OBSERVED_WAKE, 0);

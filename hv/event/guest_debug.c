@@ -194,8 +194,8 @@ static unsigned list_points(const struct vcpu *vcpu, const struct debug_point *l
     const struct vm_debug *of_vm = vcpu->vm->debug;
     unsigned count = 0;
 
-    if (vcpu->debug.landing.used)
-        list[count++] = &vcpu->debug.landing;
+    if (vcpu->arch.debug.landing.used)
+        list[count++] = &vcpu->arch.debug.landing;
     for (unsigned i = 0; of_vm && i < DEBUG_POINTS; i++)
         if (of_vm->points[i].used)
             list[count++] = &of_vm->points[i];
@@ -208,7 +208,7 @@ static unsigned list_points(const struct vcpu *vcpu, const struct debug_point *l
  */
 static void share_registers(struct vcpu *vcpu, const struct debug_point *const list[], unsigned count)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
     uint64_t dr7 = debug->dr7;
     unsigned next = 0;
 
@@ -229,7 +229,7 @@ static void share_registers(struct vcpu *vcpu, const struct debug_point *const l
 /* From now on the guest's registers are kept here, or in the CPU again. */
 static void take_registers(struct vcpu *vcpu, bool take)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
 
     if (take == (bool)(debug->intercepts & DEBUG_REGISTERS))
         return;
@@ -245,7 +245,7 @@ static void take_registers(struct vcpu *vcpu, bool take)
 void debug_apply(struct vcpu *vcpu)
 {
     const struct debug_point *list[DEBUG_POINTS + 1];
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
     unsigned count, intercepts;
 
     debug_begin_step(vcpu);
@@ -261,14 +261,14 @@ void debug_apply(struct vcpu *vcpu)
 
 void debug_reset(struct vcpu *vcpu)
 {
-    memset(&vcpu->debug, 0, sizeof(vcpu->debug));
+    memset(&vcpu->arch.debug, 0, sizeof(vcpu->arch.debug));
     if (vcpu->vm->debug)
         vcpu_note(vcpu, REQUEST_DEBUG);
 }
 
 uint64_t debug_get_register(const struct vcpu *vcpu, unsigned number)
 {
-    return number == 7 ? vcpu->debug.dr7 : vcpu->debug.dr[number];
+    return number == 7 ? vcpu->arch.debug.dr7 : vcpu->arch.debug.dr[number];
 }
 
 void debug_set_register(struct vcpu *vcpu, unsigned number, uint64_t value)
@@ -276,9 +276,9 @@ void debug_set_register(struct vcpu *vcpu, unsigned number, uint64_t value)
     const struct debug_point *list[DEBUG_POINTS + 1];
 
     if (number == 7)
-        vcpu->debug.dr7 = value;
+        vcpu->arch.debug.dr7 = value;
     else
-        vcpu->debug.dr[number] = value;
+        vcpu->arch.debug.dr[number] = value;
     share_registers(vcpu, list, list_points(vcpu, list));
 }
 
@@ -301,7 +301,7 @@ bool debug_on_breakpoint(struct vcpu *vcpu)
 
 uint64_t debug_on_trap(struct vcpu *vcpu, uint64_t causes)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
     const struct debug_point *hit = NULL;
 
     if (!debug->intercepts)

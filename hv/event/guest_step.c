@@ -103,10 +103,10 @@ static bool leads_away(struct vcpu *vcpu, uint64_t *address)
     uint8_t operand = 0;
     unsigned opcode;
 
-    if (vcpu->event.valid)
-        return find_handler(vcpu, vcpu->event.vector, address);
+    if (vcpu->arch.event.valid)
+        return find_handler(vcpu, vcpu->arch.event.vector, address);
     opcode = fetch(vcpu, &operand);
-    vcpu->debug.opcode = (uint16_t)opcode;
+    vcpu->arch.debug.opcode = (uint16_t)opcode;
     switch (opcode) {
     case OPCODE_INT:
         return find_handler(vcpu, operand, address);
@@ -133,13 +133,13 @@ static void set_trap_flag(struct vcpu *vcpu, bool on)
 
 void debug_step(struct vcpu *vcpu)
 {
-    vcpu->debug.step = vcpu->debug.step == STEP_GIVEN_UP ? STEP_TRAP : STEP_ASKED;
+    vcpu->arch.debug.step = vcpu->arch.debug.step == STEP_GIVEN_UP ? STEP_TRAP : STEP_ASKED;
     vcpu_request(vcpu, REQUEST_DEBUG);
 }
 
 void debug_give_up_step(struct vcpu *vcpu)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
 
     if (!debug->step || debug->step == STEP_GIVEN_UP)
         return; /* the flag of one given up before is still set: the vCPU has not run since */
@@ -150,7 +150,7 @@ void debug_give_up_step(struct vcpu *vcpu)
 
 void debug_begin_step(struct vcpu *vcpu)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
     uint64_t address;
 
     if (debug->step == STEP_GIVEN_UP) {
@@ -187,7 +187,7 @@ static void hide_pushed_flag(struct vcpu *vcpu)
 /* TF as the guest has it. `executed`: the instruction has been; some load the flag themselves. */
 static void restore_trap_flag(struct vcpu *vcpu, bool executed)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
     unsigned opcode = debug->opcode;
 
     if (debug->step != STEP_TRAP)
@@ -201,7 +201,7 @@ static void restore_trap_flag(struct vcpu *vcpu, bool executed)
 
 bool debug_end_step(struct vcpu *vcpu)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
     bool hidden = debug->step == STEP_TRAP && !debug->guest_tf;
 
     if (!debug->step)
@@ -217,7 +217,7 @@ bool debug_end_step(struct vcpu *vcpu)
 
 void debug_on_exception(struct vcpu *vcpu)
 {
-    struct vcpu_debug *debug = &vcpu->debug;
+    struct vcpu_debug *debug = &vcpu->arch.debug;
 
     if (!debug->step)
         return;

@@ -71,10 +71,10 @@ static bool get(void *target, unsigned thread, struct gdb_registers *out)
     out->cr2 = vcpu_get(vcpu, REG_CR2);
     out->cr3 = vcpu_get(vcpu, REG_CR3);
     out->cr4 = vcpu_get(vcpu, REG_CR4);
-    out->cr8 = vcpu->interrupts.get_tpr(vcpu->interrupts.state);
+    out->cr8 = vcpu->arch.interrupts.get_tpr(vcpu->arch.interrupts.state);
     out->efer = vcpu_get(vcpu, REG_EFER);
     vcpu_return(vcpu); /* puts x87 and SSE state into its area */
-    gdb_take_fpu(out, vcpu->native.xsave);
+    gdb_take_fpu(out, vcpu->arch.native.xsave);
     return true;
 }
 
@@ -116,7 +116,7 @@ static bool set(void *target, unsigned thread, const struct gdb_registers *in)
     if (vcpu)
         vcpu_return(vcpu);
     if (done)
-        gdb_give_fpu(in, vcpu->native.xsave);
+        gdb_give_fpu(in, vcpu->arch.native.xsave);
     return done;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
-#include "hv/lib/x86.h"
+#include "hv/x86/x86.h"
 
 static inline uint64_t rdmsr(uint32_t msr)
 {

@@ -4,7 +4,7 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
-#include "hv/lib/x86.h"
+#include "hv/x86/x86.h"
 
 #define RETURN 0xc3
 

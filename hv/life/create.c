@@ -18,8 +18,8 @@
 #include "hv/load/mp_table.h"
 #include "hv/run/sched.h"
 #include "hv/vm/exit_stat.h"
-#include "hv/vm/pc.h"
 #include "hv/vm/virt.h"
+#include "hv/x86/pc.h"
 
 const struct life_recorder *life_recorder;
 
@@ -65,9 +65,9 @@ static struct vcpu *lay_out_vcpu(struct carver *carver, bool fill)
     void *cache = carve(carver, decode_cache_size());
 
     if (fill) {
-        vcpu->cpuid = cpuid;
-        vcpu->msrs = msrs;
-        vcpu->decode_cache = cache;
+        vcpu->arch.cpuid = cpuid;
+        vcpu->arch.msrs = msrs;
+        vcpu->arch.decode_cache = cache;
     }
     return vcpu;
 }
@@ -98,7 +98,7 @@ static bool create_vcpu(struct life *life, unsigned id)
     if (!virt->vcpu_create(vcpu))
         return false;
     if (life->recorded)
-        vcpu->apic.post =
+        vcpu->arch.apic.post =
             NULL; /* hardware would change the APIC between two exits, and nobody would know when */
     return true;
 }
@@ -171,7 +171,7 @@ static bool create_memory(struct life *life)
     }
     if (!guest_space_create(&vm->space))
         return false;
-    vm->host_cr3 = vm->space.root;
+    vm->arch.host_cr3 = vm->space.root;
     for (unsigned i = 0; i < vm->backing_count; i++)
         if (!guest_space_map(&vm->space, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size))
             return false;
@@ -185,7 +185,7 @@ bool life_clear(struct life *life)
     struct vm *vm = &life->vm;
     uint64_t before = 0, left = CLEARED_AT_ONCE;
 
-    write_cr3(vm->host_cr3);
+    write_cr3(vm->arch.host_cr3);
     for (unsigned i = 0; i < vm->memory.count && left; i++) {
         const struct guest_region *region = &vm->memory.regions[i];
         uint64_t done = MIN(life->cleared - before, region->size), size = MIN(region->size - done, left);
@@ -258,10 +258,10 @@ static void set_entry(struct vcpu *vcpu, const struct entry_state *entry)
 
     vcpu_set(vcpu, REG_RIP, entry->rip);
     vcpu_set(vcpu, REG_RSP, entry->rsp);
-    vcpu->gpr[REG_RAX] = entry->rax;
-    vcpu->gpr[REG_RBX] = entry->rbx;
-    vcpu->gpr[REG_RSI] = entry->rsi;
-    vcpu->gpr[REG_RDI] = entry->rdi;
+    vcpu->arch.gpr[REG_RAX] = entry->rax;
+    vcpu->arch.gpr[REG_RBX] = entry->rbx;
+    vcpu->arch.gpr[REG_RSI] = entry->rsi;
+    vcpu->arch.gpr[REG_RDI] = entry->rdi;
     if (entry->mode == ENTRY_REAL) {
         code = (struct segment){
             .selector = entry->cs, .base = (uint64_t)entry->cs << 4, .limit = 0xffff, .attributes = 0x9b};
@@ -305,12 +305,12 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *vcpu = vm->vcpus[i];
 
-        vcpu->tsc_offset = tsc_offset;
-        vcpu->event.valid = false;
-        vcpu->nmis = 0;
+        vcpu->arch.tsc_offset = tsc_offset;
+        vcpu->arch.event.valid = false;
+        vcpu->arch.nmis = 0;
         vcpu->requests = REQUEST_FLUSH;
         debug_reset(vcpu);
-        vcpu->code_changed = true;
+        vcpu->arch.code_changed = true;
         native_reset(vcpu);
         msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
         virt->vcpu_load(vcpu);
@@ -339,7 +339,7 @@ bool life_load(struct life *life)
     char reason[200];
     bool loaded;
 
-    write_cr3(vm->host_cr3);
+    write_cr3(vm->arch.host_cr3);
     write_mp_table(vm);
     config_load_request(life->config, acpi_build(&vm->memory, life->config->vcpus), &request);
     loaded = load_guest(&vm->memory, &request, &entry, reason, sizeof(reason));

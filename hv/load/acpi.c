@@ -5,7 +5,7 @@
 #include "hv/lib/string.h"
 #include "hv/load/acpi_tables.h"
 #include "hv/load/guest_map.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* AML (ACPI, "ACPI Machine Language Specification"). */
 enum {

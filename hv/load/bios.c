@@ -3,7 +3,7 @@
 #include "bios_code.h"
 #include "hv/lib/string.h"
 #include "hv/load/guest_map.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* bios.nasm's, in its order; the code begins with their offsets in the extended BIOS data area. */
 enum bios_handler { ABSENT, NOTHING, TICK, KEY, END_MASTER, END_SLAVE, END_AUX, HANDLERS };

@@ -2,7 +2,7 @@
  * The devices of a VM's PC that no bus can find by itself. The C preprocessor comes first, so that addresses
  * are those of pc.h.
  */
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* iasl wants the length of a range as a number, not as an expression. */
 #define PCI_WINDOW_SIZE 0x3ec00000

@@ -1,6 +1,6 @@
 #include "hv/load/guest_map.h"
 
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* Ranges that the map names whatever RAM the VM has, besides those of RAM. */
 static const struct map_range firmware[] = {

@@ -2,7 +2,7 @@
 IASL := iasl
 DSDT := $(BUILD)/generated/dsdt
 
-$(DSDT).aml: hv/load/dsdt.asl hv/vm/pc.h hv/load/load.mk
+$(DSDT).aml: hv/load/dsdt.asl hv/x86/pc.h hv/load/load.mk
 	@mkdir -p $(@D)
 	@echo '  ASL  $<'
 	@$(CC) -E -P -x c -I. -D'UINT64_C(n)=n' $< -o $(DSDT).i

@@ -2,7 +2,7 @@
 
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 #define LOW_LEAST 0x1000 /* what real mode keeps for itself lies below */
 

@@ -2,7 +2,7 @@
 
 #include "hv/lib/string.h"
 #include "hv/load/guest_map.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 #define SPEC_REV_1_4 4
 #define IDS          255 /* of local APICs; 255 is all of them */

@@ -47,7 +47,7 @@ void monitor_regs(struct monitor_call *call)
     state_of_vcpu(vcpu, &state);
     state_print(&state, out);
     print_to(out, "cr8  %016lx  TSC offset %016lx\n",
-             (uint64_t)vcpu->interrupts.get_tpr(vcpu->interrupts.state), vcpu->tsc_offset);
+             (uint64_t)vcpu->arch.interrupts.get_tpr(vcpu->arch.interrupts.state), vcpu->arch.tsc_offset);
     for (unsigned i = 0; i < ARRAY_LENGTH(msrs); i++)
         if (virt->get_msr(vcpu, msrs[i].number, &value) || msr_read(vcpu, msrs[i].number, &value))
             print_to(out, "%s%-14s %016lx",

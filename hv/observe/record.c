@@ -108,14 +108,14 @@ static uint64_t word_of(struct vcpu *vcpu, unsigned word)
     if (word >= RECORD_VENDOR)
         return virt->word(vcpu, recorder.numbers[word - RECORD_VENDOR]);
     if (word >= RECORD_APIC)
-        return vcpu->apic.registers[4 * (word - RECORD_APIC)];
+        return vcpu->arch.apic.registers[4 * (word - RECORD_APIC)];
     if (word < RECORD_CR2)
-        return vcpu->gpr[word];
+        return vcpu->arch.gpr[word];
     if (word >= RECORD_DR && word < RECORD_XCR0)
         return native_dr(word - RECORD_DR);
     return word == RECORD_CR2    ? read_cr2()
            : word == RECORD_DR6  ? read_dr6()
-           : word == RECORD_XCR0 ? vcpu->xcr0
+           : word == RECORD_XCR0 ? vcpu->arch.xcr0
                                  : vcpu->activity | (uint64_t)vcpu->vm->end << 8;
 }
 

@@ -43,13 +43,13 @@ static void publish(struct trace_record *record, uint64_t number)
 static void note_value(struct trace_record *record, const struct vcpu *vcpu, bool after)
 {
     if (record->about == ABOUT_PORT && !record->string && record->reads == after)
-        record->value = vcpu->gpr[REG_RAX] & size_mask(record->size);
+        record->value = vcpu->arch.gpr[REG_RAX] & size_mask(record->size);
     else if (record->about == ABOUT_MSR && record->reads == after)
         record->value = exit_edx_eax(vcpu);
     else if (record->about == ABOUT_LEAF && !after)
-        record->value = (uint32_t)vcpu->gpr[REG_RCX];
+        record->value = (uint32_t)vcpu->arch.gpr[REG_RCX];
     else if (record->about == ABOUT_CALL && after)
-        record->value = vcpu->gpr[REG_RAX];
+        record->value = vcpu->arch.gpr[REG_RAX];
 }
 
 static void begins(struct vcpu *vcpu)

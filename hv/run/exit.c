@@ -46,7 +46,7 @@ uint64_t exit_in_missed(struct vcpu *vcpu, uint16_t port, unsigned size)
 
 void exit_out_afresh(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
-    uint64_t value = vcpu->gpr[REG_RAX] & size_mask(size);
+    uint64_t value = vcpu->arch.gpr[REG_RAX] & size_mask(size);
 
     if (likely(bus_is_gap(&vcpu->vm->ports, port, size)))
         exit_out_missed(vcpu, port);
@@ -97,9 +97,9 @@ bool exit_msr_refused(struct vcpu *vcpu)
 bool exit_xsetbv(struct vcpu *vcpu)
 {
     /* Silicon looks at the CPL before it exits; Bochs 2.7 exits first. */
-    if (vcpu_cpl(vcpu) != 0 || !xcr0_write(vcpu, (uint32_t)vcpu->gpr[REG_RCX], exit_edx_eax(vcpu)))
+    if (vcpu_cpl(vcpu) != 0 || !xcr0_write(vcpu, (uint32_t)vcpu->arch.gpr[REG_RCX], exit_edx_eax(vcpu)))
         return refuse(vcpu);
-    xsetbv(0, vcpu->xcr0); /* Keel uses none of that state: the guest's XCR0 stays in the CPU */
+    xsetbv(0, vcpu->arch.xcr0); /* Keel uses none of that state: the guest's XCR0 stays in the CPU */
     return true;
 }
 
@@ -113,7 +113,7 @@ bool exit_write_cr8(struct vcpu *vcpu, uint64_t value)
 {
     if (value > 15)
         return refuse(vcpu);
-    vcpu->interrupts.set_tpr(vcpu->interrupts.state, (unsigned)value);
+    vcpu->arch.interrupts.set_tpr(vcpu->arch.interrupts.state, (unsigned)value);
     return true;
 }
 
@@ -147,16 +147,16 @@ void exit_memory(struct vcpu *vcpu, gpa_t gpa, gpa_t reported)
 {
     if (unlikely(vcpu->vm->test_memory) && vm_find_page(vcpu->vm, reported))
         return; /* it is there again: the instruction, or the delivery, begins anew */
-    if (likely(!vcpu->event.valid))
+    if (likely(!vcpu->arch.event.valid))
         exit_emulate(vcpu, gpa);
     else
         vm_crash(vcpu->vm, "delivery of vector %u needs memory at 0x%lx, where there is no RAM",
-                 vcpu->event.vector, reported);
+                 vcpu->arch.event.vector, reported);
 }
 
 void exit_task_switch(struct vcpu *vcpu, struct task_switch *request)
 {
-    struct event *event = &vcpu->event;
+    struct event *event = &vcpu->arch.event;
 
     if (request->source == TASK_SWITCH_GATE && event->valid) {
         request->external = event->type < EVENT_SOFT_INTERRUPT;

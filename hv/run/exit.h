@@ -82,28 +82,28 @@ bool exit_xsetbv(struct vcpu *vcpu);
 static inline void exit_cpuid(struct vcpu *vcpu)
 {
     const struct cpuid_regs *regs =
-        cpuid_answer(vcpu->cpuid, (uint32_t)vcpu->gpr[REG_RAX], (uint32_t)vcpu->gpr[REG_RCX]);
+        cpuid_answer(vcpu->arch.cpuid, (uint32_t)vcpu->arch.gpr[REG_RAX], (uint32_t)vcpu->arch.gpr[REG_RCX]);
 
-    vcpu->gpr[REG_RAX] = regs->eax;
-    vcpu->gpr[REG_RBX] = regs->ebx;
-    vcpu->gpr[REG_RCX] = regs->ecx;
-    vcpu->gpr[REG_RDX] = regs->edx;
+    vcpu->arch.gpr[REG_RAX] = regs->eax;
+    vcpu->arch.gpr[REG_RBX] = regs->ebx;
+    vcpu->arch.gpr[REG_RCX] = regs->ecx;
+    vcpu->arch.gpr[REG_RDX] = regs->edx;
 }
 
 static inline uint32_t exit_msr(const struct vcpu *vcpu)
 {
-    return (uint32_t)vcpu->gpr[REG_RCX];
+    return (uint32_t)vcpu->arch.gpr[REG_RCX];
 }
 
 static inline uint64_t exit_edx_eax(const struct vcpu *vcpu)
 {
-    return (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
+    return (uint32_t)vcpu->arch.gpr[REG_RAX] | vcpu->arch.gpr[REG_RDX] << 32;
 }
 
 static inline void exit_set_edx_eax(struct vcpu *vcpu, uint64_t value)
 {
-    vcpu->gpr[REG_RAX] = (uint32_t)value;
-    vcpu->gpr[REG_RDX] = value >> 32;
+    vcpu->arch.gpr[REG_RAX] = (uint32_t)value;
+    vcpu->arch.gpr[REG_RDX] = value >> 32;
 }
 
 /* For virt->details: the operand of an exit that has it in registers; 0 of any other. */
@@ -113,9 +113,9 @@ static inline uint64_t exit_register_operand(const struct vcpu *vcpu, enum exit_
     case ABOUT_MSR:
         return exit_msr(vcpu);
     case ABOUT_LEAF:
-        return (uint32_t)vcpu->gpr[REG_RAX];
+        return (uint32_t)vcpu->arch.gpr[REG_RAX];
     case ABOUT_CALL:
-        return vcpu->gpr[REG_RAX];
+        return vcpu->arch.gpr[REG_RAX];
     default:
         return 0;
     }
@@ -127,8 +127,8 @@ static inline void exit_hypercall(struct vcpu *vcpu)
 {
     uint64_t result = (uint64_t)HYPERCALL_UNKNOWN;
 
-    bus_read_number(&vcpu->hypercall_bus, vcpu->gpr[REG_RAX], &result);
-    vcpu->gpr[REG_RAX] = result;
+    bus_read_number(&vcpu->hypercall_bus, vcpu->arch.gpr[REG_RAX], &result);
+    vcpu->arch.gpr[REG_RAX] = result;
 }
 
 /* An MSR whose range is not at hand, or that refuses. */
@@ -180,11 +180,11 @@ static inline void exit_in(struct vcpu *vcpu, uint16_t port, unsigned size)
         value = exit_in_afresh(vcpu, port, size);
     }
     if (likely(size == 1))
-        *(uint8_t *)&vcpu->gpr[REG_RAX] = (uint8_t)value;
+        *(uint8_t *)&vcpu->arch.gpr[REG_RAX] = (uint8_t)value;
     else if (size == 2)
-        *(uint16_t *)&vcpu->gpr[REG_RAX] = (uint16_t)value;
+        *(uint16_t *)&vcpu->arch.gpr[REG_RAX] = (uint16_t)value;
     else
-        vcpu->gpr[REG_RAX] = (uint32_t)value;
+        vcpu->arch.gpr[REG_RAX] = (uint32_t)value;
 }
 
 static inline void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
@@ -194,7 +194,7 @@ static inline void exit_out(struct vcpu *vcpu, uint16_t port, unsigned size)
     if (likely(range)) {
         if (STATS_COUNTED)
             vcpu->stat_at = range->stat_at;
-        if (unlikely(!bus_device_write(range, port, size, vcpu->gpr[REG_RAX] & size_mask(size))))
+        if (unlikely(!bus_device_write(range, port, size, vcpu->arch.gpr[REG_RAX] & size_mask(size))))
             exit_out_missed(vcpu, port);
     } else {
         exit_out_afresh(vcpu, port, size);
@@ -215,13 +215,14 @@ void exit_emulate(struct vcpu *vcpu, gpa_t gpa);
 
 /*
  * An access to guest-physical memory that is no RAM. `gpa` is the operand's place, or EMULATE_NO_GPA where
- * the exit had it of something else. An event whose delivery needed it is in vcpu->event: that ends the VM.
+ * the exit had it of something else. An event whose delivery needed it is in vcpu->arch.event: that ends the
+ * VM.
  */
 void exit_memory(struct vcpu *vcpu, gpa_t gpa, gpa_t reported);
 
 /*
- * A task switch by the program, or by the event in vcpu->event, which the switch then delivers. `length` is
- * the instruction's.
+ * A task switch by the program, or by the event in vcpu->arch.event, which the switch then delivers. `length`
+ * is the instruction's.
  */
 struct task_switch;
 void exit_task_switch(struct vcpu *vcpu, struct task_switch *request);

@@ -6,6 +6,7 @@
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 
+struct apic_message;
 struct vm;
 struct cpuid_limits;
 struct vcpu;

@@ -7,13 +7,13 @@
 
 uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg)
 {
-    return reg <= REG_R15 && reg != REG_RSP ? vcpu->gpr[reg] : virt->get(vcpu, reg);
+    return reg <= REG_R15 && reg != REG_RSP ? vcpu->arch.gpr[reg] : virt->get(vcpu, reg);
 }
 
 void vcpu_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
 {
     if (reg <= REG_R15 && reg != REG_RSP)
-        vcpu->gpr[reg] = value;
+        vcpu->arch.gpr[reg] = value;
     else
         virt->set(vcpu, reg, value);
 }

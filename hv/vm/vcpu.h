@@ -6,133 +6,25 @@
 #pragma once
 
 #include "hv/lib/base.h"
-#include "hv/lib/x86.h"
-#include "hv/vm/apic.h"
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 #include "hv/vm/runner.h"
 #include "hv/vm/vcpu_debug.h"
+#include "hv/x86/arch.h"
 
 struct vm;
 struct cpu;
-struct decode_cache;
-struct cpuid_table;
-struct msr_state;
 struct exit_stat;
 
-/* Register numbers as instructions encode them, then those that only vcpu_get and vcpu_set reach. */
-enum vcpu_reg {
-    REG_RAX,
-    REG_RCX,
-    REG_RDX,
-    REG_RBX,
-    REG_RSP,
-    REG_RBP,
-    REG_RSI,
-    REG_RDI,
-    REG_R8,
-    REG_R9,
-    REG_R10,
-    REG_R11,
-    REG_R12,
-    REG_R13,
-    REG_R14,
-    REG_R15,
-    REG_RIP,
-    REG_RFLAGS,
-    REG_CR0,
-    REG_CR2,
-    REG_CR3,
-    REG_CR4,
-    REG_EFER,
-    REG_DR6,
-    REG_DR7,
-    REG_COUNT,
-};
+/* Work that must be done before the next entry: bits of vcpu->requests. The architecture has more:
+ * hv/x86/arch.h. */
+#define REQUEST_EVENT   BIT(0) /* something may have become deliverable, or `event` is valid */
+#define REQUEST_STOP    BIT(2) /* leave the run loop: the VM ends, resets or pauses */
+#define REQUEST_FLUSH   BIT(5) /* drop cached guest translations: second-level paging changed */
+#define REQUEST_YIELD   BIT(6) /* leave the run loop: another vCPU is due on this core */
 
-/* Segment registers as instructions encode them, then the system segments. */
-enum vcpu_segment {
-    SEG_ES,
-    SEG_CS,
-    SEG_SS,
-    SEG_DS,
-    SEG_FS,
-    SEG_GS,
-    SEG_LDTR,
-    SEG_TR,
-    SEG_GDTR,
-    SEG_IDTR,
-    SEG_COUNT
-};
-
-/* Attributes as VMX holds them: descriptor bits 40-47 in 0-7, 52-55 in 12-15, and bit 16 for "unusable". */
-struct segment {
-    uint64_t base;
-    uint32_t limit; /* in bytes, expanded */
-    uint32_t attributes;
-    uint16_t selector;
-};
-
-#define SEG_TYPE(a)  ((a)&0xf)
-#define SEG_S        BIT(4) /* code or data */
-#define SEG_DPL(a)   ((a) >> 5 & 3)
-#define SEG_P        BIT(7)
-#define SEG_L        BIT(13)
-#define SEG_DB       BIT(14)
-#define SEG_G        BIT(15)
-#define SEG_UNUSABLE BIT(16)
-
-/* An exception to be raised: what an emulated instruction ends with when it cannot complete. */
-struct fault {
-    uint8_t vector; /* EXC_NONE: no fault */
-    bool has_error;
-    uint32_t error;
-    uint64_t address; /* CR2 of a page fault; DR6 bits of a debug exception */
-};
-
-/* Interruption types as VMX encodes them in its interruption-information fields; SVM's agree where both have
- * them. */
-enum event_type {
-    EVENT_INTERRUPT = 0,
-    EVENT_NMI = 2,
-    EVENT_EXCEPTION = 3,
-    EVENT_SOFT_INTERRUPT = 4,
-    EVENT_PRIVILEGED_SOFT_EXCEPTION = 5, /* INT1 */
-    EVENT_SOFT_EXCEPTION = 6,            /* INT3, INTO */
-};
-
-/* An event on its way into the guest: injected at the next entry. */
-struct event {
-    bool valid;
-    uint8_t type; /* enum event_type */
-    uint8_t vector;
-    bool has_error;
-    uint32_t error;
-    uint8_t length; /* of the instruction, for software events */
-};
-
-/* Work that must be done before the next entry: bits of vcpu->requests. */
-#define REQUEST_EVENT    BIT(0) /* something may have become deliverable, or `event` is valid */
-#define REQUEST_NMI      BIT(1)
-#define REQUEST_STOP     BIT(2) /* leave the run loop: the VM ends, resets or pauses */
-#define REQUEST_INIT     BIT(3)
-#define REQUEST_SIPI     BIT(4) /* its vector is in sipi_vector */
-#define REQUEST_FLUSH    BIT(5) /* drop cached guest translations: second-level paging changed */
-#define REQUEST_YIELD    BIT(6) /* leave the run loop: another vCPU is due on this core */
-
-#define REQUEST_DEBUG    BIT(7) /* what a debugger wants of it has changed */
-#define REQUEST_OBSERVE  BIT(8) /* the exit that is served has observers: from its begin to its end only */
-#define REQUEST_NMI_TOO  BIT(9) /* with REQUEST_NMI: a second one */
-
-/* State that stays in the CPU while the vCPU is loaded: hv/cpu/native.h moves it. */
-#define NATIVE_MSRS_MOST 8
-
-struct native_state {
-    uint8_t *xsave;
-    uint64_t dr[4];
-    uint64_t xss;
-    uint64_t msrs[NATIVE_MSRS_MOST];
-};
+#define REQUEST_DEBUG   BIT(7) /* what a debugger wants of it has changed */
+#define REQUEST_OBSERVE BIT(8) /* the exit that is served has observers: from its begin to its end only */
 
 /* What the scheduler has of it; it runs while it is in a queue (running_on). */
 enum run_state { RUN_OUT, RUN_ASLEEP, RUN_QUEUED };
@@ -151,25 +43,18 @@ struct exit_record {
 enum vcpu_activity { VCPU_RUNNABLE, VCPU_HALTED, VCPU_WAIT_FOR_SIPI, VCPU_OFF };
 
 struct vcpu {
-    uint64_t gpr[16];    /* RSP's slot is not used: vcpu_get(REG_RSP) */
-    uint64_t host_stack; /* Keel's own, while the guest runs: the vendor's world switch keeps it here */
-    void *vendor;        /* the vendor's own state */
+    struct vcpu_arch arch; /* first: the world switch finds it at the vCPU's own address */
     uint64_t requests;
     struct vm *vm;
-    uint64_t rip;            /* VMX: what the VMCS has, from each exit to the next entry */
     uint8_t exit_at;         /* in bytes, into `last_exits` */
     uint8_t observed;        /* bits of hv/vm/observe.h: who is told of each exit */
     uint8_t observing;       /* and of this one */
     struct exit_stat *stats; /* hv/vm/exit_stat.h */
     uint32_t stat_at;        /* where in them the exit that is served will be counted */
-    uint32_t exited;         /* when that was: the low half of the machine's TSC */
+    uint32_t exited;         /* when that was: the low half of the machine's clock */
     unsigned id;             /* in its VM; also its initial APIC id */
     enum vcpu_activity activity;
-    struct event event; /* to inject at the next entry */
-    bool deaf;          /* while it halts: RFLAGS.IF is clear */
-    bool timers_wait;   /* hv/run/vm_timer.h: for it to be served again; set by any core */
-    uint8_t nmis;       /* that wait: at most 2, as silicon latches one while another is served */
-    uint8_t sipi_vector;
+    bool timers_wait;       /* hv/run/vm_timer.h: for it to be served again; set by any core */
     struct cpu *running_on; /* NULL: none runs it */
     enum run_state run_state;
     unsigned core; /* whose queue it is in or was in last */
@@ -177,24 +62,6 @@ struct vcpu {
     struct bus_range local; /* the vCPU's own range of memory, before the VM's bus: the local APIC's page */
     struct bus msr_bus;
     struct bus hypercall_bus;
-    struct interrupt_controller interrupts;
-    struct virtual_apic apic;
-    struct decode_cache *decode_cache;
-    /*
-     * What was decoded is forgotten before it is used again. A remembered instruction is compared at each use
-     * with RIP, CR3, CS, the guest's paging structures and its own bytes; where what else decides how code is
-     * read changes, this is set: CR0.PG, CR4.PAE, PSE and LA57 (of which virt->watch_paging says when),
-     * EFER.LMA, EFER.NXE, RESET. SMEP and the rights of CPL need it not: that the code may be executed, the
-     * CPU has found before it left the guest.
-     */
-    bool code_changed;
-    struct cpuid_table *cpuid;
-    struct msr_state *msrs;
-    uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
-    uint64_t xcr0;
-    uint64_t cr2, dr6;          /* where they stay in the CPU: while the vCPU is not loaded */
-    struct native_state native; /* likewise */
-    struct vcpu_debug debug;
     struct exit_record last_exits[EXITS_KEPT];
 };
 
@@ -280,7 +147,7 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t requests);
 void vcpu_request_nmi(struct vcpu *vcpu);
 
 /*
- * An interrupt is in vcpu->apic.posted, whose hardware takes it from there: as vcpu_request for
+ * An interrupt is in vcpu->arch.apic.posted, whose hardware takes it from there: as vcpu_request for
  * REQUEST_EVENT, but a guest that runs on another core is not taken out of its run.
  */
 void vcpu_post(struct vcpu *vcpu);

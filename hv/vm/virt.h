@@ -81,7 +81,7 @@ struct virt_ops {
     /* Runs the vCPU, loaded, until it halts or a request must be served outside. */
     void (*run)(struct vcpu *vcpu);
 
-    /* Registers that are not in vcpu->gpr, and segments. RSP is among the first. */
+    /* Registers that are not in vcpu->arch.gpr, and segments. RSP is among the first. */
     uint64_t (*get)(struct vcpu *vcpu, enum vcpu_reg reg);
     void (*set)(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
     void (*get_segment)(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
@@ -93,8 +93,8 @@ struct virt_ops {
 
     /*
      * What else decides how code is read is remembered with it: CR0.PG, and CR4.PAE, PSE and LA57. From now
-     * on vcpu->code_changed is set before the guest goes on with another of these, once at least: an exit
-     * on the first write, where guests write them without. May be NULL, as each write of them exits.
+     * on vcpu->arch.code_changed is set before the guest goes on with another of these, once at least: an
+     * exit on the first write, where guests write them without. May be NULL, as each write of them exits.
      */
     void (*watch_paging)(struct vcpu *vcpu);
 
@@ -136,8 +136,8 @@ struct virt_ops {
     /* What leaves the guest for a debugger: DEBUG_... of hv/event/guest_debug.h, all others off. */
     void (*set_debug)(struct vcpu *vcpu, unsigned what);
     /*
-     * Tells hardware of vcpu->apic as it is now, before an entry; may be NULL, then no hardware knows of it.
-     * Its `shadows` and `delivers` are set when the vCPU is created.
+     * Tells hardware of vcpu->arch.apic as it is now, before an entry; may be NULL, then no hardware knows of
+     * it. Its `shadows` and `delivers` are set when the vCPU is created.
      */
     void (*update_apic)(struct vcpu *vcpu);
 

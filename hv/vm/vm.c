@@ -2,8 +2,8 @@
 #include "hv/vm/vm.h"
 
 #include "hv/lib/string.h"
-#include "hv/vm/pc.h"
 #include "hv/vm/virt.h"
+#include "hv/x86/pc.h"
 
 /* RAM that the guest sees but that an access came to Keel for: a page under an APIC, or beside a device. */
 static void *ram_at(struct vm *vm, gpa_t gpa, unsigned size)
@@ -135,9 +135,9 @@ static void share_apic_page(struct vm *vm)
 
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         present = present && vm->vcpus[i]->local.first == PC_LOCAL_APIC;
-    if (!vm->apic_access || present == vm->apic_access_present)
+    if (!vm->arch.apic_access || present == vm->arch.apic_access_present)
         return;
-    vm->apic_access_present = present;
+    vm->arch.apic_access_present = present;
     virt->page_set_present(vm, PC_LOCAL_APIC, present);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_request(vm->vcpus[i], REQUEST_FLUSH);
@@ -164,7 +164,7 @@ void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
     bool xapic = mode == APIC_XAPIC, was_there = vcpu->local.last;
 
     spin_lock(&vm->lock);
-    vcpu->apic.mode = mode;
+    vcpu->arch.apic.mode = mode;
     vcpu->local.first = xapic ? base : 1;
     vcpu->local.last = xapic ? base + PAGE_MASK : 0;
     bus_range_prepare(&vcpu->local);

@@ -38,6 +38,7 @@ struct vm_backing {
 #define VM_TEST_MEMORY KIB(64) /* at 0xFF000000 */
 
 struct vm {
+    struct vm_arch arch;
     char name[VM_NAME_MOST];
     unsigned id; /* from 1 */
     struct guest_mem memory;
@@ -51,18 +52,14 @@ struct vm {
     bool ending;                   /* somebody is about to set `end` */
     enum vm_end end;
     unsigned status;
-    char reason[192];     /* the longest names an address twice and an instruction of 15 bytes */
-    bool said_crash;      /* a report about its end has begun */
-    bool said_report;     /* a vCPU's registers, with what is printed for the first one alone */
-    bool said_asleep;     /* that it sleeps for good was said once */
-    uint64_t asleep;      /* what hv/life/sleepers.c saw at its latest look */
-    void *board;          /* the devices, as devices/board.c keeps them */
-    struct table nested;  /* second-level paging */
-    unsigned nested_type; /* memory type of RAM in it */
-    hpa_t apic_access;    /* hardware's page for xAPIC accesses; 0: it has none */
-    bool apic_access_present;
-    struct table space; /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
-    hpa_t host_cr3;
+    char reason[192];    /* the longest names an address twice and an instruction of 15 bytes */
+    bool said_crash;     /* a report about its end has begun */
+    bool said_report;    /* a vCPU's registers, with what is printed for the first one alone */
+    bool said_asleep;    /* that it sleeps for good was said once */
+    uint64_t asleep;     /* what hv/life/sleepers.c saw at its latest look */
+    void *board;         /* the devices, as devices/board.c keeps them */
+    struct table nested; /* second-level paging */
+    struct table space;  /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
     struct vm_backing backing[VM_PIECES_MOST + 2];
     unsigned backing_count;
     uint8_t *test_memory;         /* of the test device; NULL: the VM has none */

@@ -30,7 +30,7 @@ static uint64_t processes_xcr0(void)
 static void make_registers(struct input *input)
 {
     for (unsigned i = 0; i < 16; i++)
-        guest.vcpu.gpr[i] = take_address(input);
+        guest.vcpu.arch.gpr[i] = take_address(input);
     fake_cpu.regs[REG_RSP] = take_address(input);
     fake_cpu.regs[REG_RIP] = take_address(input);
     fake_cpu.regs[REG_RFLAGS] = (take(input, 4) & 0x3f7fd5) | RFLAGS_1;
@@ -41,7 +41,7 @@ static void make_registers(struct input *input)
     fake_cpu.regs[REG_CR4] =
         take(input, 4) & (CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_UMIP |
                           CR4_PCIDE | CR4_OSFXSR | CR4_OSXSAVE | CR4_OSXMMEXCPT);
-    guest.vcpu.xcr0 = processes_xcr0();
+    guest.vcpu.arch.xcr0 = processes_xcr0();
     fake_cpu.regs[REG_EFER] |= take(input, 1) & 1 ? EFER_NXE : 0;
     guest.pkru = (uint32_t)take(input, 1) * 0x01010101;
     guest.cpuid7_ebx = guest.cpuid7_ecx = guest.cpuid_amd8_ebx = take(input, 1) & 1 ? UINT32_MAX : 0;
@@ -83,14 +83,14 @@ static void run_instruction(gpa_t gpa)
         enum emulate_result result;
         bool in_other_task;
 
-        memcpy(gpr, guest.vcpu.gpr, sizeof(gpr));
+        memcpy(gpr, guest.vcpu.arch.gpr, sizeof(gpr));
         guest.raised = false;
         fake_cpu.regs[REG_CR0] &= ~CR0_TS;
         result = emulate(&guest.vcpu, gpa);
         in_other_task = fake_cpu.regs[REG_CR0] & CR0_TS; /* where a fault, or its T flag's trap, may be */
         MUST(guest.raised == (result == EMULATE_FAULT) || in_other_task);
         MUST(result == EMULATE_DONE || fake_cpu.regs[REG_RIP] == rip || in_other_task);
-        MUST(result != EMULATE_UNKNOWN || memcmp(gpr, guest.vcpu.gpr, sizeof(gpr)) == 0);
+        MUST(result != EMULATE_UNKNOWN || memcmp(gpr, guest.vcpu.arch.gpr, sizeof(gpr)) == 0);
         MUST(emulate_bytes(&guest.vcpu, bytes) <= 15);
         fake_cpu.regs[REG_RIP] = rip; /* the same again, from the cache */
     }

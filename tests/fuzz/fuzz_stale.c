@@ -41,7 +41,7 @@ static void tell(uint64_t *value, uint64_t new, uint64_t watched)
 {
     if ((*value ^ new) & watched && fake_cpu.watched) {
         fake_cpu.watched = false;
-        guest.vcpu.code_changed = true;
+        guest.vcpu.arch.code_changed = true;
     }
     *value = new;
 }
@@ -85,7 +85,7 @@ static void change(uint8_t what, uint8_t a, uint8_t b)
         break;
     default: /* EFER exits */
         regs[REG_EFER] ^= a & 1 ? EFER_LMA : EFER_NXE;
-        guest.vcpu.code_changed = true;
+        guest.vcpu.arch.code_changed = true;
     }
 }
 
@@ -101,13 +101,13 @@ static struct outcome run(uint64_t rip)
     struct outcome outcome;
 
     for (unsigned i = 0; i < 16; i++)
-        guest.vcpu.gpr[i] = 0x1111111111111111u * i;
-    guest.vcpu.gpr[REG_RDI] = GUEST_MMIO;
+        guest.vcpu.arch.gpr[i] = 0x1111111111111111u * i;
+    guest.vcpu.arch.gpr[REG_RDI] = GUEST_MMIO;
     guest.access_count = 0;
     guest.fault = (struct fault){0};
     regs[REG_RIP] = rip;
     outcome.result = emulate(&guest.vcpu, EMULATE_NO_GPA);
-    memcpy(outcome.gpr, guest.vcpu.gpr, sizeof(outcome.gpr));
+    memcpy(outcome.gpr, guest.vcpu.arch.gpr, sizeof(outcome.gpr));
     outcome.rip = regs[REG_RIP];
     outcome.accesses = guest.access_count;
     outcome.fault = guest.fault;
@@ -136,22 +136,22 @@ static void bring_back(void)
 static void compare(uint64_t rip)
 {
     static uint8_t cache[64 * 1024];
-    bool changed = guest.vcpu.code_changed;
+    bool changed = guest.vcpu.arch.code_changed;
     struct outcome remembered, fresh;
     unsigned length;
 
     MUST(decode_cache_size() <= sizeof(cache));
-    memcpy(cache, guest.vcpu.decode_cache, decode_cache_size());
+    memcpy(cache, guest.vcpu.arch.decode_cache, decode_cache_size());
     keep();
-    guest.vcpu.code_changed = true;
+    guest.vcpu.arch.code_changed = true;
     run(rip); /* what a fetch marks as accessed is marked for both: an instruction may read it */
     fake_cpu = cpu;
     keep();
-    guest.vcpu.code_changed = true;
+    guest.vcpu.arch.code_changed = true;
     fresh = run(rip);
     bring_back();
-    memcpy(guest.vcpu.decode_cache, cache, decode_cache_size());
-    guest.vcpu.code_changed = changed;
+    memcpy(guest.vcpu.arch.decode_cache, cache, decode_cache_size());
+    guest.vcpu.arch.code_changed = changed;
     regs[REG_RIP] = rip;
     length = emulate_length(&guest.vcpu, rip, regs[REG_CR3], fake_cpu.segments[SEG_CS].base,
                             fake_cpu.segments[SEG_CS].attributes);

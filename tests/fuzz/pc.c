@@ -4,7 +4,7 @@
 #include "devices/local_apic.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/host/clock.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 struct pc pc;
 
@@ -29,7 +29,7 @@ void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
 {
     bool answers = mode == APIC_XAPIC;
 
-    vcpu->apic.mode = mode;
+    vcpu->arch.apic.mode = mode;
     vcpu->local.first = answers ? base : 1;
     vcpu->local.last = answers ? base + PAGE_MASK : 0;
     bus_range_prepare(&vcpu->local);
@@ -72,8 +72,8 @@ void pc_make(unsigned options)
     for (unsigned i = 0; i < PC_VCPUS; i++) {
         struct vcpu *vcpu = &pc.vcpus[i];
 
-        vcpu->apic.shadows = options & PC_SHADOWS;
-        vcpu->apic.delivers = options & PC_SHADOWS && options & PC_DELIVERS;
+        vcpu->arch.apic.shadows = options & PC_SHADOWS;
+        vcpu->arch.apic.delivers = options & PC_SHADOWS && options & PC_DELIVERS;
         MUST(board_msr_ranges(vcpu, pc.msrs[i]) == 3);
         MUST(bus_init(&vcpu->msr_bus, "msr", pc.msrs[i], 3));
     }
@@ -175,13 +175,13 @@ static void deadline(struct vcpu *vcpu, struct input *input)
 {
     uint64_t value;
 
-    bus_write_number(&vcpu->msr_bus, 0x6e0, clock_now() + vcpu->tsc_offset + take(input, 4));
+    bus_write_number(&vcpu->msr_bus, 0x6e0, clock_now() + vcpu->arch.tsc_offset + take(input, 4));
     bus_read_number(&vcpu->msr_bus, 0x6e0, &value);
 }
 
 static void take_interrupt(struct vcpu *vcpu, struct input *input)
 {
-    struct interrupt_controller *interrupts = &vcpu->interrupts;
+    struct interrupt_controller *interrupts = &vcpu->arch.interrupts;
 
     (void)input;
     MUST(interrupts->pending(interrupts->state) <= INTERRUPT_EXTERNAL);
@@ -191,25 +191,25 @@ static void take_interrupt(struct vcpu *vcpu, struct input *input)
 /* Hardware that has the APIC's registers writes one of them, or ends an interrupt. */
 static void hardware(struct vcpu *vcpu, struct input *input)
 {
-    struct interrupt_controller *interrupts = &vcpu->interrupts;
+    struct interrupt_controller *interrupts = &vcpu->arch.interrupts;
     unsigned reg = take(input, 1) % APIC_REGS;
 
-    if (!vcpu->apic.shadows)
+    if (!vcpu->arch.apic.shadows)
         return;
-    __atomic_store_n(&vcpu->apic.registers[4 * reg], (uint32_t)take(input, 4), __ATOMIC_RELAXED);
+    __atomic_store_n(&vcpu->arch.apic.registers[4 * reg], (uint32_t)take(input, 4), __ATOMIC_RELAXED);
     interrupts->written(interrupts->state, reg << 4);
     interrupts->ended(interrupts->state, (unsigned)take(input, 1));
 }
 
 static void processor(struct vcpu *vcpu, struct input *input)
 {
-    struct interrupt_controller *interrupts = &vcpu->interrupts;
+    struct interrupt_controller *interrupts = &vcpu->arch.interrupts;
     unsigned what = (unsigned)take(input, 1);
 
     if (what == 0xff) {
         interrupts->reset(interrupts->state, true);
     } else if (what & 0x10) {
-        vcpu->tsc_offset += take(input, 4);
+        vcpu->arch.tsc_offset += take(input, 4);
         interrupts->tsc_changed(interrupts->state);
     } else {
         interrupts->set_tpr(interrupts->state, what & 15);

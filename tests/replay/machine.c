@@ -236,14 +236,14 @@ void svm_leave(struct vcpu *vcpu)
 void native_load(struct vcpu *vcpu, const struct native_policy *policy)
 {
     (void)policy;
-    memcpy(played.dr, vcpu->native.dr, sizeof(vcpu->native.dr));
-    played.xcr0 = vcpu->xcr0;
+    memcpy(played.dr, vcpu->arch.native.dr, sizeof(vcpu->arch.native.dr));
+    played.xcr0 = vcpu->arch.xcr0;
 }
 
 void native_put(struct vcpu *vcpu, const struct native_policy *policy)
 {
     (void)policy;
-    memcpy(vcpu->native.dr, played.dr, sizeof(vcpu->native.dr));
+    memcpy(vcpu->arch.native.dr, played.dr, sizeof(vcpu->arch.native.dr));
 }
 
 void native_keep(struct vcpu *vcpu)
@@ -393,8 +393,8 @@ void nested_destroy(struct vm *vm)
 
 bool nested_create_apic_access(struct vm *vm)
 {
-    vm->apic_access = PAGE_SIZE;
-    vm->apic_access_present = true;
+    vm->arch.apic_access = PAGE_SIZE;
+    vm->arch.apic_access_present = true;
     return true;
 }
 

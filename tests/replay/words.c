@@ -15,14 +15,14 @@ static uint64_t word_of(struct vcpu *vcpu, unsigned word)
     if (word >= RECORD_VENDOR)
         return virt->word(vcpu, played_header.numbers[word - RECORD_VENDOR]);
     if (word >= RECORD_APIC)
-        return vcpu->apic.registers[4 * (word - RECORD_APIC)];
+        return vcpu->arch.apic.registers[4 * (word - RECORD_APIC)];
     if (word < RECORD_CR2)
-        return vcpu->gpr[word];
+        return vcpu->arch.gpr[word];
     if (word >= RECORD_DR && word < RECORD_XCR0)
         return played.dr[word - RECORD_DR];
     return word == RECORD_CR2    ? played.cr[2]
            : word == RECORD_DR6  ? played.dr[6]
-           : word == RECORD_XCR0 ? vcpu->xcr0
+           : word == RECORD_XCR0 ? vcpu->arch.xcr0
                                  : vcpu->activity | (uint64_t)vcpu->vm->end << 8;
 }
 
@@ -40,9 +40,9 @@ static void set_word(struct vcpu *vcpu, unsigned word, uint64_t value)
     else if (word >= RECORD_VENDOR)
         memcpy(vmcb_of(vcpu)->bytes + number, &value, sizeof(value));
     else if (word >= RECORD_APIC)
-        vcpu->apic.registers[4 * (word - RECORD_APIC)] = (uint32_t)value;
+        vcpu->arch.apic.registers[4 * (word - RECORD_APIC)] = (uint32_t)value;
     else if (word < RECORD_CR2)
-        vcpu->gpr[word] = value;
+        vcpu->arch.gpr[word] = value;
     else if (word == RECORD_CR2)
         played.cr[2] = value;
     else if (word == RECORD_DR6)
@@ -114,7 +114,7 @@ void load_words(struct vcpu *vcpu)
     for (unsigned i = 0; i < playing.stream.word_count; i++)
         if (word_of(vcpu, i) != playing.words[i])
             set_word(vcpu, i, playing.words[i]);
-    if (played.xcr0 != vcpu->xcr0)
+    if (played.xcr0 != vcpu->arch.xcr0)
         native_take_xcr0(vcpu);
 }
 

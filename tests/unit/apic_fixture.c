@@ -143,12 +143,12 @@ uint32_t get(enum apic_reg reg)
 
 int pending(unsigned cpu)
 {
-    return vcpus[cpu].interrupts.pending(vcpus[cpu].interrupts.state);
+    return vcpus[cpu].arch.interrupts.pending(vcpus[cpu].arch.interrupts.state);
 }
 
 int acknowledge(unsigned cpu)
 {
-    return vcpus[cpu].interrupts.acknowledge(vcpus[cpu].interrupts.state);
+    return vcpus[cpu].arch.interrupts.acknowledge(vcpus[cpu].arch.interrupts.state);
 }
 
 bool has(unsigned cpu, enum apic_reg first, unsigned vector)

@@ -145,7 +145,7 @@ __attribute__((weak)) void debug_apply(struct vcpu *vcpu)
 
 __attribute__((weak)) bool debug_end_step(struct vcpu *vcpu)
 {
-    vcpu->debug.step = STEP_NONE;
+    vcpu->arch.debug.step = STEP_NONE;
     return true;
 }
 
@@ -205,7 +205,7 @@ __attribute__((weak)) bool work_run(void)
 
 __attribute__((weak)) void debug_reset(struct vcpu *vcpu)
 {
-    memset(&vcpu->debug, 0, sizeof(vcpu->debug));
+    memset(&vcpu->arch.debug, 0, sizeof(vcpu->arch.debug));
 }
 
 __attribute__((weak)) const struct cpuid_regs *cpuid_lookup(const struct vcpu *vcpu, uint32_t leaf,
@@ -242,17 +242,17 @@ static void begin_vcpu(unsigned id)
 {
     struct vcpu *vcpu = &core.vcpus[id];
 
-    vcpu->cpuid = (struct cpuid_table *)&leaves;
+    vcpu->arch.cpuid = (struct cpuid_table *)&leaves;
     vcpu->vm = &core.vm;
     vcpu->id = id;
-    vcpu->interrupts = (struct interrupt_controller){.pending = pending,
-                                                     .acknowledge = acknowledge,
-                                                     .get_tpr = get_tpr,
-                                                     .set_tpr = set_tpr,
-                                                     .reset = controller_reset,
-                                                     .tsc_changed = tsc_changed,
-                                                     .resumed = resumed,
-                                                     .enabled = enabled};
+    vcpu->arch.interrupts = (struct interrupt_controller){.pending = pending,
+                                                          .acknowledge = acknowledge,
+                                                          .get_tpr = get_tpr,
+                                                          .set_tpr = set_tpr,
+                                                          .reset = controller_reset,
+                                                          .tsc_changed = tsc_changed,
+                                                          .resumed = resumed,
+                                                          .enabled = enabled};
     core.vm.vcpus[id] = vcpu;
 }
 
@@ -305,7 +305,7 @@ void core_set_cpl(unsigned cpl)
 
 void core_expect_exception(unsigned vector)
 {
-    assert_true(core.vcpu->event.valid);
-    assert_int_equal(core.vcpu->event.type, EVENT_EXCEPTION);
-    assert_int_equal(core.vcpu->event.vector, vector);
+    assert_true(core.vcpu->arch.event.valid);
+    assert_int_equal(core.vcpu->arch.event.type, EVENT_EXCEPTION);
+    assert_int_equal(core.vcpu->arch.event.vector, vector);
 }

@@ -15,7 +15,7 @@ static uint64_t *const regs = fake_cpu.regs;
 
 static inline uint64_t *gpr(void)
 {
-    return guest.vcpu.gpr;
+    return guest.vcpu.arch.gpr;
 }
 
 /* RF stands behind what is to go on at the same place, never where another instruction begins. */

@@ -39,7 +39,7 @@ extern char fake_log[16384];
 
 /* A fake vendor: the registers of the one vCPU that a test makes. */
 struct fake_cpu {
-    uint64_t regs[REG_COUNT]; /* RSP and what follows RIP; the others are in vcpu->gpr */
+    uint64_t regs[REG_COUNT]; /* RSP and what follows RIP; the others are in vcpu->arch.gpr */
     struct segment segments[SEG_COUNT];
     bool interrupt_shadow;
     unsigned windows; /* bit 0: interrupt, bit 1: NMI */

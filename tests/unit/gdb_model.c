@@ -208,7 +208,7 @@ static void execute(struct being *being)
     if (rip < MODEL_RAM && ram[vcpu->vm->id - 1][rip] == 0xcc && debug_on_breakpoint(vcpu))
         return;
     being->regs[REG_RIP] = MODEL_CODE + (rip + 1) % PAGE_SIZE;
-    if (vcpu->debug.step == STEP_TRAP)
+    if (vcpu->arch.debug.step == STEP_TRAP)
         CHECK(debug_on_trap(vcpu, BIT(14)) == 0);
 }
 
@@ -288,8 +288,8 @@ static void being_begin(unsigned number, unsigned id)
     memset(being, 0, sizeof(*being));
     being->vcpu.vm = &made[number]->vm;
     being->vcpu.id = id;
-    being->vcpu.native.xsave = being->xsave;
-    being->vcpu.interrupts.get_tpr = get_tpr;
+    being->vcpu.arch.native.xsave = being->xsave;
+    being->vcpu.arch.interrupts.get_tpr = get_tpr;
     made[number]->vm.vcpus[id] = &being->vcpu;
 }
 
@@ -477,6 +477,6 @@ bool model_untouched(unsigned vm)
     for (unsigned i = 0; i < PAGE_SIZE; i++)
         is &= ram[vm][MODEL_CODE + i] == NOP;
     for (unsigned i = 0; i < MODEL_VCPUS; i++)
-        is &= !beings[vm][i].vcpu.debug.step && !(beings[vm][i].regs[REG_RFLAGS] & RFLAGS_TF);
+        is &= !beings[vm][i].vcpu.arch.debug.step && !(beings[vm][i].regs[REG_RFLAGS] & RFLAGS_TF);
     return is;
 }

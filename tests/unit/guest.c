@@ -63,12 +63,12 @@ static struct bus_range mmio_range, port_range;
 void guest_begin(unsigned bits)
 {
     uint8_t *ram = guest.ram ? guest.ram : aligned_alloc(PAGE_SIZE, GUEST_RAM);
-    struct decode_cache *cache = guest.vcpu.decode_cache;
+    struct decode_cache *cache = guest.vcpu.arch.decode_cache;
 
     memset(&guest, 0, sizeof(guest));
     guest.ram = ram;
-    guest.vcpu.decode_cache = cache ? cache : calloc(1, decode_cache_size());
-    guest.vcpu.code_changed = true;
+    guest.vcpu.arch.decode_cache = cache ? cache : calloc(1, decode_cache_size());
+    guest.vcpu.arch.code_changed = true;
     fake_reset();
     fake_vcpu_init(&guest.vm, &guest.vcpu, bits);
     memset(guest.ram, 0, GUEST_RAM);
@@ -102,9 +102,9 @@ int guest_end(void **state)
 {
     (void)state;
     free(guest.ram);
-    free(guest.vcpu.decode_cache);
+    free(guest.vcpu.arch.decode_cache);
     guest.ram = NULL;
-    guest.vcpu.decode_cache = NULL;
+    guest.vcpu.arch.decode_cache = NULL;
     return 0;
 }
 

@@ -317,7 +317,7 @@ bool msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 void native_take_xcr0(struct vcpu *vcpu)
 {
-    vcpu->xcr0 = 7;
+    vcpu->arch.xcr0 = 7;
 }
 
 enum code_mode vcpu_code_mode(struct vcpu *vcpu)

@@ -272,8 +272,8 @@ static void make(uint32_t features)
     if (!maps_made)
         maps_made = svm_make_maps(); /* once, for all */
     memset(&machine, 0, sizeof(machine));
-    core.vcpu->msrs = &msrs;
-    core.vcpu->cpuid = (struct cpuid_table *)&leaves;
+    core.vcpu->arch.msrs = &msrs;
+    core.vcpu->arch.cpuid = (struct cpuid_table *)&leaves;
     bus_init(&core.vm.ports, "port", NULL, 0);
     bus_init(&core.vcpu->msr_bus, "msr", NULL, 0);
     bus_init(&core.vcpu->hypercall_bus, "hypercall", &hypercall_range, 1);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "devices/acpi_pm.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 #define STATUS     (PC_PM1A_EVT - PC_PM_BASE)
 #define ENABLE     (STATUS + 2)

@@ -1,6 +1,6 @@
 #include "hv/load/acpi.h"
 #include "hv/load/guest_map.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 #include "tests/unit/fake.h"
 
 #include <stdio.h>

@@ -223,7 +223,7 @@ static void processors_start_by_ipis(void **state)
     assert_int_equal(asked(REQUEST_INIT), BIT(1));
     ipi(1, 0x4600 | 0x9f);
     assert_int_equal(asked(REQUEST_SIPI), BIT(1));
-    assert_int_equal(vcpus[1].sipi_vector, 0x9f);
+    assert_int_equal(vcpus[1].arch.sipi_vector, 0x9f);
     ipi(0, OTHERS | 0x4600); /* vector 0 is legal there */
     assert_int_equal(asked(REQUEST_SIPI), EVERYBODY & ~BIT(0));
     ipi(0, OTHERS | 0x4400);

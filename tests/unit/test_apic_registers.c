@@ -167,7 +167,7 @@ static void x2apic_has_no_page(void **state)
 
 static void disabled_it_is_as_if_there_were_none(void **state)
 {
-    struct interrupt_controller *core = &vcpus[0].interrupts;
+    struct interrupt_controller *core = &vcpus[0].arch.interrupts;
 
     (void)state;
     interrupt(0x41);
@@ -374,9 +374,9 @@ static void it_describes_itself(void **state)
 /* Hardware puts a guest's write into the page as it is, and says so behind it. */
 static void hardware_writes(enum apic_reg reg, uint32_t value)
 {
-    struct interrupt_controller *core = &vcpus[0].interrupts;
+    struct interrupt_controller *core = &vcpus[0].arch.interrupts;
 
-    vcpus[0].apic.registers[4 * reg] = value;
+    vcpus[0].arch.apic.registers[4 * reg] = value;
     core->written(core->state, reg * 16);
 }
 
@@ -403,13 +403,13 @@ static void what_hardware_wrote_is_as_if_software_had(void **state)
     assert_int_equal(get(APIC_ICR), 0x40042);
     assert_int_equal(acknowledge(0), 0x42);
     hardware_writes(APIC_EOI, 0xdeadbeef);
-    assert_int_equal(vcpus[0].apic.registers[4 * APIC_EOI], 0);
+    assert_int_equal(vcpus[0].arch.apic.registers[4 * APIC_EOI], 0);
     assert_int_equal(get(APIC_PPR), 0);
     hardware_writes(APIC_ICR, 0x40005);
     hardware_writes(APIC_ESR, 0xffff);
     assert_int_equal(get(APIC_ESR), ESR_SEND_ILLEGAL);
     for (unsigned reg = 0; reg < 256; reg++) /* whatever the qualification says */
-        vcpus[0].interrupts.written(vcpus[0].interrupts.state, reg * 16);
+        vcpus[0].arch.interrupts.written(vcpus[0].arch.interrupts.state, reg * 16);
 }
 
 static void in_x2apic_mode_only_an_illegal_self_ipi_comes_from_hardware(void **state)
@@ -419,7 +419,7 @@ static void in_x2apic_mode_only_an_illegal_self_ipi_comes_from_hardware(void **s
     hardware_writes(APIC_SELF_IPI, 5);
     assert_int_equal(errors(), ESR_SEND_ILLEGAL);
     assert_true(wrmsr(0, X2APIC_FIRST + APIC_ICR, UINT64_C(0x12345678) << 32 | 0x42));
-    assert_int_equal(vcpus[0].apic.registers[4 * APIC_ICR + 1],
+    assert_int_equal(vcpus[0].arch.apic.registers[4 * APIC_ICR + 1],
                      0x12345678); /* where RDMSR has its upper half */
 }
 

@@ -236,14 +236,14 @@ static void away_from_its_vcpu_it_fires_once(void **state)
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
     fake_run_until(1000 + 750000);
     fake_at_home = true;
-    vcpus[0].interrupts.resumed(&apics[0]);
+    vcpus[0].arch.interrupts.resumed(&apics[0]);
     assert_int_equal(resumptions, 1);
     assert_int_equal(fake_next_deadline(), 1000 + 800000);
     assert_int_equal(acknowledge(0), 0x40);
     put(APIC_EOI, 0);
     assert_int_equal(pending(0), -1);
     assert_int_equal(ticks_until(1000 + 1000000, 0x40), 3);
-    vcpus[0].interrupts.resumed(&apics[0]); /* not away: nothing changes */
+    vcpus[0].arch.interrupts.resumed(&apics[0]); /* not away: nothing changes */
     assert_int_equal(fake_next_deadline(), 1000 + 1100000);
 }
 
@@ -309,7 +309,7 @@ static void a_reserved_mode_runs_nothing(void **state)
 static void the_deadline_fires_in_guest_time(void **state)
 {
     (void)state;
-    vcpus[0].tsc_offset = 1000000;
+    vcpus[0].arch.tsc_offset = 1000000;
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
     assert_true(wrmsr(0, IA32_TSC_DEADLINE, 1006000));
     assert_int_equal(msr(IA32_TSC_DEADLINE), 1006000);
@@ -350,14 +350,14 @@ static void a_deadline_of_zero_disarms(void **state)
 static void deadlines_wrap_with_the_guests_tsc(void **state)
 {
     (void)state;
-    vcpus[0].tsc_offset = -UINT64_C(500); /* the guest's TSC is behind the host's */
+    vcpus[0].arch.tsc_offset = -UINT64_C(500); /* the guest's TSC is behind the host's */
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
     assert_true(wrmsr(0, IA32_TSC_DEADLINE, 600));
     assert_int_equal(fake_next_deadline(), 1100);
-    vcpus[0].tsc_offset = UINT64_MAX - 5000; /* near its end: host 1000 is guest 2^64 - 4001 */
+    vcpus[0].arch.tsc_offset = UINT64_MAX - 5000; /* near its end: host 1000 is guest 2^64 - 4001 */
     assert_true(wrmsr(0, IA32_TSC_DEADLINE, UINT64_MAX));
     assert_int_equal(fake_next_deadline(), 5000);
-    vcpus[0].tsc_offset = -UINT64_C(1000); /* guest 0: the host's would be past its end */
+    vcpus[0].arch.tsc_offset = -UINT64_C(1000); /* guest 0: the host's would be past its end */
     assert_true(wrmsr(0, IA32_TSC_DEADLINE, UINT64_MAX));
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
     assert_int_equal(msr(IA32_TSC_DEADLINE), UINT64_MAX);
@@ -366,15 +366,15 @@ static void deadlines_wrap_with_the_guests_tsc(void **state)
 
 static void a_jump_of_the_tsc_moves_the_deadline(void **state)
 {
-    struct interrupt_controller *core = &vcpus[0].interrupts;
+    struct interrupt_controller *core = &vcpus[0].arch.interrupts;
 
     (void)state;
     put(APIC_LVT_TIMER, DEADLINE | 0x40);
     assert_true(wrmsr(0, IA32_TSC_DEADLINE, 9000));
-    vcpus[0].tsc_offset = 2000;
+    vcpus[0].arch.tsc_offset = 2000;
     core->tsc_changed(core->state);
     assert_int_equal(fake_next_deadline(), 7000);
-    vcpus[0].tsc_offset = 8000; /* beyond it */
+    vcpus[0].arch.tsc_offset = 8000; /* beyond it */
     core->tsc_changed(core->state);
     assert_int_equal(acknowledge(0), 0x40);
     assert_int_equal(fake_next_deadline(), UINT64_MAX);

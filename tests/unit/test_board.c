@@ -6,7 +6,7 @@
 #include "devices/board.h"
 #include "devices/local_apic.h"
 #include "hv/cpu/cpuid.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 #define VCPUS 2
 
@@ -86,12 +86,12 @@ static void ioapic_write(uint8_t reg, uint32_t value)
 
 static int pending(unsigned vcpu)
 {
-    return vcpus[vcpu].interrupts.pending(vcpus[vcpu].interrupts.state);
+    return vcpus[vcpu].arch.interrupts.pending(vcpus[vcpu].arch.interrupts.state);
 }
 
 static int acknowledge(unsigned vcpu)
 {
-    return vcpus[vcpu].interrupts.acknowledge(vcpus[vcpu].interrupts.state);
+    return vcpus[vcpu].arch.interrupts.acknowledge(vcpus[vcpu].arch.interrupts.state);
 }
 
 /* Base vectors 0x20 and 0x28, everything unmasked. */
@@ -622,7 +622,7 @@ static bool may_wake(bool hears)
 
     for (unsigned i = 0; i < VCPUS; i++)
         vcpus[i].activity = i ? VCPU_WAIT_FOR_SIPI : VCPU_HALTED;
-    vcpus[0].deaf = !hears;
+    vcpus[0].arch.deaf = !hears;
     may = board_may_wake(&vm);
     assert_false(spin_is_held(&vm.lock));
     return may;

@@ -54,15 +54,15 @@ static void build(unsigned id, unsigned vcpus)
 static int setup(void **state)
 {
     (void)state;
-    vcpu.cpuid = malloc(cpuid_table_size());
+    vcpu.arch.cpuid = malloc(cpuid_table_size());
     limits = everything;
-    return !vcpu.cpuid;
+    return !vcpu.arch.cpuid;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    free(vcpu.cpuid);
+    free(vcpu.arch.cpuid);
     return 0;
 }
 

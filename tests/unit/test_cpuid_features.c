@@ -84,8 +84,8 @@ static void build(struct vcpu *to, const char *words)
 static int begin(void **state)
 {
     (void)state;
-    vcpu.cpuid = malloc(cpuid_table_size());
-    plain.cpuid = malloc(cpuid_table_size());
+    vcpu.arch.cpuid = malloc(cpuid_table_size());
+    plain.arch.cpuid = malloc(cpuid_table_size());
     build(&plain, "");
     return 0;
 }
@@ -93,8 +93,8 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    free(vcpu.cpuid);
-    free(plain.cpuid);
+    free(vcpu.arch.cpuid);
+    free(plain.arch.cpuid);
     return 0;
 }
 

@@ -96,8 +96,8 @@ static void every_register_is_named(void **state)
     fake_cpu.regs[REG_RSP] = 0x44;
     fake_cpu.regs[REG_EFER] |= EFER_NXE;
     fake_cpu.regs[REG_DR7] = 0x400;
-    guest.vcpu.gpr[REG_R15] = 0xffffffff80000000;
-    guest.vcpu.xcr0 = 7;
+    guest.vcpu.arch.gpr[REG_R15] = 0xffffffff80000000;
+    guest.vcpu.arch.xcr0 = 7;
     fake_cpu.segments[SEG_IDTR] = (struct segment){.base = 0x1234, .limit = 0xfff};
     fake_cpu.segments[SEG_GS].selector = 0x2b;
     report();
@@ -118,10 +118,11 @@ static void debug_registers_come_from_where_they_are_kept(void **state)
 
     (void)state;
     core.current = NULL;
-    guest.vcpu.native.dr[3] = 0x33;
+    guest.vcpu.arch.native.dr[3] = 0x33;
     state_of_vcpu(&guest.vcpu, &registers);
     assert_int_equal(registers.values[STATE_DR0 + 3], 0x33);
-    guest.vcpu.debug = (struct vcpu_debug){.intercepts = DEBUG_REGISTERS, .dr = {1, 2, 3, 4}, .dr7 = 0x455};
+    guest.vcpu.arch.debug =
+        (struct vcpu_debug){.intercepts = DEBUG_REGISTERS, .dr = {1, 2, 3, 4}, .dr7 = 0x455};
     state_of_vcpu(&guest.vcpu, &registers);
     assert_int_equal(registers.values[STATE_DR0 + 3], 4);
     assert_int_equal(registers.values[REG_DR7], 0x455);
@@ -169,7 +170,7 @@ static void the_chain_of_frames_is_followed(void **state)
     uint64_t base = GVA & ~PAGE_MASK;
 
     (void)state;
-    guest.vcpu.gpr[REG_RBP] = base + 0x100;
+    guest.vcpu.arch.gpr[REG_RBP] = base + 0x100;
     guest_poke(PAGE + 0x100, 8, base + 0x200);
     guest_poke(PAGE + 0x108, 8, 0xaaaa);
     guest_poke(PAGE + 0x200, 8, 0);
@@ -184,7 +185,7 @@ static void a_chain_that_loops_or_has_no_end_stops(void **state)
     unsigned words = 0;
 
     (void)state;
-    guest.vcpu.gpr[REG_RBP] = base + 0x100;
+    guest.vcpu.arch.gpr[REG_RBP] = base + 0x100;
     guest_poke(PAGE + 0x100, 8, base + 0x100);
     guest_poke(PAGE + 0x108, 8, 0xaaaa);
     report();
@@ -193,12 +194,12 @@ static void a_chain_that_loops_or_has_no_end_stops(void **state)
         guest_poke(PAGE + 16 * i, 8, base + 16 * (i + 1));
         guest_poke(PAGE + 16 * i + 8, 8, 0xcccc);
     }
-    guest.vcpu.gpr[REG_RBP] = base;
+    guest.vcpu.arch.gpr[REG_RBP] = base;
     report();
     for (const char *at = shown; (at = strstr(at, "cccc")); at++)
         words++;
     assert_in_range(words, 8, 64);
-    guest.vcpu.gpr[REG_RBP] = 0x8000000000000000; /* not canonical */
+    guest.vcpu.arch.gpr[REG_RBP] = 0x8000000000000000; /* not canonical */
     report();
     expect("backtrace by rbp:\nffff808040603123\n");
 }

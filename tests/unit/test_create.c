@@ -121,13 +121,13 @@ static bool vcpu_create(struct vcpu *vcpu)
     if (!grant())
         return false;
     vendor_vcpus++;
-    vcpu->vendor = vcpu;
+    vcpu->arch.vendor = vcpu;
     return true;
 }
 
 static void vcpu_destroy(struct vcpu *vcpu)
 {
-    if (vcpu->vendor)
+    if (vcpu->arch.vendor)
         vendor_vcpus--;
 }
 
@@ -446,14 +446,14 @@ static void what_the_last_guest_wired_does_not_reach_the_next(void **state)
     (void)state;
     assert_true(life_create(&life));
     for (unsigned i = 0; i < VCPUS; i++)
-        life.vm.vcpus[i]->interrupts.enabled = is_enabled;
+        life.vm.vcpus[i]->arch.interrupts.enabled = is_enabled;
     for (unsigned times = 0; times < 2; times++) {
         privileged_begin();
         assert_true(life_load(&life));
         privileged_end();
         for (unsigned i = 0; i < VCPUS; i++) {
             assert_int_equal(life.vm.vcpus[i]->requests, REQUEST_FLUSH);
-            assert_int_equal(life.vm.vcpus[i]->nmis, 0);
+            assert_int_equal(life.vm.vcpus[i]->arch.nmis, 0);
             assert_int_equal(life.vm.vcpus[i]->activity, i ? VCPU_WAIT_FOR_SIPI : VCPU_RUNNABLE);
         }
     }

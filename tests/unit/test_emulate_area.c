@@ -23,7 +23,7 @@ static void begin_area(unsigned bits)
 
     guest_begin(bits);
     regs[REG_CR4] = CR4_OSFXSR | CR4_OSXSAVE;
-    guest.vcpu.xcr0 = processes_xcr0();
+    guest.vcpu.arch.xcr0 = processes_xcr0();
     for (unsigned i = 0; i < 256; i++)
         guest.state[XMM(0) + i] = (uint8_t)(i ^ 0x5a), guest.state[576 + i] = (uint8_t)(i ^ 0xa5);
     memcpy(guest.state + AREA_HEADER, &components, sizeof(components));
@@ -61,7 +61,7 @@ static void what_only_64_bit_code_has_is_not_saved_by_other(void **state)
     GUEST_CODE(CODE, 0x0f, 0xae, 0x07);
     expect_done(GUEST_MMIO);
     assert_memory_equal(device + XMM(0), guest.state + XMM(0), 256);
-    if (!(guest.vcpu.xcr0 & 4))
+    if (!(guest.vcpu.arch.xcr0 & 4))
         return;
     begin_area(32);
     memset(guest.mmio + AREA_HEADER, 0, 64);
@@ -96,7 +96,7 @@ static void what_only_64_bit_code_has_is_not_restored_by_other(void **state)
     assert_memory_equal(guest.state + XMM(8), before + XMM(8), 128);
     for (unsigned i = 0; i < guest.access_count; i++)
         assert_true(guest.accesses[i].address + guest.accesses[i].size <= XMM(8));
-    if (!(guest.vcpu.xcr0 & 4))
+    if (!(guest.vcpu.arch.xcr0 & 4))
         return;
     begin_area(32);
     memset(guest.mmio + AREA_HEADER, 0, 64);

@@ -27,7 +27,7 @@ static void set_tpr(void *state, unsigned value)
 static void begin(unsigned bits)
 {
     guest_begin(bits);
-    guest.vcpu.interrupts = (struct interrupt_controller){.get_tpr = get_tpr, .set_tpr = set_tpr};
+    guest.vcpu.arch.interrupts = (struct interrupt_controller){.get_tpr = get_tpr, .set_tpr = set_tpr};
     guest.cpuid1_edx = CPUID1_PAE | CPUID1_TSC;
 }
 
@@ -57,32 +57,32 @@ static void cr8_is_the_priority_of_the_local_apic(void **state)
     (void)state;
     begin(64);
     GUEST_CODE(CODE, 0x45, 0x0f, 0x22, 0xc1); /* mov cr8, r9 */
-    guest.vcpu.gpr[REG_R9] = 11;
+    guest.vcpu.arch.gpr[REG_R9] = 11;
     assert_int_equal(run(), EMULATE_DONE);
     assert_int_equal(priority, 11);
     assert_int_equal(fake_cpu.regs[REG_RIP], CODE + 4);
     GUEST_CODE(CODE, 0x44, 0x0f, 0x20, 0xc3); /* mov rbx, cr8 */
-    guest.vcpu.gpr[REG_RBX] = UINT64_MAX;
+    guest.vcpu.arch.gpr[REG_RBX] = UINT64_MAX;
     assert_int_equal(run(), EMULATE_DONE);
-    assert_int_equal(guest.vcpu.gpr[REG_RBX], 11);
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RBX], 11);
 }
 
 static void a_processor_that_names_the_registers_spares_the_bytes(void **state)
 {
     (void)state;
     begin(64);
-    guest.vcpu.gpr[REG_R9] = 11;
-    guest.vcpu.gpr[REG_RBX] = UINT64_MAX;
+    guest.vcpu.arch.gpr[REG_R9] = 11;
+    guest.vcpu.arch.gpr[REG_RBX] = UINT64_MAX;
     assert_true(emulate_move_control(&guest.vcpu, 8, REG_R9, true));
     assert_int_equal(priority, 11);
     assert_true(emulate_move_control(&guest.vcpu, 8, REG_RBX, false));
-    assert_int_equal(guest.vcpu.gpr[REG_RBX], 11);
-    guest.vcpu.gpr[REG_R9] = CR4_PAE | CR4_TSD;
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RBX], 11);
+    guest.vcpu.arch.gpr[REG_R9] = CR4_PAE | CR4_TSD;
     assert_true(emulate_move_control(&guest.vcpu, 4, REG_R9, true));
     assert_int_equal(fake_cpu.regs[REG_CR4], CR4_PAE | CR4_TSD);
     assert_false(guest.raised);
 
-    guest.vcpu.gpr[REG_R9] = 16;
+    guest.vcpu.arch.gpr[REG_R9] = 16;
     assert_false(emulate_move_control(&guest.vcpu, 8, REG_R9, true));
     assert_int_equal(guest.fault.vector, EXC_GP);
     assert_int_equal(priority, 11);
@@ -97,10 +97,10 @@ static void in_32_bit_code_a_move_has_32_bits(void **state)
     (void)state;
     begin(32);
     fake_cpu.regs[REG_CR4] = CR4_PAE;
-    guest.vcpu.gpr[REG_RBX] = UINT64_MAX;
+    guest.vcpu.arch.gpr[REG_RBX] = UINT64_MAX;
     assert_true(emulate_move_control(&guest.vcpu, 4, REG_RBX, false));
-    assert_int_equal(guest.vcpu.gpr[REG_RBX], CR4_PAE);
-    guest.vcpu.gpr[REG_RBX] = BIT(40) | CR4_TSD;
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RBX], CR4_PAE);
+    guest.vcpu.arch.gpr[REG_RBX] = BIT(40) | CR4_TSD;
     assert_true(emulate_move_control(&guest.vcpu, 4, REG_RBX, true));
     assert_int_equal(fake_cpu.regs[REG_CR4], CR4_TSD);
 }
@@ -126,7 +126,7 @@ static void bytes_that_the_processor_kept_count_and_not_what_lies_there_now(void
     vendor.get_bytes = give_bytes;
     virt = &vendor;
     priority = 3;
-    guest.vcpu.gpr[REG_R9] = 11;
+    guest.vcpu.arch.gpr[REG_R9] = 11;
     GUEST_CODE(CODE, 0x44, 0x0f, 0x20, 0xc3); /* mov rbx, cr8 */
     given = 4;
     assert_int_equal(run(), EMULATE_DONE);
@@ -134,9 +134,9 @@ static void bytes_that_the_processor_kept_count_and_not_what_lies_there_now(void
     assert_int_equal(fake_cpu.regs[REG_RIP], CODE + 4);
     for (given = 0; given < 4; given++) { /* too few to be an instruction: what lies there */
         fake_cpu.regs[REG_RIP] = CODE;
-        guest.vcpu.gpr[REG_RBX] = 0;
+        guest.vcpu.arch.gpr[REG_RBX] = 0;
         assert_int_equal(run(), EMULATE_DONE);
-        assert_int_equal(guest.vcpu.gpr[REG_RBX], 11);
+        assert_int_equal(guest.vcpu.arch.gpr[REG_RBX], 11);
     }
     virt = before;
 }
@@ -147,7 +147,7 @@ static void cr8_has_four_bits(void **state)
     begin(64);
     priority = 3;
     GUEST_CODE(CODE, 0x44, 0x0f, 0x22, 0xc0); /* mov cr8, rax */
-    guest.vcpu.gpr[REG_RAX] = 16;
+    guest.vcpu.arch.gpr[REG_RAX] = 16;
     assert_gp();
     assert_int_equal(priority, 3);
 }
@@ -157,13 +157,13 @@ static void cr4_takes_what_cpuid_shows(void **state)
     (void)state;
     begin(64);
     GUEST_CODE(CODE, 0x0f, 0x22, 0xe0); /* mov cr4, rax */
-    guest.vcpu.gpr[REG_RAX] = CR4_PAE | CR4_TSD;
+    guest.vcpu.arch.gpr[REG_RAX] = CR4_PAE | CR4_TSD;
     assert_int_equal(run(), EMULATE_DONE);
     assert_int_equal(fake_cpu.regs[REG_CR4], CR4_PAE | CR4_TSD);
     assert_int_equal(guest.cpuid_changes, 1);
     GUEST_CODE(CODE, 0x0f, 0x20, 0xe7); /* mov rdi, cr4 */
     assert_int_equal(run(), EMULATE_DONE);
-    assert_int_equal(guest.vcpu.gpr[REG_RDI], CR4_PAE | CR4_TSD);
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RDI], CR4_PAE | CR4_TSD);
 }
 
 static void bits_of_cr4_that_cpuid_does_not_show_are_reserved(void **state)
@@ -175,7 +175,7 @@ static void bits_of_cr4_that_cpuid_does_not_show_are_reserved(void **state)
     for (unsigned bit = 0; bit < 64; bit++) {
         if (BIT(bit) & (CR4_PAE | CR4_TSD))
             continue;
-        guest.vcpu.gpr[REG_RAX] = CR4_PAE | BIT(bit);
+        guest.vcpu.arch.gpr[REG_RAX] = CR4_PAE | BIT(bit);
         assert_gp();
     }
     assert_int_equal(fake_cpu.regs[REG_CR4], CR4_PAE);
@@ -188,7 +188,7 @@ static void pae_stays_in_long_mode(void **state)
     begin(64);
     fake_cpu.regs[REG_CR4] = CR4_PAE;
     GUEST_CODE(CODE, 0x0f, 0x22, 0xe0);
-    guest.vcpu.gpr[REG_RAX] = 0;
+    guest.vcpu.arch.gpr[REG_RAX] = 0;
     assert_gp();
 }
 
@@ -197,7 +197,7 @@ static void thirty_two_bit_code_moves_thirty_two_bits(void **state)
     (void)state;
     begin(32);
     GUEST_CODE(CODE, 0x0f, 0x22, 0xe1); /* mov cr4, ecx */
-    guest.vcpu.gpr[REG_RCX] = UINT64_C(0xdead00000000) | CR4_PAE;
+    guest.vcpu.arch.gpr[REG_RCX] = UINT64_C(0xdead00000000) | CR4_PAE;
     assert_int_equal(run(), EMULATE_DONE);
     assert_int_equal(fake_cpu.regs[REG_CR4], CR4_PAE);
 }

@@ -65,7 +65,7 @@ static void code_ends_at_its_segments_limit(void **state)
     fake_cpu.segments[SEG_CS].limit = CODE + 1;
     GUEST_CODE(CODE, 0x8b, 0x07);
     expect_done(EMULATE_NO_GPA);
-    guest.vcpu.code_changed = true;
+    guest.vcpu.arch.code_changed = true;
     GUEST_CODE(CODE, 0x8b, 0x47, 0x00);
     expect_fault(EMULATE_NO_GPA, EXC_GP, 0);
     GUEST_CODE(CODE + 2, 0x8b, 0x07);

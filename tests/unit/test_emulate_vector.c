@@ -210,7 +210,7 @@ static void elements_of_a_gather_are_where_their_addresses_say(void **state)
     if (!__builtin_cpu_supports("avx2"))
         skip();
     begin_vector();
-    guest.vcpu.xcr0 = 7;
+    guest.vcpu.arch.xcr0 = 7;
     regs[REG_CR4] |= CR4_OSXSAVE;
     memcpy(guest.state + 160 + 16 * 2, indexes, 16);
     memcpy(guest.state + 160 + 16 * 3, mask, 16);

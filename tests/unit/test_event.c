@@ -14,7 +14,7 @@ static const struct {
 
 static void raise_after(uint8_t type, uint8_t first, uint8_t second)
 {
-    core.vcpu->event = (struct event){.valid = true, .type = type, .vector = first, .error = 0x111};
+    core.vcpu->arch.event = (struct event){.valid = true, .type = type, .vector = first, .error = 0x111};
     vcpu_raise(core.vcpu, &(struct fault){.vector = second, .has_error = second >= 10, .error = 0x222});
 }
 
@@ -28,8 +28,8 @@ static void two_exceptions_become_a_double_fault_as_the_table_says(void **state)
 
             raise_after(EVENT_EXCEPTION, kinds[i].vector, kinds[j].vector);
             core_expect_exception(twice ? EXC_DF : kinds[j].vector);
-            assert_int_equal(core.vcpu->event.has_error, twice || kinds[j].vector >= 10);
-            assert_int_equal(core.vcpu->event.error, twice ? 0 : 0x222);
+            assert_int_equal(core.vcpu->arch.event.has_error, twice || kinds[j].vector >= 10);
+            assert_int_equal(core.vcpu->arch.event.error, twice ? 0 : 0x222);
         }
     assert_int_equal(core.vm.end, VM_RUNS);
 }
@@ -76,14 +76,14 @@ static void a_page_fault_sets_cr2_and_a_debug_exception_dr6(void **state)
                &(struct fault){.vector = EXC_PF, .has_error = true, .error = 7, .address = 0xdead000});
     core_expect_exception(EXC_PF);
     assert_int_equal(vcpu_get(core.vcpu, REG_CR2), 0xdead000);
-    assert_int_equal(core.vcpu->event.error, 7);
+    assert_int_equal(core.vcpu->arch.event.error, 7);
     assert_true(core.vcpu->requests & REQUEST_EVENT);
 
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     vcpu_set(core.vcpu, REG_DR6, 0xffff0ff1);
     vcpu_raise(core.vcpu, &(struct fault){.vector = EXC_DB, .address = BIT(14)});
     core_expect_exception(EXC_DB);
-    assert_false(core.vcpu->event.has_error);
+    assert_false(core.vcpu->arch.event.has_error);
     assert_int_equal(vcpu_get(core.vcpu, REG_DR6), 0xffff4ff1);
     assert_int_equal(vcpu_get(core.vcpu, REG_CR2), 0xdead000);
 }
@@ -99,7 +99,7 @@ static void a_fault_and_nothing_else_sets_rf(void **state)
         uint64_t rf = classes[vector] == 'F' ? RFLAGS_RF : 0;
 
         vcpu_set(core.vcpu, REG_RFLAGS, RFLAGS_1);
-        core.vcpu->event.valid = false;
+        core.vcpu->arch.event.valid = false;
         vcpu_raise(core.vcpu, &(struct fault){.vector = (uint8_t)vector});
         assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1 | rf);
         vcpu_set(core.vcpu, REG_RFLAGS, RFLAGS_1);
@@ -109,7 +109,7 @@ static void a_fault_and_nothing_else_sets_rf(void **state)
         vcpu_deliver_again(core.vcpu, 0x80000000 | vector, 0, 0); /* an interrupt with its number */
         assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1);
     }
-    core.vcpu->event.valid = false; /* general detect is a #DB that is a fault */
+    core.vcpu->arch.event.valid = false; /* general detect is a #DB that is a fault */
     vcpu_set(core.vcpu, REG_DR7, 0x2400);
     vcpu_raise(core.vcpu, &(struct fault){.vector = EXC_DB, .address = BIT(13)});
     assert_int_equal(vcpu_get(core.vcpu, REG_RFLAGS), RFLAGS_1 | RFLAGS_RF);
@@ -131,7 +131,7 @@ static void the_traps_of_one_instruction_are_one_and_end_hlt(void **state)
     vcpu_note(core.vcpu, REQUEST_NMI); /* which waits until the trap has been taken */
     assert_true(vcpu_serve_requests(core.vcpu));
     assert_int_equal(fake_cpu.injected.vector, EXC_DB);
-    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.vcpu->arch.nmis, 1);
 }
 
 static void gp_has_error_code_zero_and_ud_none(void **state)
@@ -139,12 +139,12 @@ static void gp_has_error_code_zero_and_ud_none(void **state)
     (void)state;
     vcpu_raise_gp(core.vcpu);
     core_expect_exception(EXC_GP);
-    assert_true(core.vcpu->event.has_error);
-    assert_int_equal(core.vcpu->event.error, 0);
-    core.vcpu->event.valid = false;
+    assert_true(core.vcpu->arch.event.has_error);
+    assert_int_equal(core.vcpu->arch.event.error, 0);
+    core.vcpu->arch.event.valid = false;
     vcpu_raise_ud(core.vcpu);
     core_expect_exception(EXC_UD);
-    assert_false(core.vcpu->event.has_error);
+    assert_false(core.vcpu->arch.event.has_error);
 }
 
 #define INJECT() (vcpu_note(core.vcpu, REQUEST_EVENT), assert_true(vcpu_serve_requests(core.vcpu)))
@@ -197,7 +197,7 @@ static void an_nmi_goes_before_an_interrupt(void **state)
     assert_int_equal(fake_cpu.injected.type, EVENT_NMI);
     assert_int_equal(fake_cpu.injected.vector, EXC_NMI);
     assert_int_equal(core.acknowledged, 0);
-    assert_int_equal(core.vcpu->nmis, 0);
+    assert_int_equal(core.vcpu->arch.nmis, 0);
     assert_int_equal(fake_cpu.windows, 1); /* the interrupt waits for its window, no NMI does */
 
     vcpu_note(core.vcpu, REQUEST_EVENT);
@@ -217,7 +217,7 @@ static void a_blocked_nmi_waits_for_its_window_while_interrupts_go(void **state)
     vcpu_note(core.vcpu, REQUEST_NMI);
     assert_true(vcpu_serve_requests(core.vcpu));
     assert_int_equal(fake_cpu.injected.vector, 0x41);
-    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.vcpu->arch.nmis, 1);
     assert_int_equal(fake_cpu.windows, 2);
 }
 
@@ -229,13 +229,13 @@ static void one_nmi_is_latched_while_another_is_served(void **state)
         vcpu_note(core.vcpu, REQUEST_NMI);
         vcpu_serve_requests(core.vcpu);
     }
-    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.vcpu->arch.nmis, 1);
     assert_int_equal(core.injections, 0);
     fake_cpu.block_nmi = false;
     vcpu_note(core.vcpu, REQUEST_NMI); /* one to take now, one behind it */
     vcpu_serve_requests(core.vcpu);
     assert_int_equal(core.injections, 1);
-    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.vcpu->arch.nmis, 1);
     assert_int_equal(fake_cpu.windows, 2);
 }
 
@@ -246,13 +246,13 @@ static void of_two_nmis_that_arrive_together_none_is_lost(void **state)
         vcpu_request_nmi(core.vcpu);
     vcpu_serve_requests(core.vcpu);
     assert_int_equal(core.injections, 1);
-    assert_int_equal(core.vcpu->nmis, 1); /* of a third, nothing is left: one is latched */
+    assert_int_equal(core.vcpu->arch.nmis, 1); /* of a third, nothing is left: one is latched */
     fake_cpu.block_nmi = true;
     vcpu_request_nmi(core.vcpu);
     vcpu_request_nmi(core.vcpu);
     vcpu_serve_requests(core.vcpu);
     assert_int_equal(core.injections, 1);
-    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.vcpu->arch.nmis, 1);
 }
 
 /* The worst moment: the vCPU's core has served what was asked for before the sender is done. */
@@ -281,7 +281,7 @@ static void one_nmi_arrives_once_however_soon_it_is_taken(void **state)
         vcpu_request_nmi(core.vcpu);
         vcpu_serve_requests(core.vcpu);
         assert_int_equal(core.injections, sent);
-        assert_int_equal(core.vcpu->nmis, 0);
+        assert_int_equal(core.vcpu->arch.nmis, 0);
     }
     serves_at_once = false;
 }
@@ -324,7 +324,7 @@ static void nmis_of_many_senders_are_merged_and_never_made_up(void **state)
         vcpu_serve_requests(core.vcpu);
     }
     assert_in_range(core.injections, 1, SENDERS * SENT); /* 1: all came while NMIs were blocked */
-    assert_int_equal(core.vcpu->nmis, 0);
+    assert_int_equal(core.vcpu->arch.nmis, 0);
     vcpu_request_nmi(core.vcpu); /* alone again: once */
     arrived = core.injections;
     vcpu_serve_requests(core.vcpu);
@@ -369,13 +369,13 @@ static void what_is_on_its_way_goes_first_and_once(void **state)
     (void)state;
     allow_interrupts(true);
     core.pending = core.vector = 0x41;
-    core.vcpu->event = again;
+    core.vcpu->arch.event = again;
     vcpu_note(core.vcpu, REQUEST_NMI);
     assert_true(vcpu_serve_requests(core.vcpu));
     assert_memory_equal(&fake_cpu.injected, &again, sizeof(again));
     assert_int_equal(core.injections, 1);
-    assert_false(core.vcpu->event.valid);
-    assert_int_equal(core.vcpu->nmis, 1);
+    assert_false(core.vcpu->arch.event.valid);
+    assert_int_equal(core.vcpu->arch.nmis, 1);
     assert_int_equal(core.acknowledged, 0);
     assert_int_equal(fake_cpu.windows, 3);
 }
@@ -395,12 +395,12 @@ static void hlt_goes_on_only_if_something_waits(void **state)
     assert_int_equal(core.vcpu->activity, VCPU_RUNNABLE);
     allow_interrupts(false);
     assert_false(vcpu_halt(core.vcpu)); /* masked by RFLAGS.IF */
-    core.vcpu->nmis = 1;
+    core.vcpu->arch.nmis = 1;
     assert_true(vcpu_wakes(core.vcpu));
-    core.vcpu->nmis = 0;
-    core.vcpu->event.valid = true;
+    core.vcpu->arch.nmis = 0;
+    core.vcpu->arch.event.valid = true;
     assert_true(vcpu_wakes(core.vcpu));
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     core.pending = INTERRUPT_EXTERNAL;
     assert_false(vcpu_wakes(core.vcpu));
     allow_interrupts(true);
@@ -412,10 +412,10 @@ static void a_halt_with_interrupts_off_is_deaf(void **state)
     (void)state;
     allow_interrupts(true);
     assert_false(vcpu_halt(core.vcpu));
-    assert_false(core.vcpu->deaf);
+    assert_false(core.vcpu->arch.deaf);
     allow_interrupts(false);
     assert_false(vcpu_halt(core.vcpu));
-    assert_true(core.vcpu->deaf);
+    assert_true(core.vcpu->arch.deaf);
 }
 
 static void interrupts_and_nmis_wake_from_hlt(void **state)
@@ -455,15 +455,15 @@ static void stop_and_yield_leave_the_run_loop_and_lose_nothing(void **state)
 static void init_of_the_bootstrap_processor_starts_the_machine_anew(void **state)
 {
     (void)state;
-    core.vcpu->event.valid = true;
-    core.vcpu->nmis = 1;
+    core.vcpu->arch.event.valid = true;
+    core.vcpu->arch.nmis = 1;
     vcpu_note(core.vcpu, REQUEST_INIT);
     assert_false(vcpu_serve_requests(core.vcpu)); /* it does not enter the guest once more */
     assert_int_equal(core.vm.end, VM_RESET);
     for (unsigned i = 0; i < CORE_VCPUS; i++)
         assert_int_equal(core.requested[i], REQUEST_STOP);
     assert_int_equal(core.injections, 0);
-    assert_int_equal(core.vcpu->nmis, 0);
+    assert_int_equal(core.vcpu->arch.nmis, 0);
 }
 
 static void init_forgets_what_waited(void **state)
@@ -471,18 +471,18 @@ static void init_forgets_what_waited(void **state)
     struct vcpu *second = &core.vcpus[1];
 
     (void)state;
-    second->event.valid = true;
-    second->nmis = 2;
+    second->arch.event.valid = true;
+    second->arch.nmis = 2;
     second->activity = VCPU_HALTED;
     vcpu_note(second, REQUEST_INIT);
     assert_false(vcpu_serve_requests(second));
     assert_int_equal(core.vcpu_resets, 1);
     assert_int_equal(core.cpuid_changes, 1); /* CR4.OSXSAVE is 0 again */
-    assert_true(second->code_changed);
+    assert_true(second->arch.code_changed);
     assert_int_equal(core.controller_resets, 1);
     assert_true(core.init);
-    assert_false(second->event.valid);
-    assert_int_equal(second->nmis, 0);
+    assert_false(second->arch.event.valid);
+    assert_int_equal(second->arch.nmis, 0);
     assert_int_equal(core.vm.end, VM_RUNS);
 }
 
@@ -498,7 +498,7 @@ static void init_and_sipi_start_another_processor(void **state)
     assert_false(vcpu_serve_requests(second));
 
     core.controller_resets = 0;
-    second->sipi_vector = 0x9a;
+    second->arch.sipi_vector = 0x9a;
     vcpu_note(second, REQUEST_SIPI);
     assert_true(vcpu_serve_requests(second));
     assert_int_equal(core.controller_resets, 1); /* what came between the two is lost */
@@ -514,7 +514,7 @@ static void both_in_one_go_are_init_first(void **state)
     struct vcpu *second = &core.vcpus[1];
 
     (void)state;
-    second->sipi_vector = 0x10;
+    second->arch.sipi_vector = 0x10;
     vcpu_note(second, REQUEST_SIPI | REQUEST_INIT);
     assert_true(vcpu_serve_requests(second));
     assert_int_equal(vcpu_get_segment(second, SEG_CS).base, 0x10000);
@@ -524,7 +524,7 @@ static void sipi_does_nothing_to_a_processor_that_does_not_wait_for_it(void **st
 {
     (void)state;
     vcpu_set(core.vcpu, REG_RIP, 0x7777);
-    core.vcpu->sipi_vector = 0x10;
+    core.vcpu->arch.sipi_vector = 0x10;
     vcpu_note(core.vcpu, REQUEST_SIPI);
     assert_true(vcpu_serve_requests(core.vcpu));
     assert_int_equal(vcpu_get(core.vcpu, REG_RIP), 0x7777);

@@ -59,7 +59,7 @@ static unsigned switches;
 
 bool task_switch(struct vcpu *vcpu, const struct task_switch *request)
 {
-    assert_false(vcpu->event.valid); /* or it would be delivered twice */
+    assert_false(vcpu->arch.event.valid); /* or it would be delivered twice */
     switched = *request;
     switches++;
     return true;
@@ -73,10 +73,10 @@ static int setup(void **state)
     assert_true(bus_init(&core.vm.ports, "port", &range, 1));
     assert_true(bus_init(&core.vcpu->msr_bus, "MSR", &range, 1));
     assert_true(bus_init(&core.vcpu->hypercall_bus, "hypercall", &range, 1));
-    core.vcpu->msrs = &msrs;
+    core.vcpu->arch.msrs = &msrs;
     for (unsigned i = 0; i < 16; i++)
-        core.vcpu->gpr[i] = UINT64_C(0x1111111111111111) * i;
-    core.vcpu->gpr[REG_RAX] = 0xaaaaaaaabbbbbbbb;
+        core.vcpu->arch.gpr[i] = UINT64_C(0x1111111111111111) * i;
+    core.vcpu->arch.gpr[REG_RAX] = 0xaaaaaaaabbbbbbbb;
     instruction_length = 0;
     return 0;
 }
@@ -86,13 +86,13 @@ static void in_replaces_al_ax_or_all_of_rax(void **state)
     (void)state;
     probe.answer = 0x1122334455667788;
     exit_in(core.vcpu, 0x61, 1);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xaaaaaaaabbbbbb88);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xaaaaaaaabbbbbb88);
     assert_int_equal(probe.offset, 1);
     assert_int_equal(probe.size, 1);
     exit_in(core.vcpu, 0x62, 2);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xaaaaaaaabbbb7788);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xaaaaaaaabbbb7788);
     exit_in(core.vcpu, 0x64, 4); /* a 32-bit result clears the upper half */
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0x55667788);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0x55667788);
     assert_int_equal(probe.size, 4);
 }
 
@@ -100,11 +100,11 @@ static void in_from_a_port_without_a_device_reads_ones(void **state)
 {
     (void)state;
     exit_in(core.vcpu, 0xffff, 1);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xaaaaaaaabbbbbbff);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xaaaaaaaabbbbbbff);
     exit_in(core.vcpu, 0x300, 2);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xaaaaaaaabbbbffff);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xaaaaaaaabbbbffff);
     exit_in(core.vcpu, 0xfffd, 4); /* runs over the last port */
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xffffffff);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xffffffff);
     assert_int_equal(core.vm.ports.misses.count, 3);
 }
 
@@ -118,26 +118,26 @@ static void out_sends_as_many_bytes_as_it_is_wide(void **state)
     exit_out(core.vcpu, 0x60, 4);
     assert_int_equal(probe.written, 0xbbbbbbbb);
     assert_int_equal(probe.size, 4);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xaaaaaaaabbbbbbbb);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xaaaaaaaabbbbbbbb);
 }
 
 static void rdmsr_fills_eax_and_edx_and_clears_above(void **state)
 {
     (void)state;
-    core.vcpu->gpr[REG_RCX] = 0xcccccccc00000060; /* ECX counts */
+    core.vcpu->arch.gpr[REG_RCX] = 0xcccccccc00000060; /* ECX counts */
     probe.answer = 0x1122334455667788;
     assert_true(exit_rdmsr(core.vcpu));
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0x55667788);
-    assert_int_equal(core.vcpu->gpr[REG_RDX], 0x11223344);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0x55667788);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RDX], 0x11223344);
     assert_int_equal(probe.offset, 0);
-    assert_false(core.vcpu->event.valid);
+    assert_false(core.vcpu->arch.event.valid);
 }
 
 static void wrmsr_takes_edx_and_eax(void **state)
 {
     (void)state;
-    core.vcpu->gpr[REG_RCX] = 0xcccccccc00000061;
-    core.vcpu->gpr[REG_RDX] = 0xffffffff01234567;
+    core.vcpu->arch.gpr[REG_RCX] = 0xcccccccc00000061;
+    core.vcpu->arch.gpr[REG_RDX] = 0xffffffff01234567;
     assert_true(exit_wrmsr(core.vcpu));
     assert_int_equal(probe.written, 0x01234567bbbbbbbb);
     assert_int_equal(probe.offset, 1);
@@ -146,13 +146,13 @@ static void wrmsr_takes_edx_and_eax(void **state)
 static void msrs_that_nobody_answers_raise_gp_and_change_nothing(void **state)
 {
     (void)state;
-    core.vcpu->gpr[REG_RCX] = 0x70;
+    core.vcpu->arch.gpr[REG_RCX] = 0x70;
     assert_false(exit_rdmsr(core.vcpu));
     core_expect_exception(EXC_GP);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xaaaaaaaabbbbbbbb);
-    assert_int_equal(core.vcpu->gpr[REG_RDX], 0x2222222222222222);
-    core.vcpu->event.valid = false;
-    core.vcpu->gpr[REG_RCX] = 0x60;
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xaaaaaaaabbbbbbbb);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RDX], 0x2222222222222222);
+    core.vcpu->arch.event.valid = false;
+    core.vcpu->arch.gpr[REG_RCX] = 0x60;
     probe.answers = false; /* the device's own refusal: a reserved bit */
     assert_false(exit_wrmsr(core.vcpu));
     core_expect_exception(EXC_GP);
@@ -164,14 +164,14 @@ static void the_second_access_to_a_place_is_as_the_first(void **state)
     struct bus *ports = &core.vm.ports, *msrs_of = &core.vcpu->msr_bus;
 
     (void)state;
-    core.vcpu->gpr[REG_RCX] = 0x62;
+    core.vcpu->arch.gpr[REG_RCX] = 0x62;
     for (unsigned turn = 0; turn < 3; turn++) {
         assert_int_equal(bus_remembered(ports, 0x63, 2) != NULL, turn > 0);
         assert_int_equal(bus_remembered(msrs_of, 0x62, 0) != NULL, turn > 0);
         core.vcpu->stat_at = 5;
         probe.answer = 0x11223344556677a0 + turn;
         exit_in(core.vcpu, 0x63, 2);
-        assert_int_equal(core.vcpu->gpr[REG_RAX] & 0xffff, 0x77a0 + turn);
+        assert_int_equal(core.vcpu->arch.gpr[REG_RAX] & 0xffff, 0x77a0 + turn);
         assert_int_equal(core.vcpu->stat_at, 24);
         core.vcpu->stat_at = 5;
         exit_out(core.vcpu, 0x64, 2);
@@ -179,8 +179,8 @@ static void the_second_access_to_a_place_is_as_the_first(void **state)
         assert_int_equal(core.vcpu->stat_at, 24);
         assert_true(exit_rdmsr(core.vcpu));
         assert_int_equal(probe.offset, 2);
-        assert_int_equal(core.vcpu->gpr[REG_RAX], 0x556677a0 + turn);
-        assert_int_equal(core.vcpu->gpr[REG_RDX], 0x11223344);
+        assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0x556677a0 + turn);
+        assert_int_equal(core.vcpu->arch.gpr[REG_RDX], 0x11223344);
         assert_true(exit_wrmsr(core.vcpu));
         assert_int_equal(probe.written, 0x11223344556677a0 + turn);
     }
@@ -190,22 +190,22 @@ static void the_second_access_to_a_place_is_as_the_first(void **state)
 static void who_is_remembered_may_yet_not_answer(void **state)
 {
     (void)state;
-    core.vcpu->gpr[REG_RCX] = 0x60;
+    core.vcpu->arch.gpr[REG_RCX] = 0x60;
     for (unsigned turn = 0; turn < 3; turn++) {
         probe.answers = turn == 0;
         exit_in(core.vcpu, 0x60, 4);
         exit_out(core.vcpu, 0x60, 4);
         assert_int_equal(exit_rdmsr(core.vcpu), turn == 0);
         assert_int_equal(exit_wrmsr(core.vcpu), turn == 0);
-        core.vcpu->event.valid = false;
+        core.vcpu->arch.event.valid = false;
     }
     assert_int_equal(core.vm.ports.misses.count, 4);
     assert_int_equal(core.vcpu->msr_bus.misses.count, 4);
     exit_in(core.vcpu, 0x60, 1);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xffffffff);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xffffffff);
     assert_false(exit_rdmsr(core.vcpu));
     core_expect_exception(EXC_GP);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0xffffffff);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0xffffffff);
 }
 
 static void hlt_leaves_the_run_loop_if_nothing_wakes_it(void **state)
@@ -216,7 +216,7 @@ static void hlt_leaves_the_run_loop_if_nothing_wakes_it(void **state)
     assert_false(vcpu_serve_requests(core.vcpu));
     assert_int_equal(core.vcpu->requests, 0); /* or it would be awake */
     core.vcpu->activity = VCPU_RUNNABLE;
-    core.vcpu->nmis = 1;
+    core.vcpu->arch.nmis = 1;
     exit_halt(core.vcpu);
     assert_int_equal(core.vcpu->activity, VCPU_RUNNABLE);
     assert_int_equal(core.vcpu->requests, 0);
@@ -226,31 +226,31 @@ static void hypercalls_answer_in_rax_and_unknown_ones_minus_1000(void **state)
 {
     (void)state;
     probe.answer = 0x1122334455667788;
-    core.vcpu->gpr[REG_RAX] = 0x65;
+    core.vcpu->arch.gpr[REG_RAX] = 0x65;
     exit_hypercall(core.vcpu);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 0x1122334455667788);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 0x1122334455667788);
     assert_int_equal(probe.offset, 5);
-    core.vcpu->gpr[REG_RAX] = 0x70;
+    core.vcpu->arch.gpr[REG_RAX] = 0x70;
     exit_hypercall(core.vcpu);
-    assert_int_equal((int64_t)core.vcpu->gpr[REG_RAX], -1000);
-    core.vcpu->gpr[REG_RAX] = UINT64_MAX;
+    assert_int_equal((int64_t)core.vcpu->arch.gpr[REG_RAX], -1000);
+    core.vcpu->arch.gpr[REG_RAX] = UINT64_MAX;
     exit_hypercall(core.vcpu);
-    assert_int_equal((int64_t)core.vcpu->gpr[REG_RAX], -1000);
-    assert_false(core.vcpu->event.valid);
+    assert_int_equal((int64_t)core.vcpu->arch.gpr[REG_RAX], -1000);
+    assert_false(core.vcpu->arch.event.valid);
 }
 
 static void cpuid_fills_four_registers_and_clears_their_upper_halves(void **state)
 {
     (void)state;
     core.cpuid = (struct cpuid_regs){1, 2, 3, 0x80000004};
-    core.vcpu->gpr[REG_RCX] = 0xffffffff00000005;
+    core.vcpu->arch.gpr[REG_RCX] = 0xffffffff00000005;
     exit_cpuid(core.vcpu);
     assert_int_equal(core.leaf, 0xbbbbbbbb);
     assert_int_equal(core.subleaf, 5);
-    assert_int_equal(core.vcpu->gpr[REG_RAX], 1);
-    assert_int_equal(core.vcpu->gpr[REG_RBX], 2);
-    assert_int_equal(core.vcpu->gpr[REG_RCX], 3);
-    assert_int_equal(core.vcpu->gpr[REG_RDX], 0x80000004);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RAX], 1);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RBX], 2);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RCX], 3);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RDX], 0x80000004);
 }
 
 static void xsetbv_reaches_the_cpu_only_if_legal(void **state)
@@ -258,35 +258,35 @@ static void xsetbv_reaches_the_cpu_only_if_legal(void **state)
     (void)state;
     privileged_begin();
     core.cpuid.eax = 7;
-    core.vcpu->gpr[REG_RCX] = 0xffffffff00000000;
-    core.vcpu->gpr[REG_RDX] = 0xffffffff00000000;
-    core.vcpu->gpr[REG_RAX] = 0xffffffff00000003;
+    core.vcpu->arch.gpr[REG_RCX] = 0xffffffff00000000;
+    core.vcpu->arch.gpr[REG_RDX] = 0xffffffff00000000;
+    core.vcpu->arch.gpr[REG_RAX] = 0xffffffff00000003;
     assert_true(exit_xsetbv(core.vcpu));
     assert_int_equal(privileged.xcr0, 3);
-    assert_int_equal(core.vcpu->xcr0, 3);
-    assert_false(core.vcpu->event.valid);
+    assert_int_equal(core.vcpu->arch.xcr0, 3);
+    assert_false(core.vcpu->arch.event.valid);
 
-    core.vcpu->gpr[REG_RAX] = 5; /* AVX without SSE */
+    core.vcpu->arch.gpr[REG_RAX] = 5; /* AVX without SSE */
     assert_false(exit_xsetbv(core.vcpu));
     core_expect_exception(EXC_GP);
-    core.vcpu->event.valid = false;
-    core.vcpu->gpr[REG_RAX] = 7;
-    core.vcpu->gpr[REG_RDX] = 1; /* bit 32 */
+    core.vcpu->arch.event.valid = false;
+    core.vcpu->arch.gpr[REG_RAX] = 7;
+    core.vcpu->arch.gpr[REG_RDX] = 1; /* bit 32 */
     assert_false(exit_xsetbv(core.vcpu));
     core_expect_exception(EXC_GP);
-    core.vcpu->event.valid = false;
-    core.vcpu->gpr[REG_RDX] = 0;
-    core.vcpu->gpr[REG_RCX] = 1; /* no XCR1 */
+    core.vcpu->arch.event.valid = false;
+    core.vcpu->arch.gpr[REG_RDX] = 0;
+    core.vcpu->arch.gpr[REG_RCX] = 1; /* no XCR1 */
     assert_false(exit_xsetbv(core.vcpu));
     core_expect_exception(EXC_GP);
-    core.vcpu->event.valid = false;
-    core.vcpu->gpr[REG_RCX] = 0;
+    core.vcpu->arch.event.valid = false;
+    core.vcpu->arch.gpr[REG_RCX] = 0;
     core_set_cpl(3);
     assert_false(exit_xsetbv(core.vcpu));
     core_expect_exception(EXC_GP);
     privileged_end();
     assert_int_equal(privileged.xsetbvs, 1);
-    assert_int_equal(core.vcpu->xcr0, 3);
+    assert_int_equal(core.vcpu->arch.xcr0, 3);
 }
 
 static void cr8_has_four_bits(void **state)
@@ -296,7 +296,7 @@ static void cr8_has_four_bits(void **state)
     assert_int_equal(core.tpr, 15);
     assert_false(exit_write_cr8(core.vcpu, 16));
     core_expect_exception(EXC_GP);
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     assert_false(exit_write_cr8(core.vcpu, BIT(32)));
     core_expect_exception(EXC_GP);
     assert_int_equal(core.tpr, 15);
@@ -311,7 +311,7 @@ static void an_emulated_instruction_is_all(void **state)
     emulated = EMULATE_FAULT;
     exit_emulate(core.vcpu, EMULATE_NO_GPA);
     assert_int_equal(emulated_gpa, EMULATE_NO_GPA);
-    assert_false(core.vcpu->event.valid);
+    assert_false(core.vcpu->arch.event.valid);
     assert_int_equal(core.vm.end, VM_RUNS);
 }
 
@@ -333,7 +333,7 @@ static void a_kernels_unknown_instruction_ends_the_vm_with_its_bytes(void **stat
     memcpy(instruction, "\x0f\xae\x00\xff\x10", 5);
     instruction_length = 5;
     exit_emulate(core.vcpu, 0xfed00010);
-    assert_false(core.vcpu->event.valid);
+    assert_false(core.vcpu->arch.event.valid);
     assert_int_equal(core.vm.end, VM_CRASHED);
     assert_string_equal(core.vm.reason,
                         "at rip 0xffffffff81000000 an access to 0xfed00010, which is no RAM, by an "
@@ -371,12 +371,12 @@ static uint64_t dr7_of(unsigned n, unsigned kind)
 
 static bool traps(uint64_t dr7, uint16_t port, unsigned size)
 {
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     vcpu_set(core.vcpu, REG_DR6, 0);
     exit_io_breakpoints(core.vcpu, dr7, port, size);
-    if (core.vcpu->event.valid)
+    if (core.vcpu->arch.event.valid)
         core_expect_exception(EXC_DB);
-    return core.vcpu->event.valid;
+    return core.vcpu->arch.event.valid;
 }
 
 static void a_breakpoint_on_a_port_traps_where_it_overlaps(void **state)
@@ -422,7 +422,7 @@ static void memory_that_an_events_delivery_needs_ends_the_vm(void **state)
     assert_int_equal(emulated_gpa, 0xfed00000);
     assert_int_equal(core.vm.end, VM_RUNS);
     emulated_gpa = 0;
-    core.vcpu->event = (struct event){.valid = true, .type = EVENT_INTERRUPT, .vector = 0x31};
+    core.vcpu->arch.event = (struct event){.valid = true, .type = EVENT_INTERRUPT, .vector = 0x31};
     exit_memory(core.vcpu, EMULATE_NO_GPA, 0xa0008);
     assert_int_equal(emulated_gpa, 0);
     assert_string_equal(core.vm.reason,
@@ -435,7 +435,7 @@ static void a_task_gate_delivers_the_event_that_went_through_it(void **state)
 
     (void)state;
     switches = 0;
-    core.vcpu->event = (struct event){
+    core.vcpu->arch.event = (struct event){
         .valid = true, .type = EVENT_EXCEPTION, .vector = EXC_DF, .has_error = true, .error = 0x55};
     exit_task_switch(core.vcpu, &request);
     assert_int_equal(switches, 1);
@@ -445,7 +445,7 @@ static void a_task_gate_delivers_the_event_that_went_through_it(void **state)
     assert_int_equal(switched.length, 0); /* the old task goes on where it was, not behind an instruction */
 
     request.length = 2;
-    core.vcpu->event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = 0x80};
+    core.vcpu->arch.event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = 0x80};
     exit_task_switch(core.vcpu, &request);
     assert_false(switched.external);
     assert_false(switched.has_error);
@@ -470,10 +470,10 @@ static void whole_handlers_do_what_their_names_say(void **state)
     assert_int_equal(core.vcpu->requests, 0);
     exit_window(core.vcpu);
     assert_int_equal(core.vcpu->requests, REQUEST_EVENT);
-    assert_false(core.vcpu->event.valid);
+    assert_false(core.vcpu->arch.event.valid);
     exit_undefined(core.vcpu);
     core_expect_exception(EXC_UD);
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     exit_protection(core.vcpu);
     core_expect_exception(EXC_GP);
     vcpu_set(core.vcpu, REG_RIP, 0x7c00);

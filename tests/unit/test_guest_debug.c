@@ -200,7 +200,7 @@ static void a_step_traps_behind_one_instruction_and_hides_its_flag(void **state)
     apply();
     assert_true(trap_flag());
     assert_true(fake_cpu.debug & DEBUG_EXCEPTIONS);
-    assert_true(debug_steps(&guest.vcpu.debug));
+    assert_true(debug_steps(&guest.vcpu.arch.debug));
     assert_int_equal(debug_on_trap(&guest.vcpu, BIT(14)), 0);
     assert_int_equal(why, DEBUG_STEPPED);
     assert_false(trap_flag());
@@ -315,7 +315,7 @@ static void a_step_with_an_event_on_its_way_lands_in_its_handler(void **state)
     (void)state;
     GUEST_CODE(CODE, 0x90);
     gate(14, HANDLER);
-    guest.vcpu.event = (struct event){.valid = true, .type = EVENT_EXCEPTION, .vector = 14};
+    guest.vcpu.arch.event = (struct event){.valid = true, .type = EVENT_EXCEPTION, .vector = 14};
     debug_step(&guest.vcpu);
     apply();
     lands_at(HANDLER);
@@ -331,7 +331,7 @@ static void a_step_that_faults_lands_in_the_handler(void **state)
     assert_true(trap_flag());
     debug_on_exception(&guest.vcpu);
     assert_false(trap_flag());
-    guest.vcpu.event = (struct event){.valid = true, .type = EVENT_EXCEPTION, .vector = 0};
+    guest.vcpu.arch.event = (struct event){.valid = true, .type = EVENT_EXCEPTION, .vector = 0};
     apply();
     lands_at(HANDLER);
 }
@@ -346,7 +346,7 @@ static void a_fault_on_the_way_to_the_handler_leads_to_the_next(void **state)
     apply();
     assert_int_equal(fake_cpu.dr[0], 0x5555);
     debug_on_exception(&guest.vcpu); /* #NP: the gate is not present */
-    guest.vcpu.event = (struct event){.valid = true, .type = EVENT_EXCEPTION, .vector = 11};
+    guest.vcpu.arch.event = (struct event){.valid = true, .type = EVENT_EXCEPTION, .vector = 11};
     apply();
     lands_at(HANDLER);
 }

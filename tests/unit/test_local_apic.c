@@ -95,7 +95,7 @@ static void the_task_priority_holds_back(void **state)
 
 static void cr8_is_the_upper_half_of_tpr(void **state)
 {
-    struct interrupt_controller *core = &vcpus[0].interrupts;
+    struct interrupt_controller *core = &vcpus[0].arch.interrupts;
 
     (void)state;
     put(APIC_TPR, 0x9c);
@@ -111,7 +111,7 @@ static void cr8_is_the_upper_half_of_tpr(void **state)
 
 static void vectors_that_arrive_wait_in_the_descriptor_until_their_own_core_looks(void **state)
 {
-    struct virtual_apic *shared = &vcpus[0].apic;
+    struct virtual_apic *shared = &vcpus[0].arch.apic;
     const uint32_t *irr = &shared->registers[4 * APIC_IRR], *tmr = &shared->registers[4 * APIC_TMR];
 
     (void)state;
@@ -136,15 +136,15 @@ static unsigned posts;
 static void post(struct vcpu *vcpu)
 {
     assert_ptr_equal(vcpu, &vcpus[0]);
-    assert_true(vcpu->apic.posted->control & POSTED_OUTSTANDING); /* before anybody is told */
+    assert_true(vcpu->arch.apic.posted->control & POSTED_OUTSTANDING); /* before anybody is told */
     posts++;
 }
 
 static void edges_are_posted_and_levels_are_not(void **state)
 {
     (void)state;
-    vcpus[0].apic.post = post;
-    vcpus[0].apic.delivers = vcpus[0].apic.shadows = true;
+    vcpus[0].arch.apic.post = post;
+    vcpus[0].arch.apic.delivers = vcpus[0].arch.apic.shadows = true;
     posts = 0;
     assert_true(interrupt(0x41));
     assert_int_equal(posts, 1);
@@ -159,9 +159,9 @@ static void edges_are_posted_and_levels_are_not(void **state)
 
     /* Hardware: ON cleared, PIR moved to IRR. What came meanwhile is not lost. */
     assert_true(interrupt(0x55));
-    vcpus[0].apic.posted->control = 0;
-    vcpus[0].apic.registers[4 * (APIC_IRR + 2)] |= vcpus[0].apic.posted->requests[1];
-    vcpus[0].apic.posted->requests[1] = 0;
+    vcpus[0].arch.apic.posted->control = 0;
+    vcpus[0].arch.apic.registers[4 * (APIC_IRR + 2)] |= vcpus[0].arch.apic.posted->requests[1];
+    vcpus[0].arch.apic.posted->requests[1] = 0;
     assert_true(interrupt(0x66));
     assert_int_equal(posts, 3);
     assert_int_equal(pending(0), 0x66);
@@ -170,10 +170,10 @@ static void edges_are_posted_and_levels_are_not(void **state)
 
 static void where_hardware_delivers_nothing_is_taken_from_irr(void **state)
 {
-    struct interrupt_controller *core = &vcpus[0].interrupts;
+    struct interrupt_controller *core = &vcpus[0].arch.interrupts;
 
     (void)state;
-    vcpus[0].apic.delivers = vcpus[0].apic.shadows = true;
+    vcpus[0].arch.apic.delivers = vcpus[0].arch.apic.shadows = true;
     assert_true(send(APIC_FIXED, 0x61, 0, false, true));
     assert_int_equal(pending(0), 0x61);
     assert_int_equal(acknowledge(0), -1);
@@ -184,13 +184,13 @@ static void where_hardware_delivers_nothing_is_taken_from_irr(void **state)
     assert_int_equal(acknowledge(0), 0x77);
 
     /* Hardware's part: delivered, and ended. */
-    vcpus[0].apic.registers[4 * (APIC_IRR + 3)] = 0;
+    vcpus[0].arch.apic.registers[4 * (APIC_IRR + 3)] = 0;
     core->ended(core->state, 0x61);
     assert_int_equal(broadcasts, 1);
     assert_int_equal(broadcast_vector, 0x61);
     core->ended(core->state, 0x62);
     assert_int_equal(broadcasts, 1);
-    vcpus[0].apic.registers[4 * (APIC_ISR + 3)] = BIT(2);
+    vcpus[0].arch.apic.registers[4 * (APIC_ISR + 3)] = BIT(2);
     forget();
     put(APIC_EOI, 0); /* by software: what is in service has changed, and hardware is told */
     assert_int_equal(asked(REQUEST_EVENT), BIT(0));
@@ -199,7 +199,7 @@ static void where_hardware_delivers_nothing_is_taken_from_irr(void **state)
 static void where_hardware_has_tpr_it_is_told_what_waits(void **state)
 {
     (void)state;
-    vcpus[0].apic.shadows = true;
+    vcpus[0].arch.apic.shadows = true;
     assert_true(interrupt(0x61));
     assert_int_equal(acknowledge(0), 0x61);
     forget();
@@ -208,12 +208,12 @@ static void where_hardware_has_tpr_it_is_told_what_waits(void **state)
     assert_true(interrupt(0x62));
     assert_int_equal(acknowledge(0), 0x62);
     assert_true(interrupt(0x51));
-    vcpus[0].apic.registers[4 * APIC_TPR] = 0x60;
+    vcpus[0].arch.apic.registers[4 * APIC_TPR] = 0x60;
     forget();
     put(APIC_EOI, 0);
     assert_int_equal(asked(REQUEST_EVENT), BIT(0));
     assert_int_equal(pending(0), -1);
-    vcpus[0].apic.registers[4 * APIC_TPR] = 0x4f;
+    vcpus[0].arch.apic.registers[4 * APIC_TPR] = 0x4f;
     assert_int_equal(acknowledge(0), 0x51);
 }
 
@@ -296,7 +296,7 @@ static void software_disabled_it_takes_no_new_ones(void **state)
     assert_int_equal(asked(REQUEST_NMI), BIT(0));
     assert_int_equal(asked(REQUEST_INIT), BIT(0));
     assert_int_equal(asked(REQUEST_SIPI), BIT(0));
-    assert_int_equal(vcpus[0].sipi_vector, 0x9a);
+    assert_int_equal(vcpus[0].arch.sipi_vector, 0x9a);
     assert_false(send(APIC_EXTINT, 0, 0, false, false));
     put(APIC_SVR, 0x1ff);
     assert_int_equal(errors(), 0);
@@ -479,7 +479,7 @@ static void reset_sets_every_register(void **state)
 
 static void init_keeps_base_mode_and_id(void **state)
 {
-    struct interrupt_controller *core = &vcpus[0].interrupts;
+    struct interrupt_controller *core = &vcpus[0].arch.interrupts;
     uint64_t value;
 
     (void)state;

@@ -50,10 +50,10 @@ static void a_vm_stands_still_while_it_is_looked_at(void **state)
     expect("translate one.1 0x1234", "walk of 1234\n");
     expect("vmcs one", "field 0x1\n2 checks forbid the entry: see above\n");
     expect("cpuid one.1", "what leaf 7 hides of vCPU 1\n");
-    core.vcpu->gpr[REG_RAX] = 0x1234567890abcdef;
+    core.vcpu->arch.gpr[REG_RAX] = 0x1234567890abcdef;
     holds("regs one.0", "rax  1234567890abcdef");
     holds("regs one", "xcr0 0000000000000007");
-    core.vcpu->debug.intercepts = DEBUG_REGISTERS;
+    core.vcpu->arch.debug.intercepts = DEBUG_REGISTERS;
     holds("regs one", "dr3  00000000000000d3");
     holds("regs one", "dr7  00000000000000d7");
     end();

@@ -1,7 +1,7 @@
 #include "hv/load/mp_table.h"
 
 #include "hv/load/guest_map.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 #include "tests/unit/fake.h"
 
 #include <stdlib.h>

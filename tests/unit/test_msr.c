@@ -26,7 +26,7 @@ static int setup(void **state)
     core_begin(64);
     core.cpuid = (struct cpuid_regs){.ebx = BIT(1), .edx = BIT(20)}; /* IA32_TSC_ADJUST, NX */
     memset(&msrs, 0xa5, sizeof(msrs)); /* a reset must not depend on what was there */
-    core.vcpu->msrs = &msrs;
+    core.vcpu->arch.msrs = &msrs;
     devices = calloc(1, msr_devices_size());
     ranges = calloc(msr_range_count(), sizeof(*ranges));
     msr_ranges(core.vcpu, devices, ranges);
@@ -135,7 +135,7 @@ static void a_write_to_the_tsc_moves_tsc_adjust_as_much(void **state)
     assert_true(put(TSC, 50)); /* back */
     assert_int_equal(get(TSC), 50);
     assert_int_equal(get(TSC_ADJUST), (uint64_t)-950);
-    assert_int_equal(core.vcpu->tsc_offset, (uint64_t)-950);
+    assert_int_equal(core.vcpu->arch.tsc_offset, (uint64_t)-950);
     assert_int_equal(core.vendor_msr[0], (uint64_t)-950); /* the vendor learns the offset */
     assert_int_equal(core.latest_msr, TSC);
     assert_int_equal(core.tsc_changes, 1);
@@ -159,7 +159,7 @@ static void a_write_to_tsc_adjust_moves_the_tsc_by_the_difference(void **state)
     assert_int_equal(get(TSC_ADJUST), 1200);
     assert_true(put(TSC_ADJUST, 0));
     assert_int_equal(get(TSC), 1000);
-    assert_int_equal(core.vcpu->tsc_offset, 0);
+    assert_int_equal(core.vcpu->arch.tsc_offset, 0);
     assert_int_equal(core.tsc_changes, 4);
 }
 
@@ -171,7 +171,7 @@ static void what_cpuid_hides_raises_gp(void **state)
     core.cpuid = (struct cpuid_regs){0};
     assert_false(put(TSC_ADJUST, 500));
     assert_false(msr_read(core.vcpu, TSC_ADJUST, &value));
-    assert_int_equal(core.vcpu->tsc_offset, 0);
+    assert_int_equal(core.vcpu->arch.tsc_offset, 0);
     vcpu_set(core.vcpu, REG_EFER, 0);
     assert_false(put(EFER, EFER_NXE));
     assert_true(put(EFER, EFER_LME));
@@ -288,10 +288,10 @@ static void efer_has_four_bits_and_lma_is_the_processors(void **state)
     assert_true(put(EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE));
     assert_int_equal(get(EFER), EFER_SCE | EFER_LME | EFER_NXE);
     vcpu_set(core.vcpu, REG_EFER, EFER_LME | EFER_LMA);
-    core.vcpu->code_changed = false;
+    core.vcpu->arch.code_changed = false;
     assert_true(put(EFER, EFER_LME | EFER_NXE));
     assert_int_equal(get(EFER), EFER_LME | EFER_LMA | EFER_NXE);
-    assert_true(core.vcpu->code_changed);
+    assert_true(core.vcpu->arch.code_changed);
 }
 
 static void lme_may_not_change_while_paging_is_on(void **state)
@@ -346,10 +346,10 @@ static void xcr0_takes_legal_combinations_of_what_cpuid_shows(void **state)
         for (unsigned value = 0; value < 0x400; value++) {
             bool legal = xcr0_is_legal(value) && !(value & ~shown[i]);
 
-            core.vcpu->xcr0 = 1;
+            core.vcpu->arch.xcr0 = 1;
             core.cpuid_changes = 0;
             assert_int_equal(xcr0_write(core.vcpu, 0, value), legal);
-            assert_int_equal(core.vcpu->xcr0, legal ? value : 1);
+            assert_int_equal(core.vcpu->arch.xcr0, legal ? value : 1);
             assert_int_equal(core.cpuid_changes, legal);
         }
     }

@@ -240,7 +240,7 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
     guest_begin(64);
     regs[REG_CR4] = CR4_OSFXSR | CR4_OSXSAVE | CR4_OSXMMEXCPT;
     regs[REG_RFLAGS] = registers.flags;
-    guest.vcpu.xcr0 = host_xcr0();
+    guest.vcpu.arch.xcr0 = host_xcr0();
     guest.cpuid7_ebx = BIT(30); /* AVX512BW */
     make_state(in);
     for (unsigned i = 0; i < 16; i++)
@@ -270,9 +270,9 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
         return;
     }
     memcpy(guest.state, start, sizeof(start));
-    memcpy(guest.vcpu.gpr, gpr, sizeof(gpr));
-    guest.vcpu.gpr[place] = base + PLACE;
-    memcpy(before_gpr, guest.vcpu.gpr, sizeof(before_gpr));
+    memcpy(guest.vcpu.arch.gpr, gpr, sizeof(gpr));
+    guest.vcpu.arch.gpr[place] = base + PLACE;
+    memcpy(before_gpr, guest.vcpu.arch.gpr, sizeof(before_gpr));
     guest_code(CODE, bytes, 15);
     result = emulate(&guest.vcpu, EMULATE_NO_GPA);
     tally.compared += !hole;
@@ -287,10 +287,10 @@ static void compare(const struct zydis *z, const uint8_t *bytes, const struct in
     }
     if (registers.general[place] == (uint64_t)memory + PLACE)
         registers.general[place] = base + PLACE;
-    registers.general[REG_RSP] = guest.vcpu.gpr[REG_RSP];
+    registers.general[REG_RSP] = guest.vcpu.arch.gpr[REG_RSP];
     if (regs[REG_RIP] - CODE != z->in.length)
         miss(z, bytes, 64, "RIP");
-    else if (memcmp(guest.vcpu.gpr, registers.general, sizeof(gpr)))
+    else if (memcmp(guest.vcpu.arch.gpr, registers.general, sizeof(gpr)))
         miss(z, bytes, 64, "another general register");
     else if ((regs[REG_RFLAGS] ^ registers.flags) & 0x8d5)
         miss(z, bytes, 64, "other flags");

@@ -160,7 +160,7 @@ static int setup(void **state)
     life.vm.vcpus[0] = core.vcpu;
     life.vm.vcpu_count = 1;
     core.vcpu->vm = &life.vm;
-    core.vcpu->apic.registers = apic_page;
+    core.vcpu->arch.apic.registers = apic_page;
     core.vcpu->requests = 0;
     memset(vendor_word, 0, sizeof(vendor_word));
     fired = posted = typed = 0;
@@ -282,7 +282,7 @@ static void an_exit_tells_what_has_changed_since_the_one_before(void **state)
     privileged_begin();
     begin_recording();
     exit_at(2000, 0x8000);
-    core.vcpu->gpr[REG_RAX] = 5;
+    core.vcpu->arch.gpr[REG_RAX] = 5;
     observe_exit_end(core.vcpu, true);
     exit_at(2500, 0x7fff);
     observe_exit_end(core.vcpu, false);

@@ -222,10 +222,10 @@ static void virtual_nmis_are_left_to_the_cpu(void **state)
     machine.vmcb->interrupt_control |= VMCB_V_NMI_MASK; /* as VMRUN does */
     assert_false(svm_nmi_allowed(core.vcpu));
 
-    core.vcpu->nmis = 1;
+    core.vcpu->arch.nmis = 1;
     svm_set_windows(core.vcpu, false, true);
     assert_true(machine.vmcb->interrupt_control & VMCB_V_NMI);
-    assert_int_equal(core.vcpu->nmis, 0);
+    assert_int_equal(core.vcpu->arch.nmis, 0);
     assert_false(machine.svm->stepping);
     assert_false(machine.vmcb->clean & VMCB_CLEAN_INTERRUPT);
     svm_set_windows(core.vcpu, true, false); /* it stays there */
@@ -236,19 +236,19 @@ static void virtual_nmis_are_left_to_the_cpu(void **state)
     core.vcpu->requests = 0;
     svm_take_back_nmi(core.vcpu);
     assert_false(machine.vmcb->interrupt_control & VMCB_V_NMI);
-    assert_int_equal(core.vcpu->nmis, 1);
+    assert_int_equal(core.vcpu->arch.nmis, 1);
     assert_true(core.vcpu->requests & REQUEST_EVENT);
-    core.vcpu->nmis = 0;
+    core.vcpu->arch.nmis = 0;
     svm_take_back_nmi(core.vcpu); /* there is none any more */
-    assert_int_equal(core.vcpu->nmis, 0);
+    assert_int_equal(core.vcpu->arch.nmis, 0);
 }
 
 static bool taken_back(uint64_t interrupted)
 {
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     machine.vmcb->exit_interrupt = interrupted;
     svm_take_back_delivery(core.vcpu);
-    return core.vcpu->event.valid;
+    return core.vcpu->arch.event.valid;
 }
 
 static void a_delivery_cut_short_goes_in_again_but_for_what_the_program_does_again(void **state)
@@ -257,9 +257,9 @@ static void a_delivery_cut_short_goes_in_again_but_for_what_the_program_does_aga
     begin(0);
     assert_false(taken_back(0x00000041));
     assert_true(taken_back(0x80000041));
-    assert_int_equal(core.vcpu->event.type, EVENT_INTERRUPT);
+    assert_int_equal(core.vcpu->arch.event.type, EVENT_INTERRUPT);
     assert_true(taken_back(UINT64_C(0x1280000b0e)));
-    assert_int_equal(core.vcpu->event.error, 0x12);
+    assert_int_equal(core.vcpu->arch.event.error, 0x12);
     assert_true(taken_back(0x80000202));
     assert_false(machine.vmcb->interrupt_shadow & VMCB_SHADOW);
     assert_false(taken_back(0x80000480));                      /* INT 0x80 */

@@ -18,7 +18,7 @@ static bool leave(uint64_t code, uint64_t info1, uint64_t info2)
     machine.vmcb->exit_info1 = info1;
     machine.vmcb->exit_info2 = info2;
     core.vcpu->requests = 0;
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     privileged_begin();
     svm_handle_exit(core.vcpu);
     privileged_end();
@@ -232,7 +232,7 @@ static void hlt_sleeps_behind_the_instruction_until_something_waits(void **state
     assert_int_equal(core.vcpu->activity, VCPU_RUNNABLE);
     assert_false(machine.vmcb->interrupt_control & VMCB_V_NMI);
     assert_int_equal(machine.vmcb->event, 0x80000202); /* it goes in now */
-    assert_int_equal(core.vcpu->nmis, 0);
+    assert_int_equal(core.vcpu->arch.nmis, 0);
 }
 
 static void the_machines_interrupts_are_taken_after_every_exit(void **state)
@@ -317,9 +317,9 @@ static void the_first_write_of_cr0_forgets_what_was_remembered_of_code(void **st
     assert_false(intercepted(SVM_EXIT_CR0_SEL_WRITE));
     svm_watch_paging(core.vcpu);
     assert_true(intercepted(SVM_EXIT_CR0_SEL_WRITE));
-    core.vcpu->code_changed = false;
+    core.vcpu->arch.code_changed = false;
     assert_became(SVM_EXIT_CR0_SEL_WRITE, 0, "", RIP); /* the MOV runs again */
-    assert_true(core.vcpu->code_changed);
+    assert_true(core.vcpu->arch.code_changed);
     assert_false(intercepted(SVM_EXIT_CR0_SEL_WRITE));
 }
 

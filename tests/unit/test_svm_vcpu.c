@@ -32,8 +32,8 @@ static void reset_is_the_state_that_the_manual_has(void **state)
     (void)state;
     begin(0);
     core.cpuid.eax = 0x600f20;
-    core.vcpu->tsc_offset = 0x1234;
-    core.vcpu->gpr[REG_RBX] = 5;
+    core.vcpu->arch.tsc_offset = 0x1234;
+    core.vcpu->arch.gpr[REG_RBX] = 5;
     machine.vmcb->rsp = machine.vmcb->cr3 = machine.vmcb->event = 5;
     machine.vmcb->interrupt_shadow = 1;
     machine.svm->nmi = NMI_BLOCKED;
@@ -53,8 +53,8 @@ static void reset_is_the_state_that_the_manual_has(void **state)
     assert_int_equal(svm_get(core.vcpu, REG_RSP) | svm_get(core.vcpu, REG_CR3), 0);
     assert_int_equal(svm_get(core.vcpu, REG_DR6), 0xffff0ff0);
     assert_int_equal(svm_get(core.vcpu, REG_DR7), 0x400);
-    assert_int_equal(core.vcpu->gpr[REG_RDX], 0x600f20);
-    assert_int_equal(core.vcpu->gpr[REG_RBX], 0);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RDX], 0x600f20);
+    assert_int_equal(core.vcpu->arch.gpr[REG_RBX], 0);
     assert_int_equal(machine.vmcb->tsc_offset, 0x1234);
     assert_int_equal(machine.vmcb->event | machine.vmcb->interrupt_shadow, 0);
     assert_int_equal(machine.svm->nmi, NMI_OPEN);
@@ -199,7 +199,7 @@ static void msrs_of_the_vmcb_are_told_to_the_cpu(void **state)
     assert_true(svm_set_msr(core.vcpu, IA32_XSS, 0x100)); /* stays in the CPU */
     privileged_end();
     assert_int_equal(privileged.msr, IA32_XSS);
-    assert_int_equal(core.vcpu->native.xss, 0x100);
+    assert_int_equal(core.vcpu->arch.native.xss, 0x100);
     assert_false(svm_get_msr(core.vcpu, 0x10, &value));
     assert_false(svm_set_msr(core.vcpu, 0x1234, 1));
 }
@@ -215,20 +215,20 @@ static void an_instruction_that_is_done_ends_the_shadow_and_traps_a_step(void **
     assert_int_equal(machine.vmcb->rip, 0x1003);
     assert_int_equal(machine.vmcb->interrupt_shadow, 0);
     assert_true(core.vcpu->requests & REQUEST_EVENT); /* what waited may go in */
-    assert_false(core.vcpu->event.valid);
+    assert_false(core.vcpu->arch.event.valid);
     machine.vmcb->rflags |= RFLAGS_RF; /* it has let this one pass its breakpoint, and lets no other */
     svm_advance(core.vcpu, 3);
     assert_false(machine.vmcb->rflags & RFLAGS_RF);
-    assert_false(core.vcpu->event.valid);
+    assert_false(core.vcpu->arch.event.valid);
     machine.vmcb->rflags |= RFLAGS_TF | RFLAGS_RF;
     svm_advance(core.vcpu, 1);
     assert_false(machine.vmcb->rflags & RFLAGS_RF);
     core_expect_exception(EXC_DB);
     assert_true(machine.vmcb->dr6 & BIT(14));
-    core.vcpu->event.valid = false;
+    core.vcpu->arch.event.valid = false;
     machine.vmcb->debugctl = BIT(1); /* BTF: branches only */
     svm_advance(core.vcpu, 1);
-    assert_false(core.vcpu->event.valid);
+    assert_false(core.vcpu->arch.event.valid);
 }
 
 static void rip_has_32_bits_outside_64_bit_code(void **state)
@@ -255,7 +255,7 @@ static void another_core_reads_all_of_the_vmcb_and_keeps_no_translation(void **s
 {
     (void)state;
     begin(BIT(SVM_FLUSH_ASID));
-    core.vm.host_cr3 = 0x7000;
+    core.vm.arch.host_cr3 = 0x7000;
     load();
     assert_int_equal(machine.vmcb->clean, UINT32_MAX); /* the same core as before */
     assert_int_equal(machine.vmcb->tlb_control, 0);
@@ -298,13 +298,13 @@ static void a_request_to_stop_is_served_before_the_guest_is_entered(void **state
 static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state)
 {
     unsigned before = machine.allocations, tries = 0;
-    void *vendor = core.vcpu->vendor;
-    struct native_state native = core.vcpu->native;
+    void *vendor = core.vcpu->arch.vendor;
+    struct native_state native = core.vcpu->arch.native;
     bool made;
 
     (void)state;
     do {
-        memset(&core.vcpu->native, 0, sizeof(core.vcpu->native));
+        memset(&core.vcpu->arch.native, 0, sizeof(core.vcpu->arch.native));
         machine.memory_for = ++tries;
         made = svm_vcpu_create(core.vcpu);
         machine.memory_for = 0;
@@ -312,8 +312,8 @@ static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state
         assert_int_equal(machine.allocations, before);
     } while (!made);
     assert_int_equal(tries, 3); /* the VMCB, what XSAVE needs, and nothing failed */
-    core.vcpu->vendor = vendor;
-    core.vcpu->native = native;
+    core.vcpu->arch.vendor = vendor;
+    core.vcpu->arch.native = native;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, svm_setup, svm_teardown)
@@ -321,8 +321,8 @@ static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state
 /* They are intercepted, to raise #UD; and TSC_AUX goes with RDTSCP. */
 static void what_cpuid_hides_is_intercepted(void **state)
 {
-    void *vendor = core.vcpu->vendor;
-    struct native_state native = core.vcpu->native;
+    void *vendor = core.vcpu->arch.vendor;
+    struct native_state native = core.vcpu->arch.native;
     uint64_t map[3];
 
     (void)state;
@@ -330,7 +330,7 @@ static void what_cpuid_hides_is_intercepted(void **state)
         const union vmcb *vmcb;
 
         core.hides = i == 1 ? "rdtscp" : i == 2 ? "invpcid" : NULL;
-        memset(&core.vcpu->native, 0, sizeof(core.vcpu->native));
+        memset(&core.vcpu->arch.native, 0, sizeof(core.vcpu->arch.native));
         assert_true(svm_vcpu_create(core.vcpu));
         vmcb = &svm_of(core.vcpu)->vmcb;
         assert_int_equal(vmcb->intercepts2 >> 7 & 1, i == 1);
@@ -340,8 +340,8 @@ static void what_cpuid_hides_is_intercepted(void **state)
     }
     assert_int_not_equal(map[0], map[1]);
     assert_int_equal(map[0], map[2]);
-    core.vcpu->vendor = vendor;
-    core.vcpu->native = native;
+    core.vcpu->arch.vendor = vendor;
+    core.vcpu->arch.native = native;
 }
 
 int main(void)

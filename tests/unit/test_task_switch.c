@@ -96,7 +96,7 @@ static int setup(void **state)
     regs[REG_RSP] = 0x6000;
     regs[REG_DR7] = 0x7ff;
     for (unsigned i = 0; i < 8; i++) {
-        guest.vcpu.gpr[i] = 0x100 + i;
+        guest.vcpu.arch.gpr[i] = 0x100 + i;
         set_new(EAX + 4 * i, 0x200 + i);
     }
     set_new(EIP, 0x2000);
@@ -162,8 +162,8 @@ static void a_jump_saves_the_old_task_and_loads_the_new(void **state)
     assert_int_equal(regs[REG_RIP], 0x2000);
     assert_int_equal(regs[REG_RFLAGS], RFLAGS_1 | RFLAGS_ZF);
     assert_int_equal(regs[REG_RSP], 0x7000);
-    assert_int_equal(guest.vcpu.gpr[REG_RAX], 0x200);
-    assert_int_equal(guest.vcpu.gpr[REG_RDI], 0x207);
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RAX], 0x200);
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RDI], 0x207);
     assert_int_equal(fake_cpu.segments[SEG_TR].selector, NEW);
     assert_int_equal(fake_cpu.segments[SEG_TR].base, NEW_TSS);
     assert_int_equal(fake_cpu.segments[SEG_TR].attributes, 0x8b);
@@ -228,8 +228,8 @@ static void a_16_bit_task_has_the_lower_halves(void **state)
     assert_int_equal(guest_peek(NEW_TSS, 2), OLD);
     assert_int_equal(regs[REG_RIP], 0x3000);
     assert_int_equal(regs[REG_RFLAGS], RFLAGS_1 | RFLAGS_NT);
-    assert_int_equal(guest.vcpu.gpr[REG_RAX], 1);
-    assert_int_equal(guest.vcpu.gpr[REG_RDI], 8);
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RAX], 1);
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RDI], 8);
     assert_int_equal(regs[REG_RSP], 0x6ffe);
     assert_int_equal(guest_peek(0x6ffe, 2), 0xabcd);
     assert_true(fake_cpu.segments[SEG_FS].attributes & SEG_UNUSABLE);
@@ -241,7 +241,7 @@ static void a_16_bit_task_has_the_lower_halves(void **state)
     assert_int_equal(guest_peek(NEW_TSS + 14, 2), 0x345d);
     assert_int_equal(guest_peek(NEW_TSS, 2), OLD); /* the link is not saved over */
     assert_int_equal(regs[REG_RIP], 0x1002);
-    assert_int_equal(guest.vcpu.gpr[REG_RAX], 0x100);
+    assert_int_equal(guest.vcpu.arch.gpr[REG_RAX], 0x100);
 }
 
 static void a_task_may_be_virtual_8086(void **state)

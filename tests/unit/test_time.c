@@ -6,7 +6,7 @@
 #include "devices/board.h"
 #include "devices/local_apic.h"
 #include "hv/cpu/cpuid.h"
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 #include "tests/unit/fake.h"
 
 #define MINUTES      10
@@ -136,7 +136,7 @@ static void set_up(struct machine *machine)
 /* The vCPU has its core: it takes what is pending. */
 static void serve(struct machine *machine)
 {
-    struct interrupt_controller *controller = &machine->vcpu.interrupts;
+    struct interrupt_controller *controller = &machine->vcpu.arch.interrupts;
     unsigned now[TICKS] = {0};
 
     while (controller->pending(controller->state) >= 0) {
@@ -278,7 +278,7 @@ static void a_host_that_comes_late_disturbs_no_phase(void **state)
     fake_run_until(begin + ((fake_now - begin) / period + 1) * period - 1);
     serve(&fast);
     fake_run_until(fake_now + 1); /* the very moment, after 150000 periods */
-    assert_int_equal(fast.vcpu.interrupts.pending(fast.vcpu.interrupts.state), APIC_VECTOR);
+    assert_int_equal(fast.vcpu.arch.interrupts.pending(fast.vcpu.arch.interrupts.state), APIC_VECTOR);
 }
 
 static void what_came_while_a_vm_stood_still_is_latched_once(void **state)

@@ -184,11 +184,11 @@ static void an_exit(struct exit_details what, uint64_t rax, uint64_t rax_after, 
     if (!core.vcpu->observed)
         return;
     exit_is = what;
-    core.vcpu->gpr[REG_RAX] = rax;
+    core.vcpu->arch.gpr[REG_RAX] = rax;
     observe_exit(core.vcpu);
     core.vcpu->requests &= ~REQUEST_OBSERVE;
     fake_now += 70;
-    core.vcpu->gpr[REG_RAX] = rax_after;
+    core.vcpu->arch.gpr[REG_RAX] = rax_after;
     observe_exit_end(core.vcpu, goes_on);
     fake_now += 30;
 }
@@ -250,8 +250,8 @@ static void msrs_cpuid_and_hypercalls_have_their_values(void **state)
 {
     (void)state;
     on("");
-    core.vcpu->gpr[REG_RCX] = 7;
-    core.vcpu->gpr[REG_RDX] = 2;
+    core.vcpu->arch.gpr[REG_RCX] = 7;
+    core.vcpu->arch.gpr[REG_RDX] = 2;
     an_exit((struct exit_details){.reason = 104, .about = ABOUT_MSR, .operand = 0x10, .reads = true}, 5, 6,
             true);
     an_exit((struct exit_details){.reason = 104, .about = ABOUT_MSR, .operand = 0x10}, 5, 6, true);

@@ -194,7 +194,7 @@ static uint64_t random_place(void)
 static void make_registers(const struct instruction *in)
 {
     static const uint64_t flags = RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF;
-    uint64_t *gpr = guest.vcpu.gpr;
+    uint64_t *gpr = guest.vcpu.arch.gpr;
 
     for (unsigned i = 0; i < register_count(); i++)
         gpr[i] = random_value();
@@ -274,7 +274,7 @@ static uint64_t undefined_flags(const struct instruction *in)
 static void give_engine_the_state(uint64_t rip)
 {
     for (unsigned i = 0; i < register_count(); i++) {
-        uint64_t value = i == REG_RSP ? fake_cpu.regs[REG_RSP] : guest.vcpu.gpr[i];
+        uint64_t value = i == REG_RSP ? fake_cpu.regs[REG_RSP] : guest.vcpu.arch.gpr[i];
         uc_reg_write(engine, engine_register(i), &value);
     }
     uc_reg_write(engine, engine_register(16), &rip);
@@ -315,7 +315,8 @@ static void compare(const struct instruction *in, const uint8_t *bytes)
     uint64_t flags = 0, mask = ~undefined_flags(in) & 0xcd5;
 
     for (unsigned i = 0; i < 17; i++) {
-        uint64_t theirs = 0, ours = i == REG_RSP || i == REG_RIP ? fake_cpu.regs[i] : guest.vcpu.gpr[i & 15];
+        uint64_t theirs = 0,
+                 ours = i == REG_RSP || i == REG_RIP ? fake_cpu.regs[i] : guest.vcpu.arch.gpr[i & 15];
 
         if (i < 16 && i >= register_count())
             continue;
@@ -369,7 +370,7 @@ static bool compare_one(const struct instruction *in, const uint8_t *bytes)
     make_registers(in);
     memcpy(guest.ram + rip, bytes, in->length);
     memcpy(engine_ram + rip, bytes, in->length);
-    memcpy(gpr, guest.vcpu.gpr, sizeof(gpr));
+    memcpy(gpr, guest.vcpu.arch.gpr, sizeof(gpr));
     cpu = fake_cpu;
     give_engine_the_state(rip);
     uc_ctl_remove_cache(engine, rip, rip + 16);
@@ -380,7 +381,7 @@ static bool compare_one(const struct instruction *in, const uint8_t *bytes)
     for (unsigned i = 0; i < 2; i++) {
         static uint8_t before[GUEST_RAM];
 
-        memcpy(guest.vcpu.gpr, gpr, sizeof(gpr));
+        memcpy(guest.vcpu.arch.gpr, gpr, sizeof(gpr));
         fake_cpu = cpu;
         if (i == 0)
             memcpy(before, guest.ram, GUEST_RAM);

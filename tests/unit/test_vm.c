@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "hv/vm/pc.h"
+#include "hv/x86/pc.h"
 
 /* A device that says which of its bytes are asked for: 0x10 + offset. */
 static struct probe {
@@ -195,7 +195,7 @@ static void an_apic_over_ram_without_memory_for_page_tables_ends_the_vm(void **s
 static void hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu(void **state)
 {
     (void)state;
-    core.vm.apic_access = 0x1000;
+    core.vm.arch.apic_access = 0x1000;
     for (unsigned i = 0; i < CORE_VCPUS; i++) {
         assert_int_equal(core.page_count, 0);
         vcpu_place_apic(&core.vcpus[i], APIC_XAPIC, PC_LOCAL_APIC);
@@ -205,7 +205,7 @@ static void hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu(void *
     assert_true(core.pages[0].present);
     memset(core.requested, 0, sizeof(core.requested));
     vcpu_place_apic(&core.vcpus[1], APIC_X2APIC, PC_LOCAL_APIC);
-    assert_int_equal(core.vcpus[1].apic.mode, APIC_X2APIC);
+    assert_int_equal(core.vcpus[1].arch.apic.mode, APIC_X2APIC);
     assert_int_equal(core.page_count, 2);
     assert_false(core.pages[1].present);
     for (unsigned i = 0; i < CORE_VCPUS; i++)
@@ -261,7 +261,7 @@ static void registers_are_where_they_are_kept(void **state)
         assert_int_equal(vcpu_get(core.vcpu, reg), 0x100 + reg);
         assert_int_equal(fake_cpu.regs[reg], general ? 0 : 0x100 + reg);
         if (reg < REG_RIP)
-            assert_int_equal(core.vcpu->gpr[reg], general ? 0x100 + reg : 0);
+            assert_int_equal(core.vcpu->arch.gpr[reg], general ? 0x100 + reg : 0);
     }
 }
 

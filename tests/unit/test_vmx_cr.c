@@ -44,12 +44,12 @@ uint64_t vmx_get(struct vcpu *of, enum vcpu_reg reg)
 
 uint64_t vcpu_get(struct vcpu *of, enum vcpu_reg reg)
 {
-    return reg <= REG_R15 ? of->gpr[reg] : vmx_get(of, reg);
+    return reg <= REG_R15 ? of->arch.gpr[reg] : vmx_get(of, reg);
 }
 
 void vcpu_set(struct vcpu *of, enum vcpu_reg reg, uint64_t value)
 {
-    of->gpr[reg] = value;
+    of->arch.gpr[reg] = value;
 }
 
 static unsigned agains;
@@ -124,7 +124,7 @@ static unsigned move_to(unsigned number, uint64_t value)
 
     while ((value ^ vmcs[shadow]) & vmcs[mask]) {
         assert_true(exits++ < 2);
-        vcpu.gpr[REG_RAX] = value;
+        vcpu.arch.gpr[REG_RAX] = value;
         vmcs[VMCS_EXIT_QUALIFICATION] = number;
         faults = agains = 0;
         vmx_handle_cr_access(&vcpu);
@@ -149,7 +149,7 @@ static int setup(void **state)
     (void)state;
     memset(vmcs, 0, sizeof(vmcs));
     vmx = (struct vmx_vcpu){0};
-    vcpu = (struct vcpu){.vm = &vm, .vendor = &vmx};
+    vcpu = (struct vcpu){.vm = &vm, .arch.vendor = &vmx};
     shown = UINT32_MAX;
     vmx_cr_reset();
     vmx.cr4_allowed = vmx_cr4_allowed(&vcpu);
@@ -158,7 +158,7 @@ static int setup(void **state)
     vmcs[VMCS_GUEST_CR0] = vmx_cr0_real(CR0_PE | CR0_ET);
     vmcs[VMCS_CR0_SHADOW] = CR0_CD; /* what is not owned is stale there */
     vmcs[VMCS_GUEST_CR4] = vmx_cr4_real(0);
-    vcpu.code_changed = false;
+    vcpu.arch.code_changed = false;
     return 0;
 }
 
@@ -167,7 +167,7 @@ static void unwatched_bits_are_written_without_an_exit(void **state)
     (void)state;
     assert_int_equal(move_to(0, guest_reads(0) | CR0_PG), 0);
     assert_int_equal(move_to(4, guest_reads(4) | CR4_PAE | CR4_PSE), 0);
-    assert_false(vcpu.code_changed);
+    assert_false(vcpu.arch.code_changed);
     assert_true(vmcs[VMCS_GUEST_CR0] & CR0_PG);
 }
 
@@ -190,10 +190,10 @@ static void a_change_of_what_is_watched_is_told_once_and_done(void **state)
             vmx_watch_paging(&vcpu);
             vmx_watch_paging(&vcpu);
             assert_int_equal(guest_reads(bits[i].number), before);
-            assert_false(vcpu.code_changed);
+            assert_false(vcpu.arch.code_changed);
             after = before ^ bits[i].bit;
             assert_int_equal(move_to(bits[i].number, after), 1);
-            assert_true(vcpu.code_changed);
+            assert_true(vcpu.arch.code_changed);
             assert_int_equal(guest_reads(bits[i].number), after);
             assert_int_equal(move_to(bits[i].number, before), 0); /* nothing is remembered any more */
             assert_int_equal(vmcs[VMCS_CR0_MASK], vmx_cr0_owned());
@@ -207,7 +207,7 @@ static void what_is_not_watched_stays_without_exits(void **state)
     vmx_watch_paging(&vcpu);
     assert_int_equal(move_to(0, guest_reads(0) | CR0_TS | CR0_WP | CR0_AM), 0);
     assert_int_equal(move_to(4, guest_reads(4) | CR4_PGE | CR4_OSFXSR), 0);
-    assert_false(vcpu.code_changed);
+    assert_false(vcpu.arch.code_changed);
 }
 
 static void a_value_that_is_refused_ends_no_watch(void **state)
@@ -216,7 +216,7 @@ static void a_value_that_is_refused_ends_no_watch(void **state)
     vmx_watch_paging(&vcpu);
     move_to(0, CR0_PG); /* without PE */
     assert_int_equal(faults, 1);
-    assert_false(vcpu.code_changed);
+    assert_false(vcpu.arch.code_changed);
     assert_true(vmcs[VMCS_CR0_MASK] & CR0_PG);
 }
 

@@ -123,8 +123,8 @@ static void a_vcpu_that_memory_is_missing_for_leaves_nothing_behind(void **state
         memory_for = 0;
         vmx_vcpu_destroy(core.vcpu); /* as life_destroy does, whatever was made */
         assert_int_equal(allocations, 0);
-        assert_null(core.vcpu->vendor);
-        assert_null(core.vcpu->native.xsave);
+        assert_null(core.vcpu->arch.vendor);
+        assert_null(core.vcpu->arch.native.xsave);
     } while (!made);
     privileged_end();
     assert_int_equal(tries, 4); /* its state, what XSAVE needs, the VMCS, and nothing failed */
@@ -159,7 +159,7 @@ static void finish(uint64_t flags, uint64_t blocking, uint64_t pending)
     vmwrite(VMCS_GUEST_RFLAGS, flags | RFLAGS_1);
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking);
     vmwrite(VMCS_GUEST_PENDING_DEBUG, pending);
-    core.vcpu->rip = 0x1000;
+    core.vcpu->arch.rip = 0x1000;
     vmx_advance(core.vcpu, 3);
     assert_int_equal(vmread(VMCS_GUEST_RIP), 0x1003);
     assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), blocking & ~3u);

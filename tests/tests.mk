@@ -53,8 +53,9 @@ check-floors: all  ## includes and calls run down the floors alone; and that an 
 check-lines:  ## every line of the log that a guest can cause is within its VM's budget
 	@python3 tests/tree.py lines
 
-check-names:  ## what docs/ and comments name is there
+check-names:  ## what docs/ and comments name is there, and tests stand where their rooms' names say
 	@python3 tests/tree.py names
+	@python3 tests/tree.py tests
 
 test:  ## everything: unit tests, builds, format, whole-system tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) python3 tests/all.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What must be true of the tree as a whole: `tree.py names`, `lines`, `calls BUILD`, `floors BUILD`. Prints what is not, and exits 1 then."""
+"""What must be true of the tree as a whole: `tree.py names`, `lines`, `tests`, `calls BUILD`, `floors BUILD`. Prints what is not, and exits 1 then."""
 import fnmatch
 import pathlib
 import re
@@ -184,6 +184,21 @@ def names():
             yield f"{name}: nothing is called {word}"
 
 
+def tests_in_rooms():
+    """Tests in folders that are no rooms, stand-ins for files that are not there, and weak symbols, which would hide both."""
+    rooms = {pathlib.PurePath(place).name for floor in FLOORS for place in floor}
+    for name, text in texts().items():
+        parts = pathlib.PurePath(name).parts
+        if name.startswith("tests/unit/") and len(parts) > 3 and parts[2] not in rooms:
+            yield f"{name}: {parts[2]} is not the name of a room"
+        if parts[:2] == ("tests", "unit") and re.match(r"test_.*\.c$", parts[-1]) and len(parts) != 4:
+            yield f"{name}: a test stands in the folder of its room"
+        if name.startswith("tests/standins/") and not (ROOT / name.removeprefix("tests/standins/")).exists():
+            yield f"{name}: stands for a file that is not there"
+        if name.startswith("tests/") and name.endswith((".c", ".h")) and re.search(r"__attribute__\(\(\s*_*weak", text):
+            yield f"{name}: a weak symbol hides what a test is linked with: tests/standins/ has a library"
+
+
 def lines():
     """Functions that print to the log past vm_log, and have no reason in SPEAKERS; and reasons that nobody needs."""
     needed = set()
@@ -205,7 +220,7 @@ def lines():
 
 
 def main():
-    checks = {"names": names, "lines": lines}
+    checks = {"names": names, "lines": lines, "tests": tests_in_rooms}
     built = {"calls": calls, "floors": floors}
     found = sorted(set(checks[sys.argv[1]]() if sys.argv[1] in checks else built[sys.argv[1]](pathlib.Path(sys.argv[2]))))
     for line in found:

@@ -29,6 +29,6 @@ $(BUILD)/efi/boot/efi/enter.asm.o: boot/efi/enter.asm $(BUILD)/keel.elf
 	@$(NASM) -f elf64 -Werror -DKEEL_ELF='"$(BUILD)/keel.elf"' -o $@ $<
 
 # Unit tests of boot/efi/ see the firmware's headers too.
-$(BUILD)/unit/boot/efi/%.o $(BUILD)/unit/tests/unit/test_efi.o: UNIT_CFLAGS += $(EFI_HEADERS) -fshort-wchar
+$(BUILD)/unit/boot/efi/%.o $(BUILD)/unit/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_HEADERS) -fshort-wchar
 
 -include $(EFI_SOURCES:%.c=$(BUILD)/efi/%.d)

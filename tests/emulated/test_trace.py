@@ -7,7 +7,7 @@ from keel import require
 from registry import on_each
 from test_guests import binary
 
-sys.path[:0] = [str(keel.ROOT / "tools"), str(keel.ROOT / "tests/unit")]
+sys.path[:0] = [str(keel.ROOT / "tools"), str(keel.ROOT / "tests/unit/observe")]
 
 import test_trace_tools  # noqa: E402
 import trace2json  # noqa: E402

@@ -21,8 +21,12 @@ $(FUZZ_RUN): fuzz-%: $(BUILD)/fuzz/fuzz_%
 	@echo "fuzz $*: $$(grep -oE 'Done [0-9]+ runs in [0-9]+ second' $(BUILD)/fuzz/log/$*.txt)s," \
 	    "$$(grep -oE 'cov: [0-9]+' $(BUILD)/fuzz/log/$*.txt | tail -1)"
 
+$(BUILD)/fuzz/standins.a: $(STANDINS:%.c=$(BUILD)/fuzz/%.o)
+	@rm -f $@
+	@ar rcs $@ $^
+
 define fuzz_program
-$(BUILD)/fuzz/fuzz_$(1): $(patsubst %.c,$(BUILD)/fuzz/%.o,tests/fuzz/fuzz_$(1).c tests/unit/fake.c hv/host/witness.c $(fuzz_sources_$(1)))
+$(BUILD)/fuzz/fuzz_$(1): $(patsubst %.c,$(BUILD)/fuzz/%.o,tests/fuzz/fuzz_$(1).c $(sort $(FAKES) $(fuzz_sources_$(1)))) $(BUILD)/fuzz/standins.a
 	@$$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $$^ -o $$@
 endef
 $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_program,$(fuzzer))))

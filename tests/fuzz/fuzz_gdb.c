@@ -1,10 +1,10 @@
 /*
- * GDB's stub: an input is a list of what happens in the machine of tests/unit/gdb_model.h, which checks that
- * no vCPU is touched that runs. At the end a GDB that behaves has to find a server that works, and to leave
- * its VM as it was.
+ * GDB's stub: an input is a list of what happens in the machine of tests/unit/gdb/gdb_model.h, which checks
+ * that no vCPU is touched that runs. At the end a GDB that behaves has to find a server that works, and to
+ * leave its VM as it was.
  */
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/gdb_model.h"
+#include "tests/unit/gdb/gdb_model.h"
 
 #include <string.h>
 

@@ -8,38 +8,6 @@
 
 struct pc pc;
 
-void vm_stop(struct vm *vm, enum vm_end end, unsigned status)
-{
-    (void)vm, (void)end, (void)status;
-}
-
-void vcpu_request(struct vcpu *vcpu, uint64_t requests)
-{
-    MUST(vcpu >= pc.vcpus && vcpu < pc.vcpus + PC_VCPUS);
-    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_SEQ_CST);
-}
-
-void vcpu_request_nmi(struct vcpu *vcpu)
-{
-    vcpu_request(vcpu, REQUEST_NMI);
-}
-
-/* As hv/vm/vm.c does it, without second-level paging. */
-void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
-{
-    bool answers = mode == APIC_XAPIC;
-
-    vcpu->arch.apic.mode = mode;
-    vcpu->local.first = answers ? base : 1;
-    vcpu->local.last = answers ? base + PAGE_MASK : 0;
-    bus_range_prepare(&vcpu->local);
-}
-
-void vcpu_cpuid_changed(struct vcpu *vcpu)
-{
-    (void)vcpu;
-}
-
 /* A console that is sometimes full. */
 static bool put(void *owner, uint8_t byte)
 {

@@ -11,14 +11,12 @@
 #include <unistd.h>
 
 #include "hv/crash/crash.h"
-#include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/frames.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "hv/host/serial.h"
 #include "hv/host/stub.h"
 #include "hv/host/timer.h"
 #include "hv/load/acpi.h"
@@ -27,20 +25,14 @@
 #include "hv/vm/nested.h"
 #include "svm/svm.h"
 #include "tests/replay/player.h"
+#include "tests/unit/fake.h"
 #include "vmx/vmx.h"
 
 struct played played;
-uint64_t machine_now, image_base;
-struct cpu *cpus[CPUS_MOST];
-unsigned cpu_count = 1;
+uint64_t machine_now;
 static struct cpu cpu;
 
 /* Time and timers. */
-
-struct timer_list {
-    struct timer *first;
-};
-static struct timer_list armed;
 
 uint64_t clock_now(void)
 {
@@ -57,37 +49,9 @@ uint64_t clock_wall_seconds(void)
     return played_wall;
 }
 
-void timer_cancel(struct timer *timer)
-{
-    for (struct timer **at = &armed.first; *at; at = &(*at)->next)
-        if (*at == timer) {
-            *at = timer->next;
-            break;
-        }
-    timer->queue = NULL;
-}
-
-void timer_stop(struct timer *timer)
-{
-    timer_cancel(timer);
-}
-
-void timer_arm(struct timer *timer, uint64_t deadline)
-{
-    struct timer **at = &armed.first;
-
-    timer_cancel(timer);
-    while (*at && (*at)->deadline <= deadline)
-        at = &(*at)->next;
-    timer->deadline = deadline;
-    timer->queue = (struct timer_queue *)&armed;
-    timer->next = *at;
-    *at = timer;
-}
-
 struct timer *machine_timer_due(uint64_t deadline)
 {
-    for (struct timer *timer = armed.first; timer; timer = timer->next)
+    for (struct timer *timer = fake_timers; timer; timer = timer->next)
         if (timer->deadline == deadline) {
             timer_cancel(timer);
             return timer;
@@ -97,10 +61,10 @@ struct timer *machine_timer_due(uint64_t deadline)
 
 void machine_describe_timers(char *text, size_t size)
 {
-    size_t used = (size_t)snprintf(text, size, "%s", armed.first ? "" : "nothing");
+    size_t used = (size_t)snprintf(text, size, "%s", fake_timers ? "" : "nothing");
 
-    for (const struct timer *timer = armed.first; timer && used < size; timer = timer->next)
-        used += (size_t)snprintf(text + used, size - used, "%s%lu", timer == armed.first ? "" : ", ",
+    for (const struct timer *timer = fake_timers; timer && used < size; timer = timer->next)
+        used += (size_t)snprintf(text + used, size - used, "%s%lu", timer == fake_timers ? "" : ", ",
                                  timer->deadline);
 }
 
@@ -174,7 +138,7 @@ void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *
     *d = (uint32_t)(played_header.limits.xcr0 >> 32);
 }
 
-bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
+static bool has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
 {
     (void)subleaf, (void)reg;
     return leaf == 1 ? bit == 26 && played_header.limits.xcr0 : leaf == 0xd && played_header.limits.xsaves;
@@ -291,30 +255,14 @@ void machine_start(void)
 
     cpu = (struct cpu){.self = &cpu, .online = true, .runs_guests = true};
     cpus[0] = &cpu;
+    cpu_count = 1;
+    fake_has = has;
     syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu);
     sigaction(SIGILL, &action, NULL);
     sigaction(SIGSEGV, &action, NULL);
 }
 
 /* Memory. */
-
-void *host_allocate(uint64_t size)
-{
-    void *memory = aligned_alloc(PAGE_SIZE, ALIGN_UP(size, PAGE_SIZE));
-
-    return memory ? memset(memory, 0, ALIGN_UP(size, PAGE_SIZE)) : NULL;
-}
-
-void host_free(void *memory, uint64_t size)
-{
-    (void)size;
-    free(memory);
-}
-
-hpa_t paging_root(void)
-{
-    return PAGE_SIZE;
-}
 
 void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping)
 {
@@ -325,12 +273,6 @@ void *host_map(hpa_t physical, uint64_t size, enum host_mapping mapping)
 struct frames *host_frames(void)
 {
     return NULL;
-}
-
-struct memory_counts memory_count(struct frames *frames)
-{
-    (void)frames;
-    return (struct memory_counts){0};
 }
 
 struct paging_audit paging_audit(const struct table *space)
@@ -361,11 +303,6 @@ bool guest_space_map(struct table *space, gpa_t gpa, hpa_t physical, uint64_t si
 {
     (void)space, (void)gpa, (void)physical, (void)size;
     return true;
-}
-
-void table_destroy(struct table *table)
-{
-    (void)table;
 }
 
 const struct table_format table_format_ept, table_format_npt;
@@ -406,21 +343,6 @@ bool nested_set_present(struct vm *vm, gpa_t page, bool present)
 
 /* The scheduler, the console, the loader. */
 
-void vcpu_request(struct vcpu *vcpu, uint64_t requests)
-{
-    vcpu_note(vcpu, requests);
-}
-
-void vcpu_attend(struct vcpu *vcpu, uint64_t requests)
-{
-    (void)vcpu, (void)requests;
-}
-
-void vcpu_post(struct vcpu *vcpu)
-{
-    vcpu_request(vcpu, REQUEST_EVENT);
-}
-
 bool sched_may_run(const struct vm *vm)
 {
     (void)vm;
@@ -444,48 +366,9 @@ void sched_remove_vm(struct vm *vm)
     (void)vm;
 }
 
-void host_apic_send(uint32_t apic_id, uint8_t vector)
-{
-    (void)apic_id, (void)vector;
-}
-
-void interrupts_enter_at(uint8_t vector, uint64_t entry)
-{
-    (void)vector, (void)entry;
-}
-
-struct serial serial_ports[SERIAL_ACPI + 1];
-
-bool serial_init(struct serial *serial, unsigned baud)
-{
-    (void)serial, (void)baud;
-    return false;
-}
-
 void console_listen(const struct serial *serial)
 {
     (void)serial;
-}
-
-const char *serial_claim(struct serial *serial, const char *user)
-{
-    (void)serial, (void)user;
-    return NULL;
-}
-
-void serial_release(struct serial *serial)
-{
-    (void)serial;
-}
-
-void console_attach(struct console_client *client)
-{
-    (void)client;
-}
-
-void console_detach(struct console_client *client)
-{
-    (void)client;
 }
 
 bool console_vm_put(void *owner, uint8_t byte)
@@ -532,30 +415,6 @@ struct writer *crash_begin(struct vm *vm)
 {
     (void)vm;
     return &nowhere;
-}
-
-void report_end(void)
-{
-}
-
-void log_line(const char *format, ...)
-{
-    (void)format;
-}
-
-void log_lines_init(struct log_lines *lines)
-{
-    lines->writer = nowhere;
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    abort();
 }
 
 const char vmx_exit[1], svm_debug_trap[1];

@@ -1,11 +1,11 @@
 # The replay of recordings (docs/replay.md): Keel's own files, compiled for the host as the unit tests are, but with each
 # instruction of the CPU that a user program may not execute played by tests/replay.
-REPLAY_SOURCES := $(wildcard tests/replay/*.c devices/*.c hv/emulate/emulate*.c hv/decode/decode*.c vmx/checks_*.c) \
-                  hv/event/event.c hv/run/exit.c hv/vm/vcpu.c hv/vm/vm.c hv/vm/bus.c hv/vm/guest_mem.c hv/cpu/msr.c \
+REPLAY_SOURCES := $(FAKES) $(wildcard tests/replay/*.c devices/*.c hv/emulate/emulate*.c hv/decode/decode*.c vmx/checks_*.c) \
+                  hv/event/event.c hv/run/exit.c hv/vm/vcpu.c hv/vm/vm.c hv/vm/guest_mem.c hv/cpu/msr.c \
                   hv/cpu/cpuid.c hv/cpu/cpuid_features.c hv/cpu/cpuid_policy.c hv/cpu/cpuid_update.c hv/cpu/control.c \
                   hv/walk/linear.c hv/walk/walk.c hv/walk/segment.c hv/emulate/task_switch.c hv/walk/io_permission.c \
                   hv/event/guest_debug.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/native.c hv/cpu/state_area.c \
-                  hv/vm/observe.c hv/life/create.c hv/run/vm_timer.c hv/observe/stats.c hv/vm/exit_stat.c hv/host/witness.c hv/lib/format.c hv/load/guest_map.c \
+                  hv/vm/observe.c hv/life/create.c hv/run/vm_timer.c hv/observe/stats.c hv/vm/exit_stat.c hv/lib/format.c hv/load/guest_map.c \
                   $(addprefix vmx/,exits.c vmx.c vcpu.c registers.c cr.c apic.c controls.c capabilities.c fields.c \
                   exit_reasons.c entry_checks.c details.c) \
                   $(addprefix svm/,exits.c svm.c vcpu.c registers.c events.c checks.c vmcb.c exit_codes.c details.c)
@@ -25,7 +25,11 @@ test-recordings: $(BUILD)/replay/replay
 recordings: all  ## record tests/recordings anew, where another behaviour of Keel's is intended
 	@BUILD=$(BUILD) python3 tests/emulated/recording.py
 
-$(BUILD)/replay/replay: $(REPLAY_OBJECTS)
+$(BUILD)/replay/standins.a: $(STANDINS:%.c=$(BUILD)/replay/%.o)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/replay/replay: $(REPLAY_OBJECTS) $(BUILD)/replay/standins.a
 	@$(HOST_CC) $(REPLAY_CFLAGS) -no-pie $^ -o $@
 
 $(BUILD)/replay/%.o: %.c
@@ -35,6 +39,6 @@ $(BUILD)/replay/%.o: %.c
 
 # It would load the guest's registers into this machine's CPU: machine.c has another.
 PLAY_native := $(foreach name,load put keep return_upper,-Dnative_$(name)=machines_native_$(name))
-$(filter $(BUILD)/replay/tests/%,$(REPLAY_OBJECTS)): REPLAY_CFLAGS := $(filter-out -mgeneral-regs-only,$(REPLAY_CFLAGS))
+$(filter $(BUILD)/replay/tests/%,$(REPLAY_OBJECTS)) $(STANDINS:%.c=$(BUILD)/replay/%.o): REPLAY_CFLAGS := $(filter-out -mgeneral-regs-only,$(REPLAY_CFLAGS))
 
 -include $(REPLAY_OBJECTS:.o=.d)

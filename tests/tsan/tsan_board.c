@@ -9,6 +9,7 @@
 #include "hv/host/log.h"
 #include "hv/host/timer.h"
 #include "tests/fuzz/pc.h"
+#include "tests/unit/fake.h"
 #include "tests/unit/privileged.h"
 
 #include <pthread.h>
@@ -18,8 +19,6 @@
 #define CORES   (PC_VCPUS + 1)
 #define OUTSIDE PC_VCPUS
 
-struct cpu *cpus[CPUS_MOST];
-unsigned cpu_count = CORES;
 static struct cpu machine[CORES];
 static uint64_t now;
 static bool over;
@@ -27,6 +26,21 @@ static bool over;
 uint64_t clock_now(void)
 {
     return __atomic_load_n(&now, __ATOMIC_RELAXED);
+}
+
+void clock_hold(uint64_t until)
+{
+    (void)until;
+}
+
+uint64_t clock_hz(void)
+{
+    return fake_hz;
+}
+
+uint64_t clock_wall_seconds(void)
+{
+    return fake_wall + clock_now() / fake_hz;
 }
 
 /* Cores look at their timers all the time. */
@@ -106,6 +120,7 @@ int main(int count, char **arguments)
 {
     unsigned seconds = count > 1 ? (unsigned)atoi(arguments[1]) : 10;
 
+    cpu_count = CORES;
     for (unsigned i = 0; i < CORES; i++) {
         machine[i] = (struct cpu){.self = &machine[i], .index = i};
         cpus[i] = &machine[i];

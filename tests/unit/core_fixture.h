@@ -31,13 +31,6 @@ struct core {
     } pages[8];
     unsigned page_count;
     bool pages_refused;
-
-    /* The rest of the core. */
-    uint64_t requested[CORE_VCPUS]; /* by vcpu_request */
-    unsigned cpuid_changes;
-    struct cpuid_regs cpuid; /* what each leaf answers */
-    const char *hides;       /* the feature that the VM's `cpuid` hides; NULL: none */
-    uint32_t leaf, subleaf;  /* latest looked up */
 };
 
 extern struct core core;

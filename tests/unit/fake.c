@@ -1,240 +1,32 @@
+/* What the stand-ins note and are told (tests/standins/), and a vendor whose registers are arrays. */
 #include "tests/unit/fake.h"
 
-#include "hv/console/console.h"
-#include "hv/cpu/native.h"
-#include "hv/host/clock.h"
-#include "hv/host/paging.h"
-#include "hv/life/vm_log.h"
-#include "hv/run/vm_timer.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-uint64_t fake_now, fake_hz = 1000000000, fake_wall = 1700000000;
-char fake_log[16384];
-struct fake_cpu fake_cpu;
-const struct virt_ops *virt __attribute__((weak)) = &fake_virt;
-
+uint64_t fake_now, fake_hz = 1000000000, fake_wall = 1700000000, fake_held, fake_debuggers;
+struct timer *fake_timers;
+bool (*fake_has)(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit);
 bool fake_at_home = true;
-__attribute__((weak)) void clock_hold(uint64_t now)
-{
-    (void)now;
-}
-
-__attribute__((weak)) void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);
-
-struct timer_queue {
-    struct timer *first;
-};
-static struct timer_queue queue;
-
-__attribute__((weak)) const char *serial_claim(struct serial *serial, const char *user)
-{
-    const char *before = serial->user;
-
-    if (!before)
-        serial->user = user;
-    return before;
-}
-
-__attribute__((weak)) void serial_release(struct serial *serial)
-{
-    serial->user = NULL;
-}
-
-__attribute__((weak)) uint64_t clock_now(void)
-{
-    return fake_now;
-}
-
-__attribute__((weak)) uint64_t clock_hz(void)
-{
-    return fake_hz;
-}
-
-__attribute__((weak)) uint64_t clock_wall_seconds(void)
-{
-    return fake_wall + fake_now / fake_hz;
-}
-
-__attribute__((weak)) void timer_cancel(struct timer *timer)
-{
-    for (struct timer **at = &queue.first; *at; at = &(*at)->next)
-        if (*at == timer) {
-            *at = timer->next;
-            break;
-        }
-    timer->queue = NULL;
-}
-
-__attribute__((weak)) void timer_stop(struct timer *timer)
-{
-    timer_cancel(timer);
-}
-
-__attribute__((weak)) void timer_arm(struct timer *timer, uint64_t deadline)
-{
-    struct timer **at = &queue.first;
-
-    timer_cancel(timer);
-    timer->deadline = deadline;
-    timer->queue = &queue;
-    while (*at && (*at)->deadline <= deadline)
-        at = &(*at)->next;
-    timer->next = *at;
-    *at = timer;
-}
-
-__attribute__((weak)) bool vm_timer_at_home(struct vm *vm, struct vcpu *vcpu)
-{
-    (void)vm, (void)vcpu;
-    return fake_at_home;
-}
-
-uint64_t fake_next_deadline(void)
-{
-    return queue.first ? queue.first->deadline : UINT64_MAX;
-}
-
-void fake_run_until(uint64_t when)
-{
-    while (queue.first && queue.first->deadline <= when) {
-        struct timer *timer = queue.first;
-        if (fake_now < timer->deadline)
-            fake_now = timer->deadline;
-        timer_cancel(timer);
-        if (timer->lock)
-            spin_lock(timer->lock);
-        timer->expired(timer);
-        if (timer->lock)
-            spin_unlock(timer->lock);
-    }
-    fake_now = when;
-}
+char fake_log[16384];
+struct writer *fake_report;
+struct fake_memory fake_memory;
+struct fake_asked fake_asked;
+struct fake_cpuid fake_cpuid;
+struct fake_cpu fake_cpu;
+gpa_t fake_hidden;
 
 void fake_reset(void)
 {
-    queue.first = NULL;
+    fake_timers = NULL;
     fake_at_home = true;
-    fake_now = 0;
+    fake_now = fake_held = fake_debuggers = fake_hidden = 0;
     fake_hz = 1000000000;
     fake_wall = 1700000000;
     fake_log[0] = 0;
-}
-
-__attribute__((weak)) void *host_allocate(uint64_t size)
-{
-    return calloc(1, size);
-}
-
-__attribute__((weak)) void host_free(void *memory, uint64_t size)
-{
-    (void)size;
-    free(memory);
-}
-
-__attribute__((weak)) void log_line(const char *format, ...)
-{
-    size_t used = strlen(fake_log);
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(fake_log + used, sizeof(fake_log) - used, format, arguments);
-    va_end(arguments);
-    used = strlen(fake_log);
-    snprintf(fake_log + used, sizeof(fake_log) - used, "\n");
-}
-
-static void append(struct writer *self, const char *text, size_t length)
-{
-    (void)self;
-    strncat(fake_log, text, MIN(length, sizeof(fake_log) - 1 - strlen(fake_log)));
-}
-
-__attribute__((weak)) void log_lines_init(struct log_lines *lines)
-{
-    lines->writer.write = append;
-}
-
-static struct writer fake_report = {append};
-
-/* A VM's lines and reports, where hv/life/vm_log.c is not: all of them are said. */
-static bool say_of_vm(const struct vm *vm, const char *format, va_list arguments)
-{
-    char text[LOG_LINE];
-
-    vsnprintf(text, sizeof(text), format, arguments);
-    log_line("vm %s: %s", vm->name, text);
-    return true;
-}
-
-__attribute__((weak)) bool vm_log(struct vm *vm, const char *format, ...)
-{
-    va_list arguments;
-    bool said;
-
-    va_start(arguments, format);
-    said = say_of_vm(vm, format, arguments);
-    va_end(arguments);
-    return said;
-}
-
-__attribute__((weak)) bool vm_log_crash(struct vm *vm, const char *format, ...)
-{
-    va_list arguments;
-    bool said;
-
-    va_start(arguments, format);
-    said = say_of_vm(vm, format, arguments);
-    va_end(arguments);
-    return said;
-}
-
-__attribute__((weak)) bool vm_may_report(struct vm *vm)
-{
-    (void)vm;
-    return true;
-}
-
-__attribute__((weak)) bool vm_may_report_crash(struct vm *vm)
-{
-    (void)vm;
-    return true;
-}
-
-__attribute__((weak)) void vm_log_init(struct vm_log *log, const char *name, bool restarts)
-{
-    (void)log, (void)name, (void)restarts;
-}
-
-__attribute__((weak)) void vm_log_free(struct vm_log *log, bool free)
-{
-    (void)log, (void)free;
-}
-
-__attribute__((weak)) struct writer *report_begin(void)
-{
-    return &fake_report;
-}
-
-__attribute__((weak)) void report_end(void)
-{
-}
-
-__attribute__((weak)) void log_stamp(struct writer *out)
-{
-    (void)out;
-}
-
-__attribute__((weak)) void panic(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    abort();
+    fake_report = NULL;
+    fake_memory = (struct fake_memory){0};
+    fake_asked = (struct fake_asked){0};
+    fake_cpuid = (struct fake_cpuid){0};
 }
 
 static uint64_t get(struct vcpu *vcpu, enum vcpu_reg reg)
@@ -327,16 +119,6 @@ static bool get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     return msr == fake_cpu.msrs[0];
 }
 
-__attribute__((weak)) uint64_t native_dr(unsigned number)
-{
-    return fake_cpu.dr[number];
-}
-
-__attribute__((weak)) void native_set_dr(unsigned number, uint64_t value)
-{
-    fake_cpu.dr[number] = value;
-}
-
 const struct virt_ops fake_virt = {
     .name = "fake",
     .get = get,
@@ -373,19 +155,4 @@ void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits)
     fake_cpu.regs[REG_CR0] = CR0_ET | (bits == 16 ? 0 : CR0_PE);
     if (bits == 64)
         fake_cpu.regs[REG_EFER] = EFER_LME | EFER_LMA;
-}
-
-/* Where hv/vm/vm.c is not: the page that the test device has taken away, plus 1. */
-gpa_t fake_hidden;
-
-__attribute__((weak)) void vm_hide_page(struct vm *vm, gpa_t page)
-{
-    (void)vm;
-    fake_hidden = page + 1;
-}
-
-__attribute__((weak)) void vm_show_page(struct vm *vm)
-{
-    (void)vm;
-    fake_hidden = 0;
 }

@@ -138,11 +138,6 @@ void guest_poke(uint64_t address, unsigned size, uint64_t value)
 
 /* What hv/run/sched.c, vm.c, event.c, cpuid.c and native.c do on the machine. */
 
-void vcpu_request(struct vcpu *vcpu, uint64_t requests)
-{
-    vcpu_note(vcpu, requests);
-}
-
 void vcpu_trap(struct vcpu *vcpu, uint64_t causes)
 {
     (void)vcpu;
@@ -154,12 +149,6 @@ void vcpu_raise(struct vcpu *vcpu, const struct fault *fault)
     (void)vcpu;
     guest.raised = true;
     guest.fault = *fault;
-}
-
-void vcpu_cpuid_changed(struct vcpu *vcpu)
-{
-    (void)vcpu;
-    guest.cpuid_changes++;
 }
 
 uint32_t vcpu_pkru(struct vcpu *vcpu)

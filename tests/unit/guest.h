@@ -34,7 +34,6 @@ struct guest {
     uint32_t cpuid1_edx; /* what CPUID leaf 1 shows besides */
     uint32_t cpuid7_ebx, cpuid7_ecx;
     uint32_t cpuid_amd8_ebx; /* of 8000_0008 */
-    unsigned cpuid_changes;
 };
 
 extern struct guest guest;

@@ -103,8 +103,3 @@ void native_return_upper(struct vcpu *vcpu, uint8_t *scratch)
     (void)scratch;
     area_take_upper(vcpu, guest.state, kept);
 }
-
-__attribute__((weak)) void native_take_xcr0(struct vcpu *vcpu)
-{
-    (void)vcpu;
-}

@@ -43,16 +43,16 @@ sources_vga := devices/vga.c hv/vm/bus.c hv/lib/format.c
 sources_mp_table := hv/load/mp_table.c hv/load/guest_map.c hv/vm/guest_mem.c
 sources_multiboot2 := boot/multiboot2.c
 vmx_tables := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
-sources_vmx_fields := $(vmx_tables) tests/unit/vmx_image.c
+sources_vmx_fields := $(vmx_tables) tests/unit/vmx/vmx_image.c
 sources_vmx_controls := $(vmx_tables)
 sources_vmx_apic := $(vmx_tables) vmx/apic.c
 sources_vmx_checks := $(vmx_tables) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
-                      checks_segment exit_reasons) tests/unit/vmx_image.c
+                      checks_segment exit_reasons) tests/unit/vmx/vmx_image.c
 sources_pic := devices/pic.c hv/lib/format.c
 sources_pic_modes := $(sources_pic)
 sources_ioapic := devices/ioapic.c hv/lib/format.c
 local_apic := devices/local_apic.c devices/apic_fabric.c devices/apic_mode.c devices/apic_registers.c \
-              devices/apic_timer.c hv/lib/format.c tests/unit/apic_fixture.c
+              devices/apic_timer.c hv/lib/format.c tests/unit/devices/apic_fixture.c
 sources_local_apic := $(local_apic)
 sources_apic_registers := $(local_apic)
 sources_apic_fabric := $(local_apic)
@@ -117,11 +117,11 @@ sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c te
 # The image's symbols are addresses near the top, which only a table of addresses can hold here.
 $(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC
 sources_vmx_cr := vmx/cr.c hv/cpu/control.c
-$(BUILD)/unit/vmx/cr.o $(BUILD)/unit/tests/unit/test_vmx_cr.o: UNIT_CFLAGS := -Itests/replay/shadow $(UNIT_CFLAGS)
+$(BUILD)/unit/vmx/cr.o $(BUILD)/unit/tests/unit/vmx/test_vmx_cr.o: UNIT_CFLAGS := -Itests/replay/shadow $(UNIT_CFLAGS)
 sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
-svm := hv/observe/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm_fixture.c tests/unit/privileged.c hv/event/event.c hv/cpu/native.c hv/cpu/state_area.c \
+svm := hv/observe/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm/svm_fixture.c tests/unit/privileged.c hv/event/event.c hv/cpu/native.c hv/cpu/state_area.c \
        $(patsubst %,svm/%.c,svm vcpu registers events exits details checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/cpu/native.c hv/cpu/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
@@ -131,12 +131,12 @@ sources_gdb_server := $(gdb_protocol)
 sources_gdb_states := $(gdb_protocol)
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/console/line_edit.c hv/lib/format.c
-sources_monitor := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/crash/state.c hv/lib/number.c tests/unit/monitor_fixture.c tests/unit/privileged.c \
+sources_monitor := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/crash/state.c hv/lib/number.c tests/unit/monitor/monitor_fixture.c tests/unit/privileged.c \
                    hv/monitor/monitor.c hv/monitor/monitor_parse.c hv/monitor/monitor_vms.c hv/monitor/monitor_look.c hv/monitor/monitor_trace.c hv/console/line_edit.c hv/crash/guest_symbols.c hv/crash/guest_place.c
 sources_monitor_commands := $(sources_monitor)
 sources_trace := $(core) hv/observe/trace.c hv/observe/trace_filter.c hv/observe/trace_dump.c hv/lib/number.c tests/unit/privileged.c
 sources_record := $(core) hv/observe/record.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c
 libraries_record := -no-pie
-gdb_model := $(gdb_protocol) hv/gdb/gdb_stub.c hv/gdb/gdb_target.c hv/gdb/gdb_port.c tests/unit/gdb_model.c tests/unit/gdb_model_port.c \
+gdb_model := $(gdb_protocol) hv/gdb/gdb_stub.c hv/gdb/gdb_target.c hv/gdb/gdb_port.c tests/unit/gdb/gdb_model.c tests/unit/gdb/gdb_model_port.c \
              hv/life/life.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/vm/observe.c hv/event/guest_debug.c hv/event/guest_step.c
 sources_gdb_model := $(gdb_model)

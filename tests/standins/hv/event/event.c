@@ -1,0 +1,7 @@
+/* An NMI is one request more. */
+#include "hv/vm/vcpu.h"
+
+void vcpu_request_nmi(struct vcpu *vcpu)
+{
+    vcpu_request(vcpu, REQUEST_NMI);
+}

@@ -1,6 +1,7 @@
 /* Messages to local APICs: who is addressed, and what each does with one (SDM, "Issuing Interprocessor
  * Interrupts"). */
 #include "devices/apic_internal.h"
+#include "hv/event/event.h"
 
 #define ICR_LOGICAL          BIT(11)
 #define ICR_ASSERT           BIT(14)

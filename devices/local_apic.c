@@ -1,5 +1,6 @@
 /* The local APIC's core: which interrupts it holds, which of them the processor gets, and when they end. */
 #include "devices/apic_internal.h"
+#include "hv/event/event.h"
 
 /* SDM, "Task and Processor Priorities". Other cores ask too, for lowest-priority arbitration. */
 unsigned apic_ppr(const struct local_apic *apic)

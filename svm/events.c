@@ -1,5 +1,6 @@
 /* What goes into the guest with the next VMRUN, and when: EVENTINJ, EXITINTINFO, windows for interrupts and
  * NMIs. */
+#include "hv/event/event.h"
 #include "hv/host/apic.h"
 #include "hv/host/interrupts.h"
 #include "svm/exit_codes.h"

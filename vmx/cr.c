@@ -7,6 +7,7 @@
 #include "hv/cpu/control.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/emulate/emulate.h"
+#include "hv/event/event.h"
 #include "hv/run/exit.h"
 #include "vmx/vmx.h"
 

@@ -2,6 +2,7 @@
 #include "hv/crash/crash.h"
 #include "hv/emulate/emulate.h"
 #include "hv/emulate/task_switch.h"
+#include "hv/event/event.h"
 #include "hv/event/guest_debug.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"

@@ -1,5 +1,6 @@
 /* Registers that the VMCS holds, by the names that the core gives them. */
 #include "hv/cpu/native.h"
+#include "hv/event/event.h"
 #include "hv/host/instructions.h"
 #include "vmx/vmx.h"
 

@@ -2,6 +2,7 @@
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/msr.h"
 #include "hv/cpu/native.h"
+#include "hv/event/event.h"
 #include "hv/event/guest_debug.h"
 #include "hv/host/clock.h"
 #include "hv/host/instructions.h"

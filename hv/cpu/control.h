@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/cpu/cpuid.h"
-#include "hv/vm/vcpu.h"
+#include "hv/cpu/registers.h"
 
 /* CR4 bits that Keel knows how to serve, under these limits; what the CPU itself allows is the vendor's to
  * add. */

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "hv/cpu/cpuid.h"
+#include "hv/cpu/registers.h"
 #include "hv/lib/base.h"
-#include "hv/vm/vcpu.h"
 
 #define MTRR_VARIABLE 8
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "hv/vm/vcpu.h"
+#include "hv/cpu/registers.h"
 
 /* `msrs` ends with 0; those that the CPU does not have are passed over. `xsaves`: IA32_XSS moves too. */
 struct native_policy {

@@ -6,6 +6,7 @@
 #include "hv/emulate/emulate.h"
 
 #include "hv/emulate/emulation.h"
+#include "hv/event/event.h"
 #include "hv/lib/string.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"

@@ -2,6 +2,7 @@
 #include "hv/cpu/control.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/emulate/emulation.h"
+#include "hv/event/event.h"
 #include "hv/event/guest_debug.h"
 
 /* What reads as 1 whatever is written, and what can be written. */

@@ -1,5 +1,6 @@
 #include "hv/emulate/task_switch.h"
 
+#include "hv/event/event.h"
 #include "hv/vm/virt.h"
 #include "hv/walk/linear.h"
 #include "hv/walk/segment.h"

@@ -1,7 +1,7 @@
 /* Events on their way into a vCPU: exceptions, NMIs, interrupts, INIT and start-up. */
+#include "hv/event/event.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/event/guest_debug.h"
-#include "hv/vm/vcpu.h"
 
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"

@@ -4,6 +4,7 @@
 #include "hv/cpu/msr.h"
 #include "hv/emulate/emulate.h"
 #include "hv/emulate/task_switch.h"
+#include "hv/event/event.h"
 #include "hv/host/instructions.h"
 #include "hv/lib/format.h"
 #include "hv/run/sched.h"

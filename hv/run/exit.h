@@ -6,10 +6,11 @@
 #pragma once
 
 #include "hv/cpu/cpuid.h"
+#include "hv/cpu/registers.h"
+#include "hv/event/event.h"
 #include "hv/host/instructions.h"
 #include "hv/vm/exit_stat.h"
 #include "hv/vm/observe.h"
-#include "hv/vm/vcpu.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 

@@ -74,58 +74,6 @@ static inline void vcpu_note_exit(struct vcpu *vcpu, uint32_t reason, uint32_t r
     vcpu->exit_at += sizeof(*record);
 }
 
-/* Any register by number, RSP included. 8-, 16- and 32-bit semantics are the caller's. */
-uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_reg reg);
-void vcpu_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
-
-/* Whether a linear address has its unused upper bits alike: of 48 bits in use, or 57 with CR4.LA57. */
-static inline bool vcpu_is_canonical(struct vcpu *vcpu, uint64_t address)
-{
-    unsigned unused = vcpu_get(vcpu, REG_CR4) & CR4_LA57 ? 7 : 16;
-
-    return (uint64_t)((int64_t)(address << unused) >> unused) == address;
-}
-
-struct segment vcpu_get_segment(struct vcpu *vcpu, enum vcpu_segment segment);
-void vcpu_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
-
-/* Current privilege level, 0 to 3 (DPL of SS; 3 in virtual-8086 mode, 0 in real mode). */
-unsigned vcpu_cpl(struct vcpu *vcpu);
-
-/*
- * An instruction that left the guest ends in one of three ways, as in a CPU that had executed it (SDM,
- * "Instruction-Breakpoint Exception Condition", "Single-Step Exception Condition", "Priority Among
- * Concurrent Events"):
- *   vcpu_advance  it is done: RIP moves on by `length` (wrapping at 32 bits outside 64-bit code), RFLAGS.RF
- *                 and the STI or MOV SS shadow end, and what traps behind it does: a single step, and
- *                 breakpoints on data that MOV SS has held back
- *   vcpu_again    RIP stays, for the next element of a string or because the CPU is to execute it after all:
- *                 breakpoints on the instruction are behind it, which RFLAGS.RF says
- *   vcpu_raise    it has faulted: RFLAGS.RF is set where the exception is a fault
- */
-void vcpu_advance(struct vcpu *vcpu, unsigned length);
-void vcpu_again(struct vcpu *vcpu);
-
-/* Raises an exception in the guest at the next entry, combined with one already on its way (SDM, "Interrupt
- * 8"). */
-void vcpu_raise(struct vcpu *vcpu, const struct fault *fault);
-
-/*
- * Debug traps behind an instruction that Keel did in the CPU's place, as bits of DR6, not 0: first a
- * debugger's, then the guest's. They go before NMIs and interrupts, and end HLT. Those of one instruction are
- * one #DB.
- */
-void vcpu_trap(struct vcpu *vcpu, uint64_t causes);
-
-/*
- * An event whose delivery an exit cut short goes in again with the next entry. VMX and SVM describe one
- * alike: vector in bits 7:0, type in 10:8, bit 11 if it has an error code.
- */
-void vcpu_deliver_again(struct vcpu *vcpu, uint32_t delivery, uint32_t error, unsigned length);
-
-void vcpu_raise_gp(struct vcpu *vcpu); /* #GP(0) */
-void vcpu_raise_ud(struct vcpu *vcpu);
-
 /* Asks for work before the next entry, on the vCPU's own core while Keel runs there: nobody need be woken. */
 static inline void vcpu_note(struct vcpu *vcpu, uint64_t requests)
 {
@@ -143,35 +91,11 @@ extern void (*vcpu_wake)(struct vcpu *vcpu, bool urgent);
 /* As vcpu_request, for requests that are in vcpu->requests already, by a sequentially consistent access. */
 void vcpu_attend(struct vcpu *vcpu, uint64_t requests);
 
-/* An NMI has arrived. Of two that arrive before either is looked at, none is lost; no one arrives twice. */
-void vcpu_request_nmi(struct vcpu *vcpu);
-
 /*
  * An interrupt is in vcpu->arch.apic.posted, whose hardware takes it from there: as vcpu_request for
  * REQUEST_EVENT, but a guest that runs on another core is not taken out of its run.
  */
 void vcpu_post(struct vcpu *vcpu);
-
-/*
- * Does the work that vcpu->requests asks for: INIT, SIPI, and the choice of what to inject. Returns whether
- * the vCPU goes on to enter the guest; false when it must leave its run loop.
- */
-bool vcpu_serve_requests(struct vcpu *vcpu);
-
-/*
- * At the begin of a run: returns whether the vCPU enters the guest. One that halts, waits for SIPI or is off
- * does not for nothing: what it was queued for may have been served, or taken back, since.
- */
-static inline bool vcpu_begins(struct vcpu *vcpu)
-{
-    return likely(!vcpu->requests && vcpu->activity == VCPU_RUNNABLE) || vcpu_serve_requests(vcpu);
-}
-
-/* Whether something would wake the vCPU from HLT now. */
-bool vcpu_wakes(struct vcpu *vcpu);
-
-/* HLT: returns whether the vCPU goes on at once, because an event is waiting. */
-bool vcpu_halt(struct vcpu *vcpu);
 
 /* The vCPU's local APIC is in this mode now: as xAPIC it answers at [base, base + 4095] of its memory. */
 void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base);

@@ -1,7 +1,7 @@
 /* Whether a program may use a port. */
 #pragma once
 
-#include "hv/vm/vcpu.h"
+#include "hv/cpu/registers.h"
 
 /*
  * IOPL and the I/O permission bitmap of the TSS (SDM, "I/O Permission Bit Map"); false with #GP(0), or #PF.

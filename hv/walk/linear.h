@@ -1,7 +1,7 @@
 /* Guest memory by segment and offset, or by linear address, with every check that silicon makes. */
 #pragma once
 
-#include "hv/vm/vcpu.h"
+#include "hv/cpu/registers.h"
 #include "hv/walk/walk.h"
 
 /* How the instruction at RIP sees addresses. */

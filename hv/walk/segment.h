@@ -1,7 +1,7 @@
 /* Loading segment registers from selectors, with the checks that silicon makes. */
 #pragma once
 
-#include "hv/vm/vcpu.h"
+#include "hv/cpu/registers.h"
 
 #define SELECTOR_RPL   3
 #define SELECTOR_TI    BIT(2)

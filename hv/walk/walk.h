@@ -1,7 +1,7 @@
 /* The guest's own paging: guest-linear to guest-physical, with every permission it asks for. */
 #pragma once
 
-#include "hv/vm/vcpu.h"
+#include "hv/cpu/registers.h"
 
 #define ACCESS_READ     0
 #define ACCESS_WRITE    BIT(0)

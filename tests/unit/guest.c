@@ -7,6 +7,7 @@
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/native.h"
 #include "hv/emulate/emulate.h"
+#include "hv/event/event.h"
 #include "hv/walk/walk.h"
 
 struct guest guest;

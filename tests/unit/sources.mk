@@ -24,7 +24,7 @@ sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
 emulator := $(addprefix tests/unit/,guest.c guest_stub.c guest_trap.c) $(wildcard hv/emulate/emulate*.c) $(decoder) hv/host/stub_call.c hv/walk/linear.c \
             hv/walk/segment.c hv/walk/walk.c hv/walk/io_permission.c hv/cpu/control.c hv/vm/guest_mem.c hv/vm/bus.c \
-            hv/vm/vcpu.c hv/event/guest_debug.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/state_area.c hv/emulate/task_switch.c
+            hv/vm/vcpu.c hv/cpu/registers.c hv/event/guest_debug.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/state_area.c hv/emulate/task_switch.c
 sources_operands := $(emulator)
 libraries_operands := -lZydis
 sources_unicorn := $(emulator)
@@ -74,7 +74,7 @@ sources_breakpoint := $(emulator)
 sources_task_switch := $(emulator)
 sources_cpuid_features := hv/cpu/cpuid.c hv/cpu/cpuid_policy.c hv/cpu/cpuid_features.c hv/lib/format.c
 sources_cpuid := hv/cpu/cpuid.c hv/cpu/cpuid_policy.c hv/cpu/cpuid_features.c hv/lib/format.c
-core := tests/unit/core_fixture.c hv/vm/observe.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
+core := tests/unit/core_fixture.c hv/vm/observe.c hv/vm/vm.c hv/vm/vcpu.c hv/cpu/registers.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
 sources_event := $(core) hv/event/event.c
 libraries_event := -lpthread
 sources_msr := $(core) hv/cpu/msr.c
@@ -108,7 +108,7 @@ sources_share := hv/run/share.c $(runqueue)
 sources_vm_timer := hv/run/vm_timer.c tests/unit/privileged.c
 sources_balance := hv/run/balance.c
 sources_sched := $(core) hv/run/sched.c hv/run/balance.c hv/run/sched_balance.c hv/run/sched_wake.c hv/vm/vcpu_request.c $(runqueue) hv/run/share.c tests/unit/privileged.c
-sources_sched_model := hv/run/balance.c hv/vm/observe.c $(runqueue) hv/run/share.c hv/vm/vcpu.c hv/vm/vm.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
+sources_sched_model := hv/run/balance.c hv/vm/observe.c $(runqueue) hv/run/share.c hv/vm/vcpu.c hv/cpu/registers.c hv/vm/vm.c hv/vm/bus.c hv/vm/guest_mem.c hv/lib/format.c
 sources_efi_runtime := boot/efi_runtime.c
 sources_power := hv/host/power.c tests/unit/privileged.c
 sources_host_acpi := hv/host/acpi.c hv/host/serial.c
@@ -138,5 +138,5 @@ sources_trace := $(core) hv/observe/trace.c hv/observe/trace_filter.c hv/observe
 sources_record := $(core) hv/observe/record.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c
 libraries_record := -no-pie
 gdb_model := $(gdb_protocol) hv/gdb/gdb_stub.c hv/gdb/gdb_target.c hv/gdb/gdb_port.c tests/unit/gdb/gdb_model.c tests/unit/gdb/gdb_model_port.c \
-             hv/life/life.c hv/vm/vm.c hv/vm/vcpu.c hv/vm/bus.c hv/vm/guest_mem.c hv/vm/observe.c hv/event/guest_debug.c hv/event/guest_step.c
+             hv/life/life.c hv/vm/vm.c hv/vm/vcpu.c hv/cpu/registers.c hv/vm/bus.c hv/vm/guest_mem.c hv/vm/observe.c hv/event/guest_debug.c hv/event/guest_step.c
 sources_gdb_model := $(gdb_model)

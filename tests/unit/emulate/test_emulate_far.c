@@ -1,5 +1,6 @@
 /* Far jumps, calls and returns, and IRET, of a pointer or a stack on a device: to any level, mode and task.
  */
+#include "hv/cpu/registers.h"
 #include "tests/unit/emulate/emulate_fixture.h"
 
 #define STACK (GUEST_MMIO + 0x800)

@@ -1,4 +1,5 @@
 /* Hardware task switches: what moves where, and which task a fault belongs to. */
+#include "hv/cpu/registers.h"
 #include "tests/unit/guest.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+#include "hv/event/event.h"
 #include "tests/unit/core_fixture.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
 /* A vCPU of VMX: what it is made of, and what the end of an instruction leaves in its VMCS. */
+#include "hv/event/event.h"
 #include "tests/unit/core_fixture.h"
 
 #include <stdlib.h>

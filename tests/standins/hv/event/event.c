@@ -1,5 +1,5 @@
 /* An NMI is one request more. */
-#include "hv/vm/vcpu.h"
+#include "hv/event/event.h"
 
 void vcpu_request_nmi(struct vcpu *vcpu)
 {

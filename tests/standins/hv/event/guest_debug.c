@@ -1,5 +1,6 @@
 /* Nobody debugs the guest, but for the causes of a trap that a test says are a debugger's. */
 #include "hv/event/guest_debug.h"
+#include "hv/cpu/registers.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@ OBJCOPY  := objcopy
 BUILD    := build
 
 # By floors, the highest first: tests/tree.py has the order.
-ROOMS    := hv/monitor hv/gdb hv/observe hv/crash hv/life hv/console hv/load hv/run hv/emulate hv/decode hv/event hv/walk \
+ROOMS    := hv/monitor hv/gdb hv/observe hv/crash hv/show hv/life hv/console hv/load hv/exit hv/run hv/emulate hv/decode hv/event hv/walk \
             hv/cpu hv/vm hv/host hv/lib
 FOLDERS  := boot vmx svm devices $(ROOMS) ept
 SOURCES  := $(sort $(wildcard $(FOLDERS:%=%/*.c)))
@@ -24,7 +24,7 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
 HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/apic_% \
             devices/board devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
             hv/vm/bus hv/decode/decode hv/emulate/emulate% \
-            hv/event/event hv/run/exit hv/vm/guest_mem hv/cpu/msr hv/vm/vcpu hv/vm/vm hv/walk/walk \
+            hv/event/event hv/exit/exit hv/cpu/registers hv/vm/guest_mem hv/cpu/msr hv/vm/vcpu hv/vm/vm hv/walk/walk \
             hv/host/interrupts hv/host/timer hv/lib/string
 NOT_HOT  := devices/apic_mode $(addprefix hv/emulate/emulate_,string branch multiply vector)
 HOT_OBJECTS := $(filter-out $(NOT_HOT:%=$(BUILD)/keel/%.o),$(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS)))

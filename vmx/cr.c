@@ -8,7 +8,7 @@
 #include "hv/cpu/cpuid.h"
 #include "hv/emulate/emulate.h"
 #include "hv/event/event.h"
-#include "hv/run/exit.h"
+#include "hv/exit/exit.h"
 #include "vmx/vmx.h"
 
 #define CR0_OWNED   (CR0_NE | CR0_CD | CR0_NW)

@@ -1,5 +1,5 @@
 /* An exit taken apart for those who observe: nothing here is on the way of one that nobody does. */
-#include "hv/run/exit.h"
+#include "hv/exit/exit.h"
 #include "hv/x86/pc.h"
 #include "vmx/exit_reasons.h"
 #include "vmx/vmx.h"

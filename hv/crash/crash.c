@@ -1,9 +1,9 @@
 #include "hv/crash/crash.h"
 
-#include "hv/crash/guest_place.h"
-#include "hv/crash/walk_print.h"
 #include "hv/host/log.h"
 #include "hv/life/vm_log.h"
+#include "hv/show/guest_place.h"
+#include "hv/show/walk_print.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 

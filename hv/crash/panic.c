@@ -2,7 +2,6 @@
 
 #include "hv/console/console.h"
 #include "hv/console/screen.h"
-#include "hv/crash/state.h"
 #include "hv/crash/symbols.h"
 #include "hv/crash/watchdog.h"
 #include "hv/host/apic.h"
@@ -12,6 +11,7 @@
 #include "hv/host/log.h"
 #include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
+#include "hv/show/state.h"
 #include "hv/vm/vm.h"
 
 #define BACKTRACE_MOST 24

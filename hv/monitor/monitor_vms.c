@@ -1,12 +1,12 @@
 /* The monitor's commands that list VMs and steer them. */
 #include "hv/console/console.h"
-#include "hv/crash/guest_symbols.h"
 #include "hv/event/guest_debug.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/lib/arith.h"
 #include "hv/monitor/monitor_internal.h"
 #include "hv/run/sched.h"
+#include "hv/show/guest_symbols.h"
 #include "hv/vm/exit_stat.h"
 #include "hv/vm/virt.h"
 

@@ -1,11 +1,11 @@
 #include "hv/observe/trace.h"
 
+#include "hv/exit/exit.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/life/life.h"
-#include "hv/run/exit.h"
 #include "hv/vm/observe.h"
 
 unsigned trace_size = 4096;

@@ -85,17 +85,17 @@ sources_line_budget := hv/lib/line_budget.c
 sources_life := $(core) hv/life/life.c hv/life/vm_log.c hv/lib/line_budget.c hv/observe/stats.c hv/vm/exit_stat.c
 sources_life_pause := $(sources_life)
 sources_create := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/life/create.c hv/load/guest_map.c tests/unit/privileged.c
-sources_exit := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/run/exit.c hv/walk/breakpoint.c hv/cpu/msr.c hv/event/event.c tests/unit/privileged.c
+sources_exit := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/exit/exit.c hv/walk/breakpoint.c hv/cpu/msr.c hv/event/event.c tests/unit/privileged.c
 sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
 sources_console := hv/console/console.c hv/console/console_out.c hv/console/out_port.c hv/console/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_console_keys := $(sources_console)
 sources_log := $(core) hv/host/log.c tests/unit/privileged.c
-sources_crash := $(emulator) hv/crash/crash.c hv/crash/state.c hv/crash/walk_print.c hv/crash/guest_symbols.c hv/crash/guest_place.c hv/lib/format.c ept/table.c ept/formats.c \
+sources_crash := $(emulator) hv/crash/crash.c hv/show/state.c hv/show/walk_print.c hv/show/guest_symbols.c hv/show/guest_place.c hv/lib/format.c ept/table.c ept/formats.c \
                  tests/unit/privileged.c
 sources_watchdog := hv/crash/watchdog.c hv/lib/format.c tests/unit/privileged.c
 sources_screen := hv/console/screen.c hv/console/font.c
-sources_guest_symbols := hv/crash/guest_symbols.c hv/lib/format.c
+sources_guest_symbols := hv/show/guest_symbols.c hv/lib/format.c
 sources_symbols := hv/crash/symbols.c
 sources_clock := hv/host/clock.c tests/unit/privileged.c
 sources_timer_queue := hv/host/timer.c tests/unit/privileged.c
@@ -131,8 +131,8 @@ sources_gdb_server := $(gdb_protocol)
 sources_gdb_states := $(gdb_protocol)
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/console/line_edit.c hv/lib/format.c
-sources_monitor := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/crash/state.c hv/lib/number.c tests/unit/monitor/monitor_fixture.c tests/unit/privileged.c \
-                   hv/monitor/monitor.c hv/monitor/monitor_parse.c hv/monitor/monitor_vms.c hv/monitor/monitor_look.c hv/monitor/monitor_trace.c hv/console/line_edit.c hv/crash/guest_symbols.c hv/crash/guest_place.c
+sources_monitor := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/show/state.c hv/lib/number.c tests/unit/monitor/monitor_fixture.c tests/unit/privileged.c \
+                   hv/monitor/monitor.c hv/monitor/monitor_parse.c hv/monitor/monitor_vms.c hv/monitor/monitor_look.c hv/monitor/monitor_trace.c hv/console/line_edit.c hv/show/guest_symbols.c hv/show/guest_place.c
 sources_monitor_commands := $(sources_monitor)
 sources_trace := $(core) hv/observe/trace.c hv/observe/trace_filter.c hv/observe/trace_dump.c hv/lib/number.c tests/unit/privileged.c
 sources_record := $(core) hv/observe/record.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c

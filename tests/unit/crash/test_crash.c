@@ -6,11 +6,11 @@
 #include "ept/table.h"
 #include "hv/cpu/native.h"
 #include "hv/crash/crash.h"
-#include "hv/crash/state.h"
-#include "hv/crash/walk_print.h"
 #include "hv/event/guest_debug.h"
 #include "hv/host/cpu.h"
 #include "hv/host/log_ring.h"
+#include "hv/show/state.h"
+#include "hv/show/walk_print.h"
 #include "hv/walk/walk.h"
 #include "tests/unit/privileged.h"
 

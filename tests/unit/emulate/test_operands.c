@@ -107,7 +107,7 @@ static const char *never_comes(const struct zydis *z)
     if (is_among(z->in.mnemonic, only_named, ARRAY_LENGTH(only_named)))
         return "names a place and does not touch it";
     if (is_among(z->in.mnemonic, events, ARRAY_LENGTH(events)))
-        return "an event: if its stack is no RAM a line says so, and the VM ends (hv/run/exit.c, "
+        return "an event: if its stack is no RAM a line says so, and the VM ends (hv/exit/exit.c, "
                "exit_memory)";
     return NULL;
 }

@@ -6,7 +6,7 @@
 #include "hv/cpu/native.h"
 #include "hv/emulate/emulate.h"
 #include "hv/emulate/task_switch.h"
-#include "hv/run/exit.h"
+#include "hv/exit/exit.h"
 #include "hv/vm/exit_stat.h"
 #include "tests/unit/privileged.h"
 

@@ -8,11 +8,11 @@
 #include "hv/crash/crash.h"
 #include "hv/emulate/emulate.h"
 #include "hv/emulate/task_switch.h"
+#include "hv/exit/exit.h"
 #include "hv/host/apic.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
-#include "hv/run/exit.h"
 #include "hv/vm/nested.h"
 
 struct svm_machine machine;

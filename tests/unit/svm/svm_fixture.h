@@ -17,7 +17,7 @@ struct svm_machine {
     unsigned length;   /* what emulate_length answers; 0: and #PF */
     unsigned entries;  /* calls of svm_enter */
     char report[4096]; /* of a crash */
-    char asked[80];    /* the latest call of hv/run/exit.h or hv/emulate/emulate.h, as text */
+    char asked[80];    /* the latest call of hv/exit/exit.h or hv/emulate/emulate.h, as text */
     bool left;         /* svm_leave was called */
     bool refuses;      /* those that say whether the instruction is done say no */
 };

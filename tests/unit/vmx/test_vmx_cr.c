@@ -3,7 +3,7 @@
 
 #include "hv/cpu/cpuid.h"
 #include "hv/emulate/emulate.h"
-#include "hv/run/exit.h"
+#include "hv/exit/exit.h"
 #include "vmx/vmx.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "hv/crash/walk_print.h"
+#include "hv/show/walk_print.h"
 
 #include "hv/lib/format.h"
 #include "hv/vm/vm.h"

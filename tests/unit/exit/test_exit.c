@@ -5,7 +5,7 @@
 #include "hv/cpu/native.h"
 #include "hv/emulate/emulate.h"
 #include "hv/emulate/task_switch.h"
-#include "hv/run/exit.h"
+#include "hv/exit/exit.h"
 #include "tests/unit/privileged.h"
 
 /* A device whose reads are `answer`, at ports 0x60 to 0x6f and, by number, MSR and hypercall 0x60 to 0x6f. */

@@ -1,4 +1,4 @@
-#include "hv/run/exit.h"
+#include "hv/exit/exit.h"
 
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/msr.h"

@@ -1,8 +1,8 @@
-#include "hv/crash/guest_place.h"
+#include "hv/show/guest_place.h"
 
-#include "hv/crash/guest_symbols.h"
 #include "hv/event/guest_debug.h"
 #include "hv/lib/format.h"
+#include "hv/show/guest_symbols.h"
 #include "hv/vm/vm.h"
 
 #define FRAMES_MOST 16

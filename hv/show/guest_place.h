@@ -1,7 +1,7 @@
 /* Where a vCPU is in its guest's code. */
 #pragma once
 
-#include "hv/crash/state.h"
+#include "hv/show/state.h"
 
 /*
  * The bytes around RIP, and the callers by the chain of frame pointers, with names if there are some. The

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "hv/crash/guest_symbols.h"
 #include "hv/load/load.h"
+#include "hv/show/guest_symbols.h"
 #include "hv/vm/vm.h"
 
 /* The file is as long as it is: a byte behind it is ASan's. */

@@ -1,4 +1,4 @@
-#include "hv/crash/state.h"
+#include "hv/show/state.h"
 
 #include "hv/cpu/native.h"
 #include "hv/event/guest_debug.h"

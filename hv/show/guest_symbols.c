@@ -1,4 +1,4 @@
-#include "hv/crash/guest_symbols.h"
+#include "hv/show/guest_symbols.h"
 
 #include "hv/lib/string.h"
 #include "hv/load/load.h"

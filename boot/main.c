@@ -22,6 +22,7 @@
 #include "hv/host/paging.h"
 #include "hv/host/smp.h"
 #include "hv/host/timer.h"
+#include "hv/host/wait.h"
 #include "hv/lib/string.h"
 #include "hv/life/config.h"
 #include "hv/life/life.h"

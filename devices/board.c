@@ -340,7 +340,7 @@ bool board_may_wake(struct vm *vm)
 
     for (unsigned i = 0; i < board->group.count; i++) {
         struct local_apic *apic = &board->apics[i];
-        bool hears = vm->vcpus[i]->activity == VCPU_HALTED && !vm->vcpus[i]->arch.deaf;
+        bool hears = vm->vcpus[i]->activity == VCPU_HALTED && !vm->vcpus[i]->deaf;
 
         any_hears |= hears;
         intr |= local_apic_lint0_is_open(apic, hears);
@@ -386,18 +386,62 @@ void board_serial_ready(struct vm *vm)
     spin_unlock(&vm->lock);
 }
 
+static bool press_power(struct board *board, unsigned code)
+{
+    (void)code;
+    return acpi_pm_press_power_button(&board->pm);
+}
+
+static bool send_break(struct board *board, unsigned code)
+{
+    (void)code;
+    return uart_input_break(&board->com1);
+}
+
+static bool key_down(struct board *board, unsigned code)
+{
+    return i8042_key(&board->i8042, code >> 8, (uint8_t)code, false);
+}
+
+static bool key_up(struct board *board, unsigned code)
+{
+    return i8042_key(&board->i8042, code >> 8, (uint8_t)code, true);
+}
+
+/* APIC ids are the vCPUs' numbers. */
+static bool send_message(struct board *board, unsigned code, enum apic_delivery delivery)
+{
+    return local_apic_deliver(&board->group, &(struct apic_message){.destination = code / BOARD_VCPU(1),
+                                                                    .vector = (uint8_t)code,
+                                                                    .delivery = delivery,
+                                                                    .x2apic = true});
+}
+
+static bool send_nmi(struct board *board, unsigned code)
+{
+    return send_message(board, code, APIC_NMI);
+}
+
+static bool send_interrupt(struct board *board, unsigned code)
+{
+    return send_message(board, code, APIC_FIXED);
+}
+
+static bool (*const signals[])(struct board *board, unsigned code) = {
+    [BOARD_POWER_BUTTON] = press_power,
+    [BOARD_BREAK] = send_break,
+    [BOARD_KEY_DOWN] = key_down,
+    [BOARD_KEY_UP] = key_up,
+    [BOARD_NMI] = send_nmi,
+    [BOARD_INTERRUPT] = send_interrupt,
+};
+
 static bool signal(struct vm *vm, enum board_signal what, unsigned code)
 {
-    struct board *board = vm->board;
     bool taken;
 
     spin_lock(&vm->lock);
-    if (what == BOARD_POWER_BUTTON)
-        taken = acpi_pm_press_power_button(&board->pm);
-    else if (what == BOARD_BREAK)
-        taken = uart_input_break(&board->com1);
-    else
-        taken = i8042_key(&board->i8042, code >> 8, (uint8_t)code, what == BOARD_KEY_UP);
+    taken = signals[what](vm->board, code);
     spin_unlock(&vm->lock);
     return taken;
 }
@@ -407,13 +451,6 @@ unsigned board_msr_ranges(struct vcpu *vcpu, struct bus_range ranges[3])
     struct board *board = vcpu->vm->board;
 
     return local_apic_msr_ranges(&board->apics[vcpu->id], ranges);
-}
-
-static bool deliver(struct vm *vm, const struct apic_message *message)
-{
-    struct board *board = vm->board;
-
-    return local_apic_deliver(&board->group, message);
 }
 
 const struct board_ops pc_board = {
@@ -426,6 +463,5 @@ const struct board_ops pc_board = {
     .serial_input = board_serial_input,
     .serial_ready = board_serial_ready,
     .signal = signal,
-    .deliver = deliver,
     .msr_ranges = board_msr_ranges,
 };

@@ -143,7 +143,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
         svm->vmcb.clean = 0;
         svm_flush(vcpu);
     }
-    write_cr3(vcpu->vm->arch.host_cr3);
+    write_cr3(vcpu->vm->space.root);
     native_load(vcpu, &svm_native);
     write_cr2(svm->vmcb.cr2); /* VMRUN loads it, but in Bochs */
     cpu->current = vcpu;

@@ -124,7 +124,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_CR4_MASK, vmx_cr4_owned(vcpu)},
         {VMCS_HOST_CR0, read_cr0()},
         {VMCS_HOST_CR4, read_cr4()},
-        {VMCS_HOST_CR3, vcpu->vm->arch.host_cr3},
+        {VMCS_HOST_CR3, vcpu->vm->space.root},
         {VMCS_HOST_EFER, rdmsr(IA32_EFER)},
         {VMCS_HOST_PAT, rdmsr(IA32_PAT)},
         {VMCS_HOST_CS_SELECTOR, SELECTOR_CODE},
@@ -309,7 +309,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
         vmx_flush(vcpu);
         vmx->core = (int)cpu->index;
     }
-    write_cr3(vcpu->vm->arch.host_cr3);
+    write_cr3(vcpu->vm->space.root);
     native_load(vcpu, &vmx_native);
     write_dr6(vcpu->arch.dr6);
     write_cr2(vcpu->arch.cr2);

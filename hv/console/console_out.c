@@ -1,12 +1,10 @@
 /* The console's output: the speakers' queues, who is next, and what of it goes to the port. */
 #include "hv/console/console_internal.h"
 #include "hv/host/clock.h"
-#include "hv/host/instructions.h"
+#include "hv/host/debug_port.h"
 #include "hv/host/timer.h"
 #include "hv/lib/string.h"
 #include "hv/vm/vm.h"
-
-#define DEBUG_PORT     0xe9
 
 /* In bytes. A VM that has QUEUED_MOST waiting is to wait, until it has QUEUED_AGAIN. */
 #define QUEUED_MOST    256
@@ -223,7 +221,7 @@ static bool send_piece(struct out_port *port, bool wait)
     if (port->serial)
         return out_port_send(port, wait);
     for (unsigned i = 0; debug_port && i < port->count; i++)
-        outb(DEBUG_PORT, (uint8_t)port->piece[i]);
+        debug_port_put((uint8_t)port->piece[i]);
     return true;
 }
 
@@ -460,7 +458,7 @@ void console_init(struct serial *serial)
         serial_claim(serial, "Keel's console");
     CONSOLE_PORT->serial = serial;
     CONSOLE_PORT->room = 0;
-    debug_port = !serial && inb(DEBUG_PORT) == DEBUG_PORT;
+    debug_port = !serial && debug_port_answers();
 }
 
 const struct serial *console_port(void)

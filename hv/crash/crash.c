@@ -30,8 +30,7 @@ static void report(struct vcpu *vcpu, bool first, struct writer *out)
     print_to(out, "vcpu %u, %s: %s\n", vcpu->id, state_mode(vcpu), vcpu->vm->reason);
     state_print(&state, out);
     guest_place_print(vcpu, &state, out);
-    print_to(out, "walk of cr2 %lx:\n", state.values[REG_CR2]);
-    walk_describe(vcpu, state.values[REG_CR2], out);
+    walk_describe_latest_fault(vcpu, out);
     state_print_exits(vcpu, out);
     if (first)
         virt->dump(vcpu, out);

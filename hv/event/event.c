@@ -136,8 +136,8 @@ bool vcpu_halt(struct vcpu *vcpu)
 {
     if (unlikely(debug_steps(&vcpu->arch.debug)))
         debug_end_step(vcpu);
-    vcpu->arch.deaf = !(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF);
-    if (wakes(vcpu, vcpu->arch.deaf))
+    vcpu->deaf = !(vcpu_get(vcpu, REG_RFLAGS) & RFLAGS_IF);
+    if (wakes(vcpu, vcpu->deaf))
         return true;
     vcpu->activity = VCPU_HALTED;
     return false;

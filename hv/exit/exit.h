@@ -9,6 +9,7 @@
 #include "hv/cpu/registers.h"
 #include "hv/event/event.h"
 #include "hv/host/instructions.h"
+#include "hv/host/wait.h"
 #include "hv/vm/exit_stat.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"

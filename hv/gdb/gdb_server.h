@@ -8,7 +8,7 @@
 #pragma once
 
 #include "hv/gdb/gdb_link.h"
-#include "hv/gdb/gdb_registers.h"
+#include "hv/show/gdb_registers.h"
 
 enum gdb_resume { GDB_STAY, GDB_CONTINUE, GDB_STEP };
 

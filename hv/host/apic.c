@@ -7,6 +7,7 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/host/wait.h"
 #include "hv/lib/arith.h"
 
 /* Register numbers: the xAPIC page offset is 16 times, the x2APIC MSR is 0x800 plus this (SDM, "x2APIC

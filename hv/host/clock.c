@@ -4,6 +4,7 @@
 #include "hv/host/calibrate.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
+#include "hv/host/wait.h"
 #include "hv/lib/arith.h"
 
 static uint64_t hz = 1000000000, boot_ticks, boot_seconds;

@@ -4,6 +4,7 @@
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log_ring.h"
+#include "hv/host/wait.h"
 #include "hv/lib/arith.h"
 #include "hv/lib/format.h"
 #include "hv/lib/spinlock.h"

@@ -6,6 +6,7 @@
 
 #include "ept/table.h"
 #include "hv/host/boot_info.h"
+#include "hv/host/instructions.h"
 #include "hv/lib/base.h"
 
 #define IMAGE_BASE    0xffffffff80000000 /* the image; all windows lie below */
@@ -42,8 +43,12 @@ void paging_init(const struct boot_info *info);
 /* The highest free page that a start-up IPI reaches: below 640 KiB. 0: there is none. */
 hpa_t paging_low_page(void);
 
-/* Loads the final page tables on another core. */
+/* The root of Keel's own address space, and the change to that, or to a VM's (`space.root`), on this core. */
 hpa_t paging_root(void);
+static inline void paging_use(hpa_t root)
+{
+    write_cr3(root);
+}
 
 /* Maps physical memory for Keel's own use: read-only, writable, or a device's registers (uncached). NULL: no
  * memory. */

@@ -5,6 +5,7 @@
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
+#include "hv/host/wait.h"
 
 #define PM1_SLP_TYP(type) ((uint16_t)((type) << 10))
 #define PM1_SLP_EN        0x2000

@@ -1,6 +1,7 @@
 #include "hv/host/serial.h"
 
 #include "hv/host/instructions.h"
+#include "hv/host/wait.h"
 
 struct serial serial_ports[SERIAL_ACPI + 1] = {{.port = 0x3f8, .irq = 4, .fifo = 1},
                                                {.port = 0x2f8, .irq = 3, .fifo = 1},

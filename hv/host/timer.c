@@ -4,6 +4,7 @@
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
+#include "hv/host/wait.h"
 #include "hv/host/witness.h"
 
 void (*timer_paid)(struct runner *payer, uint64_t from, uint64_t until);

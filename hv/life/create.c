@@ -1,25 +1,21 @@
 #include "hv/life/create.h"
 
 #include "hv/cpu/cpuid.h"
-#include "hv/cpu/msr.h"
 #include "hv/cpu/native.h"
-#include "hv/emulate/emulate.h"
 #include "hv/event/guest_debug.h"
+#include "hv/exit/processor.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
-#include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/bitmap.h"
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
-#include "hv/load/acpi.h"
 #include "hv/load/guest_map.h"
-#include "hv/load/mp_table.h"
+#include "hv/load/start.h"
 #include "hv/run/sched.h"
 #include "hv/vm/exit_stat.h"
 #include "hv/vm/virt.h"
-#include "hv/x86/pc.h"
 
 const struct life_recorder *life_recorder;
 
@@ -41,98 +37,12 @@ static bool refuse(struct life *life, const char *format, ...)
     return false;
 }
 
-/* Cuts one allocation into the parts of a vCPU. */
-struct carver {
-    uint8_t *next;
-};
-
-static void *carve(struct carver *carver, size_t size)
-{
-    void *part = carver->next;
-
-    carver->next += ALIGN_UP(size, 64);
-    return part;
-}
-
-#define LOCAL_APIC_RANGES 3
-
-/* The parts of a vCPU, in the order in which they are carved; without `fill` this only adds up the sizes. */
-static struct vcpu *lay_out_vcpu(struct carver *carver, bool fill)
-{
-    struct vcpu *vcpu = carve(carver, sizeof(*vcpu));
-    void *cpuid = carve(carver, cpuid_table_size());
-    void *msrs = carve(carver, sizeof(struct msr_state));
-    void *cache = carve(carver, decode_cache_size());
-
-    if (fill) {
-        vcpu->arch.cpuid = cpuid;
-        vcpu->arch.msrs = msrs;
-        vcpu->arch.decode_cache = cache;
-    }
-    return vcpu;
-}
-
-static size_t vcpu_size(void)
-{
-    struct carver sizes = {0};
-
-    lay_out_vcpu(&sizes, false);
-    carve(&sizes, msr_devices_size());
-    carve(&sizes, (msr_range_count() + LOCAL_APIC_RANGES) * sizeof(struct bus_range));
-    return (size_t)sizes.next;
-}
-
-static bool create_vcpu(struct life *life, unsigned id)
-{
-    void *memory = host_allocate(vcpu_size());
-    struct carver carver = {memory};
-    struct vcpu *vcpu;
-
-    if (!memory)
-        return false;
-    vcpu = lay_out_vcpu(&carver, true);
-    vcpu->vm = &life->vm;
-    vcpu->id = id;
-    life->vm.vcpus[id] = vcpu;
-    cpuid_init(vcpu, life->config->vcpus, &life->limits, life->cpuid);
-    if (!virt->vcpu_create(vcpu))
-        return false;
-    if (life->recorded)
-        vcpu->arch.apic.post =
-            NULL; /* hardware would change the APIC between two exits, and nobody would know when */
-    return true;
-}
-
-/* The MSR bus needs the board's local APIC: made when both are there. */
-static bool create_msr_bus(struct life *life, struct vcpu *vcpu)
-{
-    struct carver carver = {(uint8_t *)vcpu};
-    struct bus_range *ranges;
-    unsigned count = msr_range_count();
-    void *devices;
-
-    lay_out_vcpu(&carver, false);
-    devices = carve(&carver, msr_devices_size());
-    ranges = carve(&carver, (count + LOCAL_APIC_RANGES) * sizeof(struct bus_range));
-    msr_ranges(vcpu, devices, ranges);
-    count += life->board->msr_ranges(vcpu, ranges + count);
-    return bus_init(&vcpu->msr_bus, "msr", ranges, count) &&
-           bus_init(&vcpu->hypercall_bus, "hypercall", NULL, 0);
-}
-
-/* RAM below the PCI hole is backed from offset 0 on, the rest from 4 GiB on: alignment is kept, large pages
- * fit. */
-static gpa_t backing_gpa(uint64_t offset)
-{
-    return offset < PC_PCI_HOLE ? offset : offset - PC_PCI_HOLE + GIB(4);
-}
-
 /* Cuts [offset, offset + size) of a piece at the border of the regions. */
 static bool back(struct vm *vm, uint64_t offset, hpa_t physical, uint64_t size)
 {
     for (unsigned i = 0; i < vm->memory.count; i++) {
         const struct guest_region *region = &vm->memory.regions[i];
-        uint64_t begin = region->first < GIB(4) ? region->first : region->first - GIB(4) + PC_PCI_HOLE;
+        uint64_t begin = guest_map_offset(region->first);
         uint64_t first = MAX(begin, offset), end = MIN(begin + region->size, offset + size);
 
         if (first >= end)
@@ -140,7 +50,7 @@ static bool back(struct vm *vm, uint64_t offset, hpa_t physical, uint64_t size)
         if (vm->backing_count == ARRAY_LENGTH(vm->backing))
             return false;
         vm->backing[vm->backing_count++] =
-            (struct vm_backing){backing_gpa(first), physical + (first - offset), end - first};
+            (struct vm_backing){guest_map_address(first), physical + (first - offset), end - first};
     }
     return true;
 }
@@ -171,7 +81,6 @@ static bool create_memory(struct life *life)
     }
     if (!guest_space_create(&vm->space))
         return false;
-    vm->arch.host_cr3 = vm->space.root;
     for (unsigned i = 0; i < vm->backing_count; i++)
         if (!guest_space_map(&vm->space, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size))
             return false;
@@ -185,7 +94,7 @@ bool life_clear(struct life *life)
     struct vm *vm = &life->vm;
     uint64_t before = 0, left = CLEARED_AT_ONCE;
 
-    write_cr3(vm->arch.host_cr3);
+    paging_use(vm->space.root);
     for (unsigned i = 0; i < vm->memory.count && left; i++) {
         const struct guest_region *region = &vm->memory.regions[i];
         uint64_t done = MIN(life->cleared - before, region->size), size = MIN(region->size - done, left);
@@ -195,7 +104,7 @@ bool life_clear(struct life *life)
         left -= size;
         before += region->size;
     }
-    write_cr3(paging_root());
+    paging_use(paging_root());
     return left;
 }
 
@@ -236,7 +145,7 @@ static bool create_board(struct life *life)
     if (!life->devices || !life->board->create(vm, life->devices, backend, &life->limits))
         return false;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        if (!create_msr_bus(life, vm->vcpus[i]))
+        if (!processor_connect(vm->vcpus[i], life->board->msr_ranges))
             return false;
     if (!stats_create(vm))
         return false;
@@ -250,44 +159,6 @@ static bool create_board(struct life *life)
     return true;
 }
 
-static void set_entry(struct vcpu *vcpu, const struct entry_state *entry)
-{
-    struct segment code = {.selector = entry->cs, .limit = UINT32_MAX, .attributes = 0x9b | SEG_G | SEG_P};
-    struct segment data = {.selector = entry->ds, .limit = UINT32_MAX, .attributes = 0x93 | SEG_G | SEG_DB};
-    struct segment table = {.base = entry->gdt, .limit = entry->gdt_limit};
-
-    vcpu_set(vcpu, REG_RIP, entry->rip);
-    vcpu_set(vcpu, REG_RSP, entry->rsp);
-    vcpu->arch.gpr[REG_RAX] = entry->rax;
-    vcpu->arch.gpr[REG_RBX] = entry->rbx;
-    vcpu->arch.gpr[REG_RSI] = entry->rsi;
-    vcpu->arch.gpr[REG_RDI] = entry->rdi;
-    if (entry->mode == ENTRY_REAL) {
-        code = (struct segment){
-            .selector = entry->cs, .base = (uint64_t)entry->cs << 4, .limit = 0xffff, .attributes = 0x9b};
-        data = (struct segment){
-            .selector = entry->ds, .base = (uint64_t)entry->ds << 4, .limit = 0xffff, .attributes = 0x93};
-    } else {
-        code.attributes |= entry->mode == ENTRY_LONG ? SEG_L : SEG_DB;
-        vcpu_set_segment(vcpu, SEG_GDTR, &table);
-    }
-    vcpu_set_segment(vcpu, SEG_CS, &code);
-    for (enum vcpu_segment i = SEG_ES; i <= SEG_GS; i++)
-        if (i != SEG_CS)
-            vcpu_set_segment(vcpu, i, &data);
-    data.selector = entry->ss;
-    if (entry->mode == ENTRY_REAL)
-        data.base = (uint64_t)entry->ss << 4;
-    vcpu_set_segment(vcpu, SEG_SS, &data);
-    if (entry->mode == ENTRY_LONG) {
-        vcpu_set(vcpu, REG_CR4, CR4_PAE);
-        vcpu_set(vcpu, REG_CR3, entry->cr3);
-        vcpu_set(vcpu, REG_EFER, EFER_LME | EFER_LMA);
-    }
-    if (entry->mode != ENTRY_REAL)
-        vcpu_set(vcpu, REG_CR0, CR0_PE | CR0_ET | CR0_NE | (entry->mode == ENTRY_LONG ? CR0_PG : 0));
-}
-
 /*
  * Every vCPU as after RESET, the boot one where the loader wants it. The board is reset before: lines that
  * fall and rise by that may still ask vCPUs for something, as the guest had wired them.
@@ -295,7 +166,7 @@ static void set_entry(struct vcpu *vcpu, const struct entry_state *entry)
 static void reset_vcpus(struct life *life, const struct entry_state *entry)
 {
     struct vm *vm = &life->vm;
-    uint64_t tsc_offset = -clock_now();
+    uint64_t clock_at_zero = clock_now();
 
     life->board->reset(vm);
     if (entry->mode == ENTRY_REAL)
@@ -305,30 +176,12 @@ static void reset_vcpus(struct life *life, const struct entry_state *entry)
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *vcpu = vm->vcpus[i];
 
-        vcpu->arch.tsc_offset = tsc_offset;
-        vcpu->arch.event.valid = false;
-        vcpu->arch.nmis = 0;
-        vcpu->requests = REQUEST_FLUSH;
-        debug_reset(vcpu);
-        vcpu->arch.code_changed = true;
-        native_reset(vcpu);
-        msr_reset(vcpu, &life->limits, PC_PCI_HOLE);
-        virt->vcpu_load(vcpu);
-        virt->vcpu_reset(vcpu);
+        processor_reset(vcpu, &life->limits, clock_at_zero);
         if (i == 0)
-            set_entry(vcpu, entry);
-        vcpu_cpuid_changed(vcpu);
-        virt->vcpu_put(vcpu);
+            start_vcpu(vcpu, entry);
+        processor_settle(vcpu);
         vcpu->activity = i == 0 ? VCPU_RUNNABLE : VCPU_WAIT_FOR_SIPI;
     }
-}
-
-/* CPUID as its boot vCPU starts: bit 9 says that its local APIC is enabled. */
-static void write_mp_table(struct vm *vm)
-{
-    const struct cpuid_regs *regs = cpuid_lookup(vm->vcpus[0], 1, 0);
-
-    mp_table_build(&vm->memory, vm->vcpu_count, &(struct mp_processor){regs->eax, regs->edx | BIT(9)});
 }
 
 bool life_load(struct life *life)
@@ -339,11 +192,10 @@ bool life_load(struct life *life)
     char reason[200];
     bool loaded;
 
-    write_cr3(vm->arch.host_cr3);
-    write_mp_table(vm);
-    config_load_request(life->config, acpi_build(&vm->memory, life->config->vcpus), &request);
+    paging_use(vm->space.root);
+    config_load_request(life->config, start_tables(vm), &request);
     loaded = load_guest(&vm->memory, &request, &entry, reason, sizeof(reason));
-    write_cr3(paging_root());
+    paging_use(paging_root());
     if (!loaded)
         return refuse(life, "%s", reason);
     if (life->recorded)
@@ -407,9 +259,8 @@ void life_destroy(struct life *life)
     vm->test_memory = NULL;
     for (unsigned i = 0; i < VM_VCPUS_MOST; i++)
         if (vm->vcpus[i]) {
-            virt->vcpu_destroy(vm->vcpus[i]);
             stats_destroy(vm, vm->vcpus[i]);
-            host_free(vm->vcpus[i], vcpu_size());
+            processor_destroy(vm->vcpus[i]);
         }
     virt->vm_destroy(vm);
     if (vm->space.root)
@@ -422,13 +273,15 @@ void life_destroy(struct life *life)
 
 static bool make_parts(struct life *life)
 {
+    const struct processor_plan plan = {
+        .vcpus = life->config->vcpus, .limits = &life->limits, .cpuid = life->cpuid, .alone = life->recorded};
     struct vm *vm = &life->vm;
     const char *missing;
 
     if (!create_memory(life))
         return false;
     for (unsigned i = 0; i < life->config->vcpus; i++)
-        if (!create_vcpu(life, i))
+        if (!processor_create(vm, i, &plan))
             return false;
     vm->vcpu_count = life->config->vcpus;
     missing = cpuid_wanted_missing(&life->limits.choice, vm->vcpus[0]);
@@ -451,12 +304,8 @@ bool life_create(struct life *life)
     memcpy(vm->name, life->config->name, sizeof(vm->name));
     life->refused = false;
     life->cleared = 0;
-    virt->limits(&life->limits);
-    life->limits.tsc_hz = clock_hz();
-    life->limits.tsc_deadline = true;
-    life->limits.x2apic = true;
     life->limits.choice = life->config->cpuid_choice;
-    cpuid_limit(&life->limits);
+    processor_limits(&life->limits);
     life->recorded = false;
     life->cpuid = native_cpuid;
     life->put = console_vm_put;

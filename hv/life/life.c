@@ -515,18 +515,6 @@ static struct life *look_at_running(unsigned number)
     return NULL;
 }
 
-bool life_deliver(unsigned number, const struct apic_message *message)
-{
-    struct life *life = look_at_running(number);
-    bool taken;
-
-    if (!life)
-        return false;
-    taken = life->board->deliver(&life->vm, message);
-    life_looked(number);
-    return taken;
-}
-
 bool life_signal(unsigned number, enum board_signal what, unsigned code)
 {
     struct life *life = look_at_running(number);

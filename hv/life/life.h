@@ -85,9 +85,6 @@ struct vcpu *life_parked(unsigned number, unsigned id);
  * waits for that. */
 extern void (*life_changed)(unsigned number);
 
-/* A message to the local APICs of a VM that stands still. Returns whether one of them has taken it. */
-bool life_deliver(unsigned number, const struct apic_message *message);
-
 /* What a person does to a VM that stands still: board_ops.signal. */
 bool life_signal(unsigned number, enum board_signal what, unsigned code);
 

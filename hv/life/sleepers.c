@@ -25,7 +25,7 @@ static uint64_t sleeps(const struct vm *vm)
 static bool all_deaf(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        if (vm->vcpus[i]->activity == VCPU_HALTED && !vm->vcpus[i]->arch.deaf)
+        if (vm->vcpus[i]->activity == VCPU_HALTED && !vm->vcpus[i]->deaf)
             return false;
     return true;
 }

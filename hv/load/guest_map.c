@@ -30,6 +30,16 @@ unsigned guest_map_split(uint64_t bytes, struct guest_region regions[2])
     return count;
 }
 
+gpa_t guest_map_address(uint64_t offset)
+{
+    return offset < PC_PCI_HOLE ? offset : offset - PC_PCI_HOLE + GIB(4);
+}
+
+uint64_t guest_map_offset(gpa_t address)
+{
+    return address < GIB(4) ? address : address - GIB(4) + PC_PCI_HOLE;
+}
+
 static void add(struct guest_map *map, struct map_range range)
 {
     unsigned at = map->count;

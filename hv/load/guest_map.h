@@ -37,6 +37,13 @@ struct guest_map {
  */
 unsigned guest_map_split(uint64_t bytes, struct guest_region regions[2]);
 
+/*
+ * RAM as one piece of `bytes`, from 0 on, in the order of its addresses, and the VM's addresses of it. The
+ * backing of RAM above 4 GiB goes on where that below ends: alignment is kept, large pages fit.
+ */
+gpa_t guest_map_address(uint64_t offset);
+uint64_t guest_map_offset(gpa_t address);
+
 /* The memory map of a VM with that RAM. */
 void guest_map_build(const struct guest_mem *memory, struct guest_map *map);
 

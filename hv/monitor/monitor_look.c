@@ -13,49 +13,16 @@
 
 #define ROW 16
 
-/* SDM, "Model-Specific Registers (MSRs)"; those that are in neither segment nor control register. */
-static const struct {
-    char name[15];
-    uint32_t number;
-} msrs[] = {
-    {"STAR", IA32_STAR},
-    {"LSTAR", IA32_LSTAR},
-    {"CSTAR", IA32_CSTAR},
-    {"FMASK", IA32_FMASK},
-    {"KERNEL_GS_BASE", IA32_KERNEL_GS_BASE},
-    {"SYSENTER_CS", IA32_SYSENTER_CS},
-    {"SYSENTER_ESP", IA32_SYSENTER_ESP},
-    {"SYSENTER_EIP", IA32_SYSENTER_EIP},
-    {"PAT", IA32_PAT},
-    {"APIC_BASE", IA32_APIC_BASE},
-    {"MISC_ENABLE", IA32_MISC_ENABLE},
-    {"TSC_AUX", IA32_TSC_AUX},
-    {"MTRR_DEF_TYPE", IA32_MTRR_DEF_TYPE},
-    {"XSS", IA32_XSS},
-    {"DEBUGCTL", IA32_DEBUGCTL},
-};
-
 void monitor_regs(struct monitor_call *call)
 {
     struct vcpu *vcpu = call->vcpu;
     struct writer *out = call->out;
     struct cpu_state state;
-    unsigned column = 0;
-    uint64_t value;
 
     print_to(out, "%s.%u: %s, CPL %u\n", call->name, call->vcpu_id, state_mode(vcpu), vcpu_cpl(vcpu));
     state_of_vcpu(vcpu, &state);
     state_print(&state, out);
-    print_to(out, "cr8  %016lx  TSC offset %016lx\n",
-             (uint64_t)vcpu->arch.interrupts.get_tpr(vcpu->arch.interrupts.state), vcpu->arch.tsc_offset);
-    for (unsigned i = 0; i < ARRAY_LENGTH(msrs); i++)
-        if (virt->get_msr(vcpu, msrs[i].number, &value) || msr_read(vcpu, msrs[i].number, &value))
-            print_to(out, "%s%-14s %016lx",
-                     column++ % 3 ? "  "
-                     : column > 1 ? "\n"
-                                  : "",
-                     msrs[i].name, value);
-    print_to(out, "\n");
+    state_print_more(vcpu, out);
     guest_place_print(vcpu, &state, out);
 }
 

@@ -1,6 +1,5 @@
 /* The monitor's commands about the machine. */
 #include "hv/console/console.h"
-#include "hv/crash/symbols.h"
 #include "hv/crash/watchdog.h"
 #include "hv/gdb/gdb_stub.h"
 #include "hv/host/acpi.h"
@@ -14,6 +13,7 @@
 #include "hv/lib/arith.h"
 #include "hv/monitor/monitor_internal.h"
 #include "hv/run/sched.h"
+#include "hv/show/symbols.h"
 #include "hv/vm/exit_stat.h"
 #include "hv/vm/virt.h"
 

@@ -147,37 +147,30 @@ void monitor_focus(struct monitor_call *call)
     console_give_focus(call->number);
 }
 
-/* APIC ids are the vCPUs' numbers. */
-static void deliver(struct monitor_call *call, struct apic_message message)
+static void signal(struct monitor_call *call, enum board_signal what, unsigned code, const char *deaf)
 {
-    message.destination = call->vcpu_id;
-    message.x2apic = true;
-    say(call, life_deliver(call->number, &message) ? NULL : "its local APIC does not take it", "sent");
+    say(call, life_signal(call->number, what, code) ? NULL : deaf, "sent");
 }
 
 void monitor_nmi(struct monitor_call *call)
 {
-    deliver(call, (struct apic_message){.delivery = APIC_NMI});
+    signal(call, BOARD_NMI, BOARD_VCPU(call->vcpu_id), "its interrupt controller does not take it");
 }
 
 void monitor_inject(struct monitor_call *call)
 {
-    deliver(call, (struct apic_message){.delivery = APIC_FIXED, .vector = (uint8_t)call->values[0]});
-}
-
-static void signal(struct monitor_call *call, enum board_signal what, const char *deaf)
-{
-    say(call, life_signal(call->number, what, 0) ? NULL : deaf, "sent");
+    signal(call, BOARD_INTERRUPT, BOARD_VCPU(call->vcpu_id) | (unsigned)call->values[0],
+           "its interrupt controller does not take it");
 }
 
 void monitor_button(struct monitor_call *call)
 {
-    signal(call, BOARD_POWER_BUTTON, "pressed, but it does not listen: it has no ACPI driver, or not yet");
+    signal(call, BOARD_POWER_BUTTON, 0, "pressed, but it does not listen: it has no ACPI driver, or not yet");
 }
 
 void monitor_break(struct monitor_call *call)
 {
-    signal(call, BOARD_BREAK, "not sent: its COM1 is full, or has RTS down");
+    signal(call, BOARD_BREAK, 0, "not sent: its COM1 is full, or has RTS down");
 }
 
 /* Down in turn, and up again the other way round. */

@@ -335,16 +335,6 @@ static bool signal(struct vm *vm, enum board_signal what, unsigned code)
     return end_outside(vm, ours, board->signal(vm, what, code));
 }
 
-static bool deliver(struct vm *vm, const struct apic_message *message)
-{
-    uint64_t words[2] = {0};
-    bool ours;
-
-    memcpy(words, message, sizeof(*message));
-    ours = begin_outside(vm, RECORD_DELIVER, words[0], words[1]);
-    return end_outside(vm, ours, board->deliver(vm, message));
-}
-
 static void ready(struct vm *vm);
 
 static void ready_here(struct work *work)
@@ -493,7 +483,6 @@ static const char *open_recording(struct life *life)
     between.serial_input = put_in;
     between.serial_ready = ready;
     between.signal = signal;
-    between.deliver = deliver;
     life->board = &between;
     recorder.word_count = RECORD_VENDOR + virt->words(recorder.numbers);
     witness = &told;

@@ -22,8 +22,8 @@ enum record_tag {
     RECORD_INPUT,      /* a byte typed, and 0 */
     RECORD_READY,      /* there is room again for the serial port's output */
     RECORD_SIGNAL,     /* what the monitor does: enum board_signal, and its code */
-    RECORD_DELIVER,    /* a message to the local APIC: two words of struct apic_message */
-    RECORD_END,   /* of a region: its result, words behind EXIT and RUN, and a byte that sums up all before */
+    RECORD_END =
+        10,       /* of a region: its result, words behind EXIT and RUN, and a byte that sums up all before */
     RECORD_VALUE, /* a number that Keel asked the machine for */
     RECORD_MEMORY,   /* guest memory that Keel looks at: address, length, bytes */
     RECORD_SAME,     /* likewise, and it is as it was when it was looked at last */

@@ -2,10 +2,10 @@
 
 #include "hv/cpu/hygiene.h"
 #include "hv/host/clock.h"
-#include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/host/wait.h"
 #include "hv/lib/arith.h"
 #include "hv/lib/string.h"
 #include "hv/run/sched_internal.h"

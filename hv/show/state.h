@@ -22,6 +22,10 @@ void state_of_vcpu(struct vcpu *vcpu, struct cpu_state *state);
 
 void state_print(const struct cpu_state *state, struct writer *out);
 
+/* What is in neither a general, a control nor a segment register: the task priority, the TSC's offset, the
+ * MSRs. */
+void state_print_more(struct vcpu *vcpu, struct writer *out);
+
 /* `count` bytes of code; the one at `rip` in brackets. */
 void state_print_code(const uint8_t *bytes, unsigned count, unsigned rip, struct writer *out);
 

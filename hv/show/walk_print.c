@@ -89,3 +89,11 @@ void walk_describe_physical(const struct vm *vm, gpa_t gpa, struct writer *out)
         table = entry & ENTRY_ADDRESS;
     }
 }
+
+void walk_describe_latest_fault(struct vcpu *vcpu, struct writer *out)
+{
+    uint64_t address = vcpu_get(vcpu, REG_CR2);
+
+    print_to(out, "walk of cr2 %lx:\n", address);
+    walk_describe(vcpu, address, out);
+}

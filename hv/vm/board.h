@@ -6,7 +6,6 @@
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 
-struct apic_message;
 struct vm;
 struct cpuid_limits;
 struct vcpu;
@@ -19,7 +18,16 @@ struct serial_backend {
 };
 
 /* What a person does to the machine from outside. */
-enum board_signal { BOARD_POWER_BUTTON, BOARD_BREAK, BOARD_KEY_DOWN, BOARD_KEY_UP };
+enum board_signal {
+    BOARD_POWER_BUTTON,
+    BOARD_BREAK,
+    BOARD_KEY_DOWN, /* `code`: the key's make code in set 2, above 0xe000 if 0xe0 precedes it */
+    BOARD_KEY_UP,   /* likewise */
+    BOARD_NMI,      /* `code`: BOARD_VCPU(its number) */
+    BOARD_INTERRUPT /* `code`: BOARD_VCPU(its number) and the vector */
+};
+
+#define BOARD_VCPU(id) ((unsigned)(id) << 16)
 
 struct board_ops {
     size_t (*size)(unsigned vcpus);
@@ -33,10 +41,7 @@ struct board_ops {
     bool (*may_wake)(struct vm *vm);
     bool (*serial_input)(struct vm *vm, uint8_t byte);
     void (*serial_ready)(struct vm *vm); /* the backend has room again */
-    /* `code` is of a key: its make code in set 2, above 0xe000 if 0xe0 precedes it. Returns whether the guest
-     * has enabled what was done, and so will know of it. */
+    /* Returns whether the guest has enabled what was done, and so will know of it. */
     bool (*signal)(struct vm *vm, enum board_signal what, unsigned code);
-    /* As another APIC would send it. Returns whether a local APIC has taken it. */
-    bool (*deliver)(struct vm *vm, const struct apic_message *message);
     unsigned (*msr_ranges)(struct vcpu *vcpu, struct bus_range ranges[3]);
 };

@@ -54,6 +54,7 @@ struct vcpu {
     uint32_t exited;         /* when that was: the low half of the machine's clock */
     unsigned id;             /* in its VM; also its initial APIC id */
     enum vcpu_activity activity;
+    bool deaf;              /* while it halts: it takes no interrupts */
     bool timers_wait;       /* hv/run/vm_timer.h: for it to be served again; set by any core */
     struct cpu *running_on; /* NULL: none runs it */
     enum run_state run_state;

@@ -26,7 +26,7 @@ uint64_t vm_memory_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
         vcpu->stat_at = vcpu->local.stat_at;
         if (!bus_range_read(&vcpu->local, gpa, size, &value))
             value = size_mask(size);
-    } else if ((gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
+    } else if ((gpa >= DEVICES_FIRST && gpa < DEVICES_END) || !(ram = ram_at(vm, gpa, size))) {
         bus_read_exit(&vm->mmio, gpa, size, &value, &vcpu->stat_at);
     } else {
         memcpy(&value, ram, size);
@@ -42,7 +42,7 @@ void vm_memory_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value
     if (is_local(vcpu, gpa)) {
         vcpu->stat_at = vcpu->local.stat_at;
         bus_range_write(&vcpu->local, gpa, size, value);
-    } else if ((gpa >= PC_PCI_HOLE && gpa < GIB(4)) || !(ram = ram_at(vm, gpa, size))) {
+    } else if ((gpa >= DEVICES_FIRST && gpa < DEVICES_END) || !(ram = ram_at(vm, gpa, size))) {
         bus_write_exit(&vm->mmio, gpa, size, value, &vcpu->stat_at);
     } else {
         memcpy(ram, &value, size);

@@ -5,7 +5,12 @@
 #include "hv/x86/apic.h"
 #include "hv/x86/debug.h"
 #include "hv/x86/interrupts.h"
+#include "hv/x86/pc.h"
 #include "hv/x86/registers.h"
+
+/* Guest-physical addresses where no VM has RAM, and devices are. */
+#define DEVICES_FIRST PC_PCI_HOLE
+#define DEVICES_END   GIB(4)
 
 struct decode_cache;
 struct cpuid_table;
@@ -33,7 +38,6 @@ struct vcpu_arch {
     void *vendor;        /* the vendor's own state */
     uint64_t rip;        /* VMX: what the VMCS has, from each exit to the next entry */
     struct event event;  /* to inject at the next entry */
-    bool deaf;           /* while it halts: RFLAGS.IF is clear */
     /*
      * What was decoded is forgotten before it is used again. A remembered instruction is compared at each use
      * with RIP, CR3, CS, the guest's paging structures and its own bytes; where what else decides how code is
@@ -60,5 +64,4 @@ struct vm_arch {
     unsigned nested_type; /* memory type of RAM in the second-level tables */
     hpa_t apic_access;    /* hardware's page for xAPIC accesses; 0: it has none */
     bool apic_access_present;
-    hpa_t host_cr3; /* of Keel's address space while the VM is served */
 };

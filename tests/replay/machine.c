@@ -19,6 +19,7 @@
 #include "hv/host/paging.h"
 #include "hv/host/stub.h"
 #include "hv/host/timer.h"
+#include "hv/host/wait.h"
 #include "hv/load/acpi.h"
 #include "hv/load/mp_table.h"
 #include "hv/run/sched.h"

@@ -65,15 +65,6 @@ static void fire(uint64_t deadline)
         spin_unlock(timer->lock);
 }
 
-static void deliver(const struct record *record)
-{
-    const uint64_t words[2] = {record->value, record->value2};
-    struct apic_message message;
-
-    memcpy(&message, words, sizeof(message));
-    pc_board.deliver(&played_life.vm, &message);
-}
-
 /* One of those that may also come within an exit. */
 static void play_device(const struct record *record)
 {
@@ -84,10 +75,8 @@ static void play_device(const struct record *record)
         fire(record->value);
     else if (record->tag == RECORD_INPUT)
         board_serial_input(vm, (uint8_t)record->value);
-    else if (record->tag == RECORD_SIGNAL)
+    else if (record->tag == RECORD_SIGNAL && record->value <= BOARD_INTERRUPT)
         pc_board.signal(vm, (enum board_signal)record->value, (unsigned)record->value2);
-    else if (record->tag == RECORD_DELIVER)
-        deliver(record);
     else
         board_serial_ready(vm);
     end_device();
@@ -95,7 +84,7 @@ static void play_device(const struct record *record)
 
 static bool is_device(enum record_tag tag)
 {
-    return tag >= RECORD_TIMER && tag <= RECORD_DELIVER;
+    return tag >= RECORD_TIMER && tag <= RECORD_SIGNAL;
 }
 
 void play_pending(void)

@@ -147,7 +147,7 @@ bool stream_open(struct stream *stream, const uint8_t *bytes, size_t size, struc
 
 static bool begins_region(enum record_tag tag)
 {
-    return tag >= RECORD_CREATE && tag <= RECORD_DELIVER;
+    return tag >= RECORD_CREATE && tag <= RECORD_SIGNAL;
 }
 
 static bool has_words(enum record_tag region)
@@ -201,7 +201,7 @@ static bool begin_region(struct stream *stream, struct record *record)
     stream->exits += record->tag == RECORD_EXIT;
     if (record->tag == RECORD_TIMER)
         return take_number(stream, &record->value);
-    if (record->tag == RECORD_INPUT || record->tag == RECORD_SIGNAL || record->tag == RECORD_DELIVER)
+    if (record->tag == RECORD_INPUT || record->tag == RECORD_SIGNAL)
         return take_number(stream, &record->value) && take_number(stream, &record->value2);
     return !has_words(record->tag) || pass_words(stream, record);
 }
@@ -312,7 +312,6 @@ const char *stream_tag_name(enum record_tag tag)
         [RECORD_INPUT] = "a typed byte",
         [RECORD_READY] = "room for output",
         [RECORD_SIGNAL] = "a signal from the monitor",
-        [RECORD_DELIVER] = "a message from the monitor",
         [RECORD_END] = "nothing more",
         [RECORD_VALUE] = "a number of the machine's",
         [RECORD_MEMORY] = "a look at guest memory",

@@ -586,7 +586,7 @@ static bool may_wake(bool hears)
 
     for (unsigned i = 0; i < VCPUS; i++)
         vcpus[i].activity = i ? VCPU_WAIT_FOR_SIPI : VCPU_HALTED;
-    vcpus[0].arch.deaf = !hears;
+    vcpus[0].deaf = !hears;
     may = board_may_wake(&vm);
     assert_false(spin_is_held(&vm.lock));
     return may;
@@ -729,6 +729,19 @@ static void a_local_apics_timer_may_wake(void **state)
     assert_false(may_wake(true));
 }
 
+static void a_person_sends_an_nmi_or_an_interrupt_to_one_vcpu(void **state)
+{
+    (void)state;
+    apic_write(1, APIC_SVR, 0x1ff);
+    memset(fake_asked.requests, 0, sizeof(fake_asked.requests));
+    assert_true(pc_board.signal(&vm, BOARD_NMI, BOARD_VCPU(1)));
+    assert_int_equal(fake_asked.requests[0] & REQUEST_NMI, 0);
+    assert_true(fake_asked.requests[1] & REQUEST_NMI);
+    assert_true(pc_board.signal(&vm, BOARD_INTERRUPT, BOARD_VCPU(1) | 0x51));
+    assert_int_equal(vcpus[1].arch.interrupts.pending(vcpus[1].arch.interrupts.state), 0x51);
+    assert_false(pc_board.signal(&vm, BOARD_NMI, BOARD_VCPU(VCPUS)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -753,6 +766,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_what_is_enabled_and_open_may_wake, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_lint0_keeps_the_pic_out, setup, teardown),
         cmocka_unit_test_setup_teardown(a_local_apics_timer_may_wake, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_person_sends_an_nmi_or_an_interrupt_to_one_vcpu, setup, teardown),
         cmocka_unit_test_setup_teardown(without_the_key_there_is_no_test_device, setup, teardown),
         cmocka_unit_test_setup_teardown(the_test_devices_latch_is_read_in_any_size, setup_with_testdev,
                                         teardown),

@@ -413,10 +413,10 @@ static void a_halt_with_interrupts_off_is_deaf(void **state)
     (void)state;
     allow_interrupts(true);
     assert_false(vcpu_halt(core.vcpu));
-    assert_false(core.vcpu->arch.deaf);
+    assert_false(core.vcpu->deaf);
     allow_interrupts(false);
     assert_false(vcpu_halt(core.vcpu));
-    assert_true(core.vcpu->arch.deaf);
+    assert_true(core.vcpu->deaf);
 }
 
 static void interrupts_and_nmis_wake_from_hlt(void **state)

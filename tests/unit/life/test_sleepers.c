@@ -39,7 +39,7 @@ static int begin(void **state)
         vcpus[i].run_state = RUN_ASLEEP;
         vcpus[i].activity = VCPU_HALTED;
         vcpus[i].exited = 1000;
-        vcpus[i].arch.deaf = true;
+        vcpus[i].deaf = true;
     }
     vcpu_note_exit(&vcpus[0], 12, 0x7c05);
     sleepers_start();
@@ -70,7 +70,7 @@ static void what_nothing_wakes_is_said_once(void **state)
 static void one_that_listens_lacks_a_source(void **state)
 {
     (void)state;
-    vcpus[1].arch.deaf = false;
+    vcpus[1].deaf = false;
     pass_seconds(2);
     assert_non_null(strstr(fake_log, "no timer runs, and no device is enabled and unmasked"));
 }
@@ -79,7 +79,7 @@ static void a_vcpu_that_never_started_sleeps_too(void **state)
 {
     (void)state;
     vcpus[1].activity = VCPU_WAIT_FOR_SIPI;
-    vcpus[1].arch.deaf = false;
+    vcpus[1].deaf = false;
     pass_seconds(2);
     assert_non_null(strstr(fake_log, "it halted with interrupts off"));
 }

@@ -84,7 +84,6 @@ void turn(void)
 bool paused, still, off, stays;
 unsigned pauses, resumes, stops;
 uint64_t resumed_some;
-struct apic_message sent;
 
 struct signalled signals[8];
 unsigned signal_count;
@@ -188,14 +187,6 @@ bool life_still(unsigned number)
 struct vcpu *life_parked(unsigned number, unsigned id)
 {
     return life_still(number) ? &core.vcpus[id] : NULL;
-}
-
-bool life_deliver(unsigned number, const struct apic_message *message)
-{
-    assert_int_equal(number, 1);
-    assert_true(still);
-    sent = *message;
-    return true;
 }
 
 /* The vendor: a vCPU is loaded only while its VM stands still. */

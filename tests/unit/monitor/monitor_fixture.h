@@ -18,7 +18,6 @@ extern unsigned unused_count;
 extern bool paused, still, off, stays;
 extern unsigned pauses, resumes, stops;
 extern uint64_t resumed_some;
-extern struct apic_message sent;
 extern struct signalled {
     enum board_signal what;
     unsigned code;

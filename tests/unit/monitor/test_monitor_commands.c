@@ -99,12 +99,12 @@ static void it_steers(void **state)
     expect("pause one", "one: paused\n");
     expect("pause one", "one: it is paused\n");
     expect("nmi one.2", "one: sent\n");
-    assert_int_equal(sent.delivery, APIC_NMI);
-    assert_int_equal(sent.destination, 2);
+    assert_int_equal(signals[0].what, BOARD_NMI);
+    assert_int_equal(signals[0].code, BOARD_VCPU(2));
     expect("resume one", "one: goes on\n");
     expect("inject one 0x51", "one: sent\n");
-    assert_int_equal(sent.delivery, APIC_FIXED);
-    assert_int_equal(sent.vector, 0x51);
+    assert_int_equal(signals[1].what, BOARD_INTERRUPT);
+    assert_int_equal(signals[1].code, BOARD_VCPU(0) | 0x51);
     assert_false(paused);
     expect("focus two", "");
     assert_int_equal(focus, 2);

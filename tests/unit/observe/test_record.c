@@ -89,14 +89,8 @@ static bool signal_board(struct vm *vm, enum board_signal what, unsigned code)
     return true;
 }
 
-static bool deliver(struct vm *vm, const struct apic_message *message)
-{
-    (void)vm, (void)message;
-    return true;
-}
-
 static const struct board_ops board = {
-    .serial_input = serial_input, .serial_ready = serial_ready, .signal = signal_board, .deliver = deliver};
+    .serial_input = serial_input, .serial_ready = serial_ready, .signal = signal_board};
 
 static void expired(struct timer *timer)
 {
@@ -368,8 +362,6 @@ static void a_device_s_timer_is_told_with_what_it_asks_for_and_no_other(void **s
 
 static void what_comes_from_outside_is_told_on_the_boot_core_alone(void **state)
 {
-    const struct apic_message message = {
-        .destination = 3, .delivery = APIC_NMI, .vector = 0x41, .level = true};
     struct stream stream;
     struct record record;
 
@@ -385,7 +377,6 @@ static void what_comes_from_outside_is_told_on_the_boot_core_alone(void **state)
     assert_int_equal(typed, 'x');
     life.board->serial_ready(&life.vm);
     life.board->signal(&life.vm, BOARD_KEY_DOWN, 0xe05a);
-    life.board->deliver(&life.vm, &message);
 
     stream = behind_creation();
     assert_int_equal(next_of(&stream, RECORD_INPUT).value, 'x');
@@ -395,8 +386,6 @@ static void what_comes_from_outside_is_told_on_the_boot_core_alone(void **state)
     record = next_of(&stream, RECORD_SIGNAL);
     assert_int_equal(record.value, BOARD_KEY_DOWN);
     assert_int_equal(record.value2, 0xe05a);
-    next_of(&stream, RECORD_END);
-    assert_int_equal(next_of(&stream, RECORD_DELIVER).value, 3 | (uint64_t)APIC_NMI << 32);
     next_of(&stream, RECORD_END);
 }
 

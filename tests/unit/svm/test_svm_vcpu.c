@@ -255,7 +255,7 @@ static void another_core_reads_all_of_the_vmcb_and_keeps_no_translation(void **s
 {
     (void)state;
     begin(BIT(SVM_FLUSH_ASID));
-    core.vm.arch.host_cr3 = 0x7000;
+    core.vm.space.root = 0x7000;
     load();
     assert_int_equal(machine.vmcb->clean, UINT32_MAX); /* the same core as before */
     assert_int_equal(machine.vmcb->tlb_control, 0);

@@ -4,36 +4,35 @@
  */
 #pragma once
 
-#define rdmsr           machines_rdmsr
-#define wrmsr           machines_wrmsr
-#define rdmsr_safe      machines_rdmsr_safe
-#define wrmsr_safe      machines_wrmsr_safe
-#define rdtsc           machines_rdtsc
-#define cpuid           machines_cpuid
-#define read_cr0        machines_read_cr0
-#define read_cr2        machines_read_cr2
-#define read_cr3        machines_read_cr3
-#define read_cr4        machines_read_cr4
-#define read_dr0        machines_read_dr0
-#define read_dr1        machines_read_dr1
-#define read_dr2        machines_read_dr2
-#define read_dr3        machines_read_dr3
-#define read_dr6        machines_read_dr6
-#define read_dr7        machines_read_dr7
-#define write_cr0       machines_write_cr0
-#define write_cr2       machines_write_cr2
-#define write_cr3       machines_write_cr3
-#define write_cr4       machines_write_cr4
-#define write_dr0       machines_write_dr0
-#define write_dr1       machines_write_dr1
-#define write_dr2       machines_write_dr2
-#define write_dr3       machines_write_dr3
-#define write_dr6       machines_write_dr6
-#define write_dr7       machines_write_dr7
-#define xgetbv          machines_xgetbv
-#define xsetbv          machines_xsetbv
-#define rdpkru          machines_rdpkru
-#define interrupts_poll machines_interrupts_poll
+#define rdmsr      machines_rdmsr
+#define wrmsr      machines_wrmsr
+#define rdmsr_safe machines_rdmsr_safe
+#define wrmsr_safe machines_wrmsr_safe
+#define rdtsc      machines_rdtsc
+#define cpuid      machines_cpuid
+#define read_cr0   machines_read_cr0
+#define read_cr2   machines_read_cr2
+#define read_cr3   machines_read_cr3
+#define read_cr4   machines_read_cr4
+#define read_dr0   machines_read_dr0
+#define read_dr1   machines_read_dr1
+#define read_dr2   machines_read_dr2
+#define read_dr3   machines_read_dr3
+#define read_dr6   machines_read_dr6
+#define read_dr7   machines_read_dr7
+#define write_cr0  machines_write_cr0
+#define write_cr2  machines_write_cr2
+#define write_cr3  machines_write_cr3
+#define write_cr4  machines_write_cr4
+#define write_dr0  machines_write_dr0
+#define write_dr1  machines_write_dr1
+#define write_dr2  machines_write_dr2
+#define write_dr3  machines_write_dr3
+#define write_dr6  machines_write_dr6
+#define write_dr7  machines_write_dr7
+#define xgetbv     machines_xgetbv
+#define xsetbv     machines_xsetbv
+#define rdpkru     machines_rdpkru
 #include "../../../../../hv/host/instructions.h"
 #undef rdmsr
 #undef wrmsr
@@ -64,7 +63,6 @@
 #undef xgetbv
 #undef xsetbv
 #undef rdpkru
-#undef interrupts_poll
 
 uint64_t rdmsr(uint32_t msr);
 void wrmsr(uint32_t msr, uint64_t value);
@@ -75,7 +73,6 @@ void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *
 uint64_t xgetbv(uint32_t index);
 void xsetbv(uint32_t index, uint64_t value);
 uint32_t rdpkru(void);
-void interrupts_poll(void);
 
 /* The registers of the CPU that is played. */
 struct played {

@@ -1,4 +1,4 @@
-#include "hv/crash/symbols.h"
+#include "hv/show/symbols.h"
 
 #include "hv/lib/string.h"
 

@@ -1,6 +1,6 @@
 #include "tests/unit/fake.h"
 
-#include "hv/crash/symbols.h"
+#include "hv/show/symbols.h"
 
 /* A small image: code of 0x100 bytes whose first function begins at offset 0x10, and the table of it. */
 __asm__(".pushsection .rodata\n"

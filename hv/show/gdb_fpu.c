@@ -1,4 +1,4 @@
-#include "hv/gdb/gdb_registers.h"
+#include "hv/show/gdb_registers.h"
 
 #include "hv/lib/string.h"
 

@@ -256,7 +256,7 @@ static bool find_vm(unsigned number, struct console_vm *vm)
 
     if (!life_info(number, &of))
         return false;
-    *vm = (struct console_vm){of.name, of.state, of.shares};
+    *vm = (struct console_vm){of.name, life_state_name(of.state), of.shares};
     return true;
 }
 

@@ -19,18 +19,8 @@
 
 #define SEE_LOG         "the log says why"
 
-void (*vm_all_off)(void);
 void (*life_changed)(unsigned number);
 struct life_watch life_watch;
-static struct life lives[CONFIG_VMS_MOST];
-static unsigned life_count, running;
-static struct memory_counts at_start;
-
-static struct life *life_of(unsigned number)
-{
-    return number - 1 < life_count ? &lives[number - 1] : NULL;
-}
-
 /* The vCPU's time is its VM's to spend on what must be done between its runs. */
 static void put_to_work(struct life *life, struct vcpu *vcpu)
 {
@@ -39,13 +29,9 @@ static void put_to_work(struct life *life, struct vcpu *vcpu)
     sched_add(vcpu);
 }
 
-/* With the lock held: memory is cleared next, and then the VM is started if `again`. */
-static void begin_clearing(struct life *life, bool again)
+static bool clears(const struct life *life)
 {
-    life->state = LIFE_CLEARING;
-    life->again = again;
-    life->held = false;
-    life->parked = 0;
+    return life->state == LIFE_STARTING || life->state == LIFE_ENDING;
 }
 
 static void tell(const struct life *life)
@@ -58,11 +44,11 @@ static const char *pause(struct life *life)
 {
     struct vm *vm = &life->vm;
 
-    if (life->state != LIFE_RUNNING)
+    if (!life_is_on(life))
         return "it does not run";
-    if (life->held)
+    if (life->state == LIFE_PAUSED)
         return "it is paused";
-    life->held = true;
+    life->state = LIFE_PAUSED;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_request(vm->vcpus[i], REQUEST_STOP);
     return NULL;
@@ -72,7 +58,7 @@ static void run(struct life *life)
 {
     struct vm *vm = &life->vm;
     struct vcpu *worker = life->worker;
-    bool first = !life->begun;
+    bool first = !life->begun, stopped;
 
     vm_log(vm, "started, %u vcpu%s, %lu MiB", vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s",
            life->config->memory / MIB(1));
@@ -86,12 +72,13 @@ static void run(struct life *life)
     life->born = clock_now();
     __atomic_store_n(&vm->end, VM_RUNS, __ATOMIC_RELEASE);
     spin_lock(&life->lock);
+    stopped = life->state == LIFE_ENDING; /* while its kernel was loaded */
     life->state = LIFE_RUNNING;
     if (life_watch.starts)
         life_watch.starts(vm);
     if (first && life->config->paused)
         pause(life);
-    if (!life->again) /* stopped while its kernel was loaded */
+    if (stopped)
         vm_stop(vm, VM_STOPPED, 0);
     spin_unlock(&life->lock);
     observe(vm->vcpus[0], OBSERVED_VM_RUNS, 0);
@@ -104,12 +91,13 @@ static void run(struct life *life)
 /* Starts those that the configuration has wait for the end of this one, unless they were started before. */
 static void launch_next(const struct life *ended)
 {
-    for (unsigned i = 0; i < life_count; i++) {
-        const struct config_vm *config = lives[i].config;
+    for (unsigned number = 1; number <= life_highest(); number++) {
+        const struct life *life = life_of(number);
+        const struct config_vm *config = life->config;
 
         if (config->autostart && config->after && strcmp(config->after, ended->config->name) == 0 &&
-            !lives[i].begun && life_start(i + 1))
-            launch_next(&lives[i]);
+            !life->begun && life_start(number))
+            launch_next(life);
     }
 }
 
@@ -142,7 +130,7 @@ static void wait_over(struct timer *timer)
 
     if (life->state != LIFE_WAITING)
         return;
-    life->state = LIFE_CLEARING;
+    life->state = LIFE_STARTING;
     put_to_work(life, life->worker);
 }
 
@@ -152,10 +140,12 @@ static bool waits(struct life *life)
     bool wait;
 
     spin_lock(&life->lock);
-    wait = life->again && life->wait;
+    wait = life->state == LIFE_STARTING && life->wait;
     if (wait) {
         life->state = LIFE_WAITING;
         sched_remove(life->worker);
+        life->delay.expired = wait_over;
+        life->delay.lock = &life->lock;
         timer_arm(&life->delay, clock_now() + life->wait * clock_hz());
         life->wait = 0;
     }
@@ -169,13 +159,15 @@ static void work(struct life *life)
     virt->vcpu_put(life->worker);
     if (!life_clear(life) || waits(life))
         return;
-    if (!life->again) {
+    if (life->state == LIFE_ENDING) {
         give_back(life);
     } else if (life_load(life)) {
         run(life);
     } else { /* what was loaded so far is cleared too */
-        life->again = false;
+        spin_lock(&life->lock);
+        life->state = LIFE_ENDING;
         life->cleared = 0;
+        spin_unlock(&life->lock);
     }
 }
 
@@ -260,7 +252,8 @@ static void leave(struct life *life, struct vcpu *vcpu)
     if (last) {
         life->worker = vcpu;
         /* At once: an order that finds it running would wake vCPUs of a VM that ends. */
-        begin_clearing(life, starts_again(life));
+        life->state = starts_again(life) ? LIFE_STARTING : LIFE_ENDING;
+        life->parked = 0;
     } else {
         sched_remove(vcpu);
     }
@@ -286,7 +279,7 @@ static void show_crash(struct life *life, struct vcpu *vcpu)
     spin_lock(&life->lock);
     first = life->vm.end == VM_CRASHED && !life->shown && debug_wants_crash(&life->vm);
     if (first)
-        life->shown = life->held = true;
+        life->shown = true, life->state = LIFE_PAUSED;
     spin_unlock(&life->lock);
     if (first)
         debug_on_crash(vcpu);
@@ -299,7 +292,7 @@ static bool park(struct life *life, struct vcpu *vcpu)
 
     spin_lock(&life->lock);
     runs = life->vm.end == VM_RUNS;
-    stays = life->held && (runs || (life->vm.end == VM_CRASHED && life->shown));
+    stays = life->state == LIFE_PAUSED && (runs || (life->vm.end == VM_CRASHED && life->shown));
     if (stays) {
         virt->vcpu_put(vcpu);
         sched_remove(vcpu);
@@ -319,7 +312,7 @@ void vm_vcpu_stopped(struct vcpu *vcpu)
 {
     struct life *life = vcpu->vm->life;
 
-    if (life->state == LIFE_CLEARING) {
+    if (clears(life)) {
         work(life);
         return;
     }
@@ -334,7 +327,7 @@ static void end(struct life *life, enum vm_end end)
     struct vm *vm = &life->vm;
 
     vm_stop(vm, end, 0);
-    life->held = false;
+    life->state = LIFE_RUNNING;
     if (life->live) /* one that still runs ends the VM */
         return;
     life->live = 1;
@@ -342,29 +335,24 @@ static void end(struct life *life, enum vm_end end)
     put_to_work(life, vm->vcpus[0]);
 }
 
+/* OFF to STARTING; the parts are made with no lock held, as that takes a while. */
 static const char *start(struct life *life)
 {
-    if (life->state != LIFE_OFF)
-        return "it is on already";
-    if (!life->config->start)
-        return "its section of keel.conf has a mistake: " SEE_LOG;
-    begin_clearing(life, true);
-    spin_unlock(&life->lock);
     vm_log_free(&life->log, true);
-    if (life_create(life)) {
-        set_made(life, true);
-        vm_hold();
-        life->since = clock_now();
-        life->crashes = life->wait = 0;
-        life->vm.ending = true;
-        life->vm.end = VM_RESET;
-        put_to_work(life, life->vm.vcpus[0]);
+    if (!life_create(life)) {
         spin_lock(&life->lock);
-        return NULL;
+        life->state = LIFE_OFF;
+        spin_unlock(&life->lock);
+        return SEE_LOG;
     }
-    spin_lock(&life->lock);
-    life->state = LIFE_OFF;
-    return SEE_LOG;
+    set_made(life, true);
+    vm_hold();
+    life->since = clock_now();
+    life->crashes = life->wait = 0;
+    life->vm.ending = true;
+    life->vm.end = VM_RESET;
+    put_to_work(life, life->vm.vcpus[0]);
+    return NULL;
 }
 
 /* The end of waiting or clearing: what comes after it. */
@@ -374,12 +362,12 @@ static const char *turn(struct life *life, bool again)
         timer_cancel(&life->delay);
         wait_over(&life->delay);
     }
-    if (life->again && !again) {
+    if (life->state == LIFE_STARTING && !again) {
         vm_log_free(&life->log, true);
         log_line("vm %s: stopped before it started", life->config->name);
         format_text(life->why, sizeof(life->why), "stopped before it started");
     }
-    life->again = again;
+    life->state = again ? LIFE_STARTING : LIFE_ENDING;
     return NULL;
 }
 
@@ -387,7 +375,7 @@ static const char *stop(struct life *life)
 {
     if (life->state == LIFE_OFF)
         return "it is off";
-    if (life->state != LIFE_RUNNING)
+    if (!life_is_on(life))
         return turn(life, false);
     end(life, VM_STOPPED);
     return NULL;
@@ -397,8 +385,8 @@ static const char *reset(struct life *life)
 {
     if (life->state == LIFE_OFF)
         return "it is off";
-    if (life->state != LIFE_RUNNING)
-        return life->again ? turn(life, true) : "it is ending";
+    if (!life_is_on(life))
+        return life->state != LIFE_ENDING ? turn(life, true) : "it is ending";
     end(life, VM_RESET);
     return NULL;
 }
@@ -407,9 +395,9 @@ static const char *resume(struct life *life, uint64_t vcpus)
 {
     struct vm *vm = &life->vm;
 
-    if (life->state != LIFE_RUNNING || !(life->held || life->parked))
+    if (life->state != LIFE_PAUSED && !(life->state == LIFE_RUNNING && life->parked))
         return "it is not paused";
-    life->held = false;
+    life->state = LIFE_RUNNING;
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         if (!(vcpus & BIT(i)))
             continue;
@@ -423,85 +411,70 @@ static const char *resume(struct life *life, uint64_t vcpus)
     return NULL;
 }
 
-/* Calls `what`, or `resume` for these vCPUs if it is NULL, with the lock held. */
-static const char *order(unsigned number, const char *(*what)(struct life *life), uint64_t vcpus)
+#define NO_SUCH "there is no such VM"
+
+const char *life_start(unsigned number)
+{
+    struct life *life = life_of(number);
+    bool off;
+
+    if (!life)
+        return NO_SUCH;
+    if (!life->config->start)
+        return "its section of keel.conf has a mistake: " SEE_LOG;
+    spin_lock(&life->lock);
+    off = life->state == LIFE_OFF;
+    if (off)
+        life->state = LIFE_STARTING, life->parked = 0;
+    spin_unlock(&life->lock);
+    return off ? start(life) : "it is on already";
+}
+
+/* Calls `what` with the lock held. */
+static const char *order(unsigned number, const char *(*what)(struct life *life))
 {
     struct life *life = life_of(number);
     const char *refusal;
 
     if (!life)
-        return "there is no such VM";
+        return NO_SUCH;
     spin_lock(&life->lock);
-    refusal = what ? what(life) : resume(life, vcpus);
+    refusal = what(life);
     spin_unlock(&life->lock);
     return refusal;
 }
 
-const char *life_start(unsigned number)
-{
-    return order(number, start, 0);
-}
-
 const char *life_stop(unsigned number)
 {
-    return order(number, stop, 0);
+    return order(number, stop);
 }
 
 const char *life_reset(unsigned number)
 {
-    return order(number, reset, 0);
+    return order(number, reset);
 }
 
 const char *life_pause(unsigned number)
 {
-    return order(number, pause, 0);
+    return order(number, pause);
 }
 
 const char *life_resume(unsigned number)
 {
-    return order(number, NULL, UINT64_MAX);
+    return life_resume_some(number, UINT64_MAX);
 }
 
 const char *life_resume_some(unsigned number, uint64_t vcpus)
 {
-    return order(number, NULL, vcpus);
-}
-
-struct vcpu *life_parked(unsigned number, unsigned id)
-{
     struct life *life = life_of(number);
-    struct vcpu *vcpu = NULL;
+    const char *refusal;
 
     if (!life)
-        return NULL;
+        return NO_SUCH;
     spin_lock(&life->lock);
-    if (life->state == LIFE_RUNNING && life->held && !life->live && id < life->vm.vcpu_count)
-        vcpu = life->vm.vcpus[id];
+    refusal = resume(life, vcpus);
     spin_unlock(&life->lock);
-    return vcpu;
-}
-
-bool life_still(unsigned number)
-{
-    return life_parked(number, 0);
-}
-
-struct vm *life_look(unsigned number)
-{
-    struct life *life = life_of(number);
-
-    if (!life)
-        return NULL;
-    spin_lock(&life->parts);
-    if (life->made)
-        return &life->vm;
-    spin_unlock(&life->parts);
-    return NULL;
-}
-
-void life_looked(unsigned number)
-{
-    spin_unlock(&life_of(number)->parts);
+    return refusal;
 }
 
 /* life_look, but of a VM that runs, or is paused. */
@@ -509,7 +482,7 @@ static struct life *look_at_running(unsigned number)
 {
     struct life *life = life_look(number) ? life_of(number) : NULL;
 
-    if (!life || life->state == LIFE_RUNNING)
+    if (!life || life_is_on(life))
         return life;
     life_looked(number);
     return NULL;
@@ -527,141 +500,12 @@ bool life_signal(unsigned number, enum board_signal what, unsigned code)
     return known;
 }
 
-bool life_info(unsigned number, struct life_info *info)
-{
-    struct life *life = life_of(number);
-    const char *state;
-
-    if (!life)
-        return false;
-    if (life->state == LIFE_CLEARING)
-        state = life->again ? "starting" : "ending";
-    else if (life->state == LIFE_RUNNING)
-        state = life->held ? "paused" : "running";
-    else
-        state = life->state == LIFE_OFF ? "off" : "waiting";
-    *info = (struct life_info){life->config->name,
-                               state,
-                               life->config->vcpus,
-                               life->config->memory,
-                               life->since,
-                               life->config->serial == SERIAL_CONSOLE,
-                               life->state == LIFE_OFF ? NULL : &life->vm,
-                               life->why};
-    return true;
-}
-
-void life_each(void (*what)(struct vm *vm))
-{
-    for (unsigned i = 0; i < life_count; i++) {
-        spin_lock(&lives[i].lock);
-        if (lives[i].state == LIFE_RUNNING)
-            what(&lives[i].vm);
-        spin_unlock(&lives[i].lock);
-    }
-}
-
-void life_keep(uint64_t bytes)
-{
-    at_start.pool_used += bytes;
-}
-
-static bool lies_in(const void *at, const void *state, size_t size)
-{
-    return (uintptr_t)at - (uintptr_t)state < size;
-}
-
-const char *life_owner(const void *at)
-{
-    for (unsigned i = 0; i < life_count; i++) {
-        const struct life *life = &lives[i];
-        bool found = lies_in(at, life, sizeof(*life));
-
-        if (life_look(i + 1)) {
-            found = found || lies_in(at, life->devices, life->devices_size);
-            life_looked(i + 1);
-        }
-        if (found)
-            return life->config->name;
-    }
-    return NULL;
-}
-
-unsigned life_find(const char *name)
-{
-    for (unsigned i = 0; i < life_count; i++)
-        if (strcmp(lives[i].config->name, name) == 0)
-            return i + 1;
-    return 0;
-}
-
-static void note_never_started(struct life *life)
-{
-    const struct config_vm *config = life->config;
-
-    if (!config->start)
-        format_text(life->why, sizeof(life->why), "not started: its section of keel.conf has a mistake");
-    else if (config->autostart && config->after)
-        format_text(life->why, sizeof(life->why), "not started yet: it waits for the end of %s",
-                    config->after);
-    else
-        format_text(life->why, sizeof(life->why), "not started yet: autostart = no");
-}
-
-void life_init(const struct config *config, const struct board_ops *board)
-{
-    struct table space;
-
-    memset(lives, 0, sizeof(lives));
-    life_count = config->vm_count;
-    for (unsigned i = 0; i < life_count; i++) {
-        lives[i].number = i + 1;
-        lives[i].config = &config->vms[i];
-        lives[i].board = board;
-        vm_log_init(&lives[i].log, config->vms[i].name, config->vms[i].on_crash == ON_CRASH_RESTART);
-        lives[i].delay.expired = wait_over;
-        lives[i].delay.lock = &lives[i].lock;
-        note_never_started(&lives[i]);
-        if (config->vms[i].record.port == RECORD_TO_MEMORY && life_recorder)
-            life_recorder->reserve(config->vms[i].record.size);
-    }
-    if (guest_space_create(&space)) /* the first one makes tables in Keel's own that stay */
-        table_destroy(&space);
-    at_start = memory_count(host_frames());
-}
-
 void life_launch(void)
 {
-    for (unsigned i = 0; i < life_count; i++)
-        if (lives[i].config->autostart && !lives[i].config->after && life_start(i + 1))
-            launch_next(&lives[i]);
-}
+    for (unsigned number = 1; number <= life_highest(); number++) {
+        const struct life *life = life_of(number);
 
-void vm_hold(void)
-{
-    __atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
-}
-
-/* Whatever VMs were there, all that they took is free again. */
-static void check_memory(void)
-{
-    struct memory_counts now = memory_count(host_frames());
-    uint64_t leaked = now.pool_used - at_start.pool_used + at_start.guest_free - now.guest_free;
-
-    if (leaked)
-        log_line("memory: %ld KiB leaked", (int64_t)leaked / (int64_t)KIB(1));
-}
-
-void vm_release(void)
-{
-    bool begun = false;
-
-    if (__atomic_sub_fetch(&running, 1, __ATOMIC_ACQ_REL))
-        return;
-    for (unsigned i = 0; i < life_count; i++)
-        begun |= lives[i].begun;
-    if (!begun)
-        log_line("no VM was started. See the lines above for what each one lacked.");
-    check_memory();
-    vm_all_off();
+        if (life->config->autostart && !life->config->after && life_start(number))
+            launch_next(life);
+    }
 }

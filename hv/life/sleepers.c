@@ -2,7 +2,7 @@
 
 #include "hv/host/clock.h"
 #include "hv/host/timer.h"
-#include "hv/life/create.h"
+#include "hv/life/life_table.h"
 
 static struct timer look;
 

@@ -179,7 +179,8 @@ static void show_top(struct writer *out)
         uint64_t ran = vm ? vm->group.ran : 0;
         unsigned share = share_of(ran, last.ran[i], passed);
 
-        print_to(out, "%-16s %-9s %3u.%02u", info.name, info.state, share / 1000, share % 1000 / 10);
+        print_to(out, "%-16s %-9s %3u.%02u", info.name, life_state_name(info.state), share / 1000,
+                 share % 1000 / 10);
         if (vm) {
             show_exits(out, vm, last.exits[i], passed);
             life_looked(i + 1);

@@ -56,8 +56,8 @@ void monitor_vms(struct monitor_call *call)
     for (unsigned i = 1; life_info(i, &info); i++) {
         const struct vm *vm;
 
-        print_to(call->out, "%2u %-16s %-9s %5u %6lu MiB", i, info.name, info.state, info.vcpus,
-                 info.memory / MIB(1));
+        print_to(call->out, "%2u %-16s %-9s %5u %6lu MiB", i, info.name, life_state_name(info.state),
+                 info.vcpus, info.memory / MIB(1));
         vm = life_look(i);
         if (vm) {
             const struct run_group *group = &vm->group;
@@ -78,7 +78,7 @@ void monitor_vms(struct monitor_call *call)
 static void list_vcpus(struct writer *out, const struct vm *vm, const struct life_info *info)
 {
     static const char *const names[] = {"ready", "halted", "waits for SIPI", "off"};
-    bool paused = info->state[0] == 'p';
+    bool paused = info->state == LIFE_PAUSED;
 
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct vcpu *vcpu = vm->vcpus[i];

@@ -1,5 +1,6 @@
 /* The recorder as a replay has it: what Keel is given comes from the recording. */
 #include "hv/life/create.h"
+#include "hv/life/life.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "hv/host/instructions.h"
 #include "hv/host/timer.h"
 #include "hv/life/create.h"
+#include "hv/life/life.h"
 #include "hv/load/load.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"

@@ -82,7 +82,7 @@ sources_control := $(core) hv/cpu/control.c
 sources_vm := $(core)
 sources_hygiene := hv/cpu/hygiene_needs.c hv/lib/format.c
 sources_line_budget := hv/lib/line_budget.c
-sources_life := $(core) hv/life/life.c hv/life/vm_log.c hv/lib/line_budget.c hv/observe/stats.c hv/vm/exit_stat.c
+sources_life := $(core) hv/life/life.c hv/life/life_table.c hv/life/vm_log.c hv/lib/line_budget.c hv/observe/stats.c hv/vm/exit_stat.c
 sources_life_pause := $(sources_life)
 sources_create := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/life/create.c hv/exit/processor.c hv/load/start.c hv/cpu/registers.c hv/load/guest_map.c tests/unit/privileged.c
 sources_exit := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/exit/exit.c hv/walk/breakpoint.c hv/cpu/msr.c hv/event/event.c tests/unit/privileged.c
@@ -138,5 +138,5 @@ sources_trace := $(core) hv/observe/trace.c hv/observe/trace_filter.c hv/observe
 sources_record := $(core) hv/observe/record.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c
 libraries_record := -no-pie
 gdb_model := $(gdb_protocol) hv/gdb/gdb_stub.c hv/gdb/gdb_target.c hv/show/gdb_vcpu.c hv/gdb/gdb_port.c tests/unit/gdb/gdb_model.c tests/unit/gdb/gdb_model_port.c \
-             hv/life/life.c hv/vm/vm.c hv/vm/vcpu.c hv/cpu/registers.c hv/vm/bus.c hv/vm/guest_mem.c hv/vm/observe.c hv/event/guest_debug.c hv/event/guest_step.c
+             hv/life/life.c hv/life/life_table.c hv/vm/vm.c hv/vm/vcpu.c hv/cpu/registers.c hv/vm/bus.c hv/vm/guest_mem.c hv/vm/observe.c hv/event/guest_debug.c hv/event/guest_step.c
 sources_gdb_model := $(gdb_model)

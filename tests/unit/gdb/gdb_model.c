@@ -15,6 +15,7 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/life/create.h"
+#include "hv/life/life.h"
 #include "hv/monitor/monitor.h"
 #include "hv/observe/stats.h"
 #include "hv/observe/trace.h"
@@ -425,7 +426,7 @@ const char *model_state(unsigned vm)
     struct life_info info;
 
     CHECK(life_info(vm + 1, &info));
-    return info.state;
+    return life_state_name(info.state);
 }
 
 bool model_untouched(unsigned vm)

@@ -10,6 +10,7 @@
 #include "hv/crash/crash.h"
 #include "hv/host/paging.h"
 #include "hv/life/create.h"
+#include "hv/life/life.h"
 #include "hv/run/sched.h"
 
 #define VCPUS       2
@@ -226,7 +227,7 @@ static const char *state_of(unsigned number)
     struct life_info info;
 
     assert_true(life_info(number, &info));
-    return info.state;
+    return life_state_name(info.state);
 }
 
 static inline void assert_said(const char *line, unsigned times)

@@ -9,6 +9,7 @@
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
 #include "hv/life/create.h"
+#include "hv/life/life.h"
 #include "hv/load/acpi.h"
 #include "hv/load/mp_table.h"
 #include "hv/run/sched.h"

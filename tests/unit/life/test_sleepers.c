@@ -1,6 +1,7 @@
 #include "hv/life/sleepers.h"
 
 #include "hv/life/create.h"
+#include "hv/life/life.h"
 #include "tests/unit/fake.h"
 
 #include <string.h>

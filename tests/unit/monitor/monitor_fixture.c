@@ -93,12 +93,20 @@ bool life_info(unsigned number, struct life_info *info)
 {
     if (number < 1 || number > 2)
         return false;
-    *info = number == 2
-                ? (struct life_info){"two", "off", 1, MIB(8), 0, true, NULL, "stopped"}
-                : (struct life_info){
-                      "one", paused ? "paused" : "running", CORE_VCPUS, MIB(16), fake_now - 10 * fake_hz,
-                      true,  off ? NULL : &core.vm};
+    *info = number == 2 ? (struct life_info){"two", LIFE_OFF, 1, MIB(8), 0, true, NULL, "stopped"}
+                        : (struct life_info){"one",
+                                             paused ? LIFE_PAUSED : LIFE_RUNNING,
+                                             CORE_VCPUS,
+                                             MIB(16),
+                                             fake_now - 10 * fake_hz,
+                                             true,
+                                             off ? NULL : &core.vm};
     return true;
+}
+
+const char *life_state_name(enum life_state state)
+{
+    return state == LIFE_OFF ? "off" : state == LIFE_PAUSED ? "paused" : "running";
 }
 
 static bool looks;

@@ -10,6 +10,7 @@
 #include "hv/host/timer.h"
 #include "hv/host/witness.h"
 #include "hv/life/create.h"
+#include "hv/life/life.h"
 #include "hv/load/load.h"
 #include "hv/observe/record.h"
 #include "hv/run/work.h"

@@ -23,7 +23,7 @@ bool life_info(unsigned number, struct life_info *info)
 {
     if (number < 1 || number > 2)
         return false;
-    *info = (struct life_info){number == 1 ? "one" : "two.x", "running", CORE_VCPUS, MIB(1)};
+    *info = (struct life_info){number == 1 ? "one" : "two.x", LIFE_RUNNING, CORE_VCPUS, MIB(1)};
     return true;
 }
 

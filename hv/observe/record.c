@@ -5,7 +5,6 @@
 #include "hv/emulate/emulate.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
-#include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/host/timer.h"
@@ -105,18 +104,8 @@ static void bytes_out(const void *bytes, uint64_t length)
 
 static uint64_t word_of(struct vcpu *vcpu, unsigned word)
 {
-    if (word >= RECORD_VENDOR)
-        return virt->word(vcpu, recorder.numbers[word - RECORD_VENDOR]);
-    if (word >= RECORD_APIC)
-        return vcpu->arch.apic.registers[4 * (word - RECORD_APIC)];
-    if (word < RECORD_CR2)
-        return vcpu->arch.gpr[word];
-    if (word >= RECORD_DR && word < RECORD_XCR0)
-        return native_dr(word - RECORD_DR);
-    return word == RECORD_CR2    ? read_cr2()
-           : word == RECORD_DR6  ? read_dr6()
-           : word == RECORD_XCR0 ? vcpu->arch.xcr0
-                                 : vcpu->activity | (uint64_t)vcpu->vm->end << 8;
+    return word < RECORD_VENDOR ? state_word(vcpu, word)
+                                : virt->word(vcpu, recorder.numbers[word - RECORD_VENDOR]);
 }
 
 static void words_out(struct vcpu *vcpu)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "hv/lib/base.h"
+#include "hv/show/state_words.h"
 #include "hv/vm/irq.h"
 
 #define RECORD_MAGIC     "KEELREC1"         /* the first bytes of a stream */
@@ -37,20 +38,12 @@ enum record_tag {
 enum record_last { RECORD_VM_OFF, RECORD_FULL, RECORD_DEBUGGED };
 
 /*
- * Words are the state that is compared, as differences to what they were: how far the word is behind the last
- * one that is told, and by how much it is larger, the sign in bit 0; a 0 ends them. The vendor's come last.
+ * Words are the state that is compared (enum state_word, then the vendor's), as differences to what they
+ * were: how far the word is behind the last one that is told, and by how much it is larger, the sign in bit
+ * 0; a 0 ends them.
  */
-enum record_word {
-    RECORD_GPR,
-    RECORD_CR2 = 16,
-    RECORD_DR6,
-    RECORD_DR,
-    RECORD_XCR0 = RECORD_DR + 4,
-    RECORD_STATE, /* activity, and the end of the VM in bits 15:8 */
-    RECORD_APIC,  /* the registers of the local APIC */
-    RECORD_VENDOR = RECORD_APIC + 64,
-    RECORD_WORDS = RECORD_VENDOR + 224,
-};
+#define RECORD_VENDOR      STATE_WORDS
+#define RECORD_WORDS       (RECORD_VENDOR + 224)
 
 #define RECORD_NUMBER_MOST 10 /* bytes of a number */
 

@@ -14,16 +14,16 @@ static uint64_t word_of(struct vcpu *vcpu, unsigned word)
 {
     if (word >= RECORD_VENDOR)
         return virt->word(vcpu, played_header.numbers[word - RECORD_VENDOR]);
-    if (word >= RECORD_APIC)
-        return vcpu->arch.apic.registers[4 * (word - RECORD_APIC)];
-    if (word < RECORD_CR2)
+    if (word >= WORD_APIC)
+        return vcpu->arch.apic.registers[4 * (word - WORD_APIC)];
+    if (word < WORD_CR2)
         return vcpu->arch.gpr[word];
-    if (word >= RECORD_DR && word < RECORD_XCR0)
-        return played.dr[word - RECORD_DR];
-    return word == RECORD_CR2    ? played.cr[2]
-           : word == RECORD_DR6  ? played.dr[6]
-           : word == RECORD_XCR0 ? vcpu->arch.xcr0
-                                 : vcpu->activity | (uint64_t)vcpu->vm->end << 8;
+    if (word >= WORD_DR && word < WORD_XCR0)
+        return played.dr[word - WORD_DR];
+    return word == WORD_CR2    ? played.cr[2]
+           : word == WORD_DR6  ? played.dr[6]
+           : word == WORD_XCR0 ? vcpu->arch.xcr0
+                               : vcpu->activity | (uint64_t)vcpu->vm->end << 8;
 }
 
 bool is_vmx(void)
@@ -39,19 +39,19 @@ static void set_word(struct vcpu *vcpu, unsigned word, uint64_t value)
         played.vmcs[number % ARRAY_LENGTH(played.vmcs)] = value;
     else if (word >= RECORD_VENDOR)
         memcpy(vmcb_of(vcpu)->bytes + number, &value, sizeof(value));
-    else if (word >= RECORD_APIC)
-        vcpu->arch.apic.registers[4 * (word - RECORD_APIC)] = (uint32_t)value;
-    else if (word < RECORD_CR2)
+    else if (word >= WORD_APIC)
+        vcpu->arch.apic.registers[4 * (word - WORD_APIC)] = (uint32_t)value;
+    else if (word < WORD_CR2)
         vcpu->arch.gpr[word] = value;
-    else if (word == RECORD_CR2)
+    else if (word == WORD_CR2)
         played.cr[2] = value;
-    else if (word == RECORD_DR6)
+    else if (word == WORD_DR6)
         played.dr[6] = value;
-    else if (word >= RECORD_DR && word < RECORD_XCR0)
-        played.dr[word - RECORD_DR] = value;
-    else if (word == RECORD_XCR0)
+    else if (word >= WORD_DR && word < WORD_XCR0)
+        played.dr[word - WORD_DR] = value;
+    else if (word == WORD_XCR0)
         played.xcr0 = value;
-    if (word != RECORD_STATE)
+    if (word != WORD_ACTIVITY)
         return;
     vcpu->activity = (enum vcpu_activity)(value & 0xff);
     vcpu->vm->end = (enum vm_end)(value >> 8);
@@ -60,36 +60,36 @@ static void set_word(struct vcpu *vcpu, unsigned word, uint64_t value)
 
 static const char *word_name(unsigned word)
 {
-    static const char *const names[RECORD_APIC] = {"rax",
-                                                   "rcx",
-                                                   "rdx",
-                                                   "rbx",
-                                                   "the place of rsp",
-                                                   "rbp",
-                                                   "rsi",
-                                                   "rdi",
-                                                   "r8",
-                                                   "r9",
-                                                   "r10",
-                                                   "r11",
-                                                   "r12",
-                                                   "r13",
-                                                   "r14",
-                                                   "r15",
-                                                   "cr2",
-                                                   "dr6",
-                                                   "dr0",
-                                                   "dr1",
-                                                   "dr2",
-                                                   "dr3",
-                                                   "xcr0",
-                                                   "activity and end of the VM"};
+    static const char *const names[WORD_APIC] = {"rax",
+                                                 "rcx",
+                                                 "rdx",
+                                                 "rbx",
+                                                 "the place of rsp",
+                                                 "rbp",
+                                                 "rsi",
+                                                 "rdi",
+                                                 "r8",
+                                                 "r9",
+                                                 "r10",
+                                                 "r11",
+                                                 "r12",
+                                                 "r13",
+                                                 "r14",
+                                                 "r15",
+                                                 "cr2",
+                                                 "dr6",
+                                                 "dr0",
+                                                 "dr1",
+                                                 "dr2",
+                                                 "dr3",
+                                                 "xcr0",
+                                                 "activity and end of the VM"};
     static char text[64];
 
-    if (word < RECORD_APIC)
+    if (word < WORD_APIC)
         return names[word];
     if (word < RECORD_VENDOR)
-        snprintf(text, sizeof(text), "local APIC, register 0x%x", 16 * (word - RECORD_APIC));
+        snprintf(text, sizeof(text), "local APIC, register 0x%x", 16 * (word - WORD_APIC));
     else if (is_vmx())
         return vmcs_field_name(played_header.numbers[word - RECORD_VENDOR]);
     else
@@ -124,7 +124,7 @@ bool is_machines_own(unsigned word)
 {
     uint16_t number = word >= RECORD_VENDOR ? played_header.numbers[word - RECORD_VENDOR] : 0;
 
-    if (word == RECORD_STATE || (word == RECORD_DR6 && !is_vmx()))
+    if (word == WORD_ACTIVITY || (word == WORD_DR6 && !is_vmx()))
         return true;
     if (word < RECORD_VENDOR)
         return false;

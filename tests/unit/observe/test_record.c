@@ -259,7 +259,7 @@ static void an_exit_tells_what_has_changed_since_the_one_before(void **state)
     record = next_of(&stream, RECORD_END);
     assert_int_equal(record.value, true);
     assert_true(stream_word(&record, &at, &word, &difference));
-    assert_int_equal(word - 1, RECORD_GPR + REG_RAX);
+    assert_int_equal(word - 1, WORD_GPR + REG_RAX);
     assert_int_equal(difference, 5);
     assert_false(stream_word(&record, &at, &word, &difference));
     record = next_of(&stream, RECORD_EXIT);

@@ -10,6 +10,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOW = "hv/lib/format.c"
 
 
+def copy_tree(tree):
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    for name in filter(lambda name: (ROOT / name).is_file(), files.stdout.split("\n")):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tree / name)
+    subprocess.run(["git", "init", "-q"], cwd=tree, check=True)
+
+
 def complaints(tree, build):
     done = subprocess.run([sys.executable, "tests/tree.py", "floors", build], cwd=tree, stdout=subprocess.PIPE, text=True)
     return done.stdout
@@ -19,11 +27,7 @@ def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as folder:
         tree = pathlib.Path(folder)
-        files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        for name in filter(lambda name: (ROOT / name).is_file(), files.stdout.split("\n")):
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tree / name)
-        subprocess.run(["git", "init", "-q"], cwd=tree, check=True)
+        copy_tree(tree)
         text = (tree / LOW).read_text()
         (tree / LOW).write_text('#include "hv/life/life.h"\n' + text)
         if "includes of hv/life/life.h" not in complaints(tree, build):

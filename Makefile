@@ -79,10 +79,16 @@ $(BUILD)/keel/%.o: %.c Makefile
 	@echo '  CC   $<'
 	@$(CC) $(OPTIMIZE) $(CFLAGS) -c $< -o $@
 
-$(BUILD)/keel/%.asm.o: %.asm Makefile
+# The manuals' numbers for NASM, from the page that has them for C.
+X86_INC := $(BUILD)/generated/x86.inc
+$(X86_INC): hv/x86/x86.h hv/x86/x86.awk
+	@mkdir -p $(@D)
+	@awk -f hv/x86/x86.awk $< > $@
+
+$(BUILD)/keel/%.asm.o: %.asm $(X86_INC) Makefile
 	@mkdir -p $(@D)
 	@echo '  NASM $<'
-	@$(NASM) -f elf64 -g -F dwarf -Werror -I. -MD $(@:.o=.d) -MT $@ -o $@ $<
+	@$(NASM) -f elf64 -g -F dwarf -Werror -I. -I$(BUILD)/generated/ -MD $(@:.o=.d) -MT $@ -o $@ $<
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'

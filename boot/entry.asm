@@ -14,13 +14,7 @@ MULTIBOOT2_LOADED   equ 0x36d76289              ; "Machine state": what EAX hold
 
 IMAGE_PAGES         equ 4                       ; more pages of 2 MiB than the image has
 
-CR0_PE equ 1 << 0
-CR0_WP equ 1 << 16
-CR0_PG equ 1 << 31
-CR4_PAE equ 1 << 5
-EFER equ 0xc0000080
-EFER_LME equ 1 << 8
-EFER_NXE equ 1 << 11
+%include "x86.inc"
 
 %macro post 1
     mov al, %1
@@ -125,7 +119,7 @@ paging_on:
     mov eax, cr4
     or eax, CR4_PAE
     mov cr4, eax
-    mov ecx, EFER
+    mov ecx, IA32_EFER
     rdmsr
     or eax, EFER_LME | EFER_NXE
     wrmsr

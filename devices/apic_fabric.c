@@ -3,17 +3,8 @@
 #include "devices/apic_internal.h"
 #include "hv/event/event.h"
 
-#define ICR_LOGICAL          BIT(11)
-#define ICR_ASSERT           BIT(14)
-#define ICR_LEVEL            BIT(15)
-#define ICR_SHORTHAND(icr)   ((icr) >> 18 & 3)
-
-#define SHORTHAND_NONE       0
-#define SHORTHAND_SELF       1
-#define SHORTHAND_ALL_OTHERS 3 /* and 2: all, the sender too */
-
-#define DFR_FLAT             0xf
-#define DFR_CLUSTER          0x0
+#define DFR_FLAT    0xf
+#define DFR_CLUSTER 0x0
 
 static bool broadcasts(const struct apic_message *message)
 {

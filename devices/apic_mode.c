@@ -64,7 +64,7 @@ void local_apic_reset(struct local_apic *apic, bool init)
 {
     if (!init)
         __atomic_store_n(&apic->base,
-                         APIC_BASE_DEFAULT | APIC_BASE_EN | (apic->config.bootstrap ? APIC_BASE_BSP : 0),
+                         PC_LOCAL_APIC | APIC_BASE_EN | (apic->config.bootstrap ? APIC_BASE_BSP : 0),
                          __ATOMIC_SEQ_CST);
     reset_registers(apic);
     if (!init)

@@ -118,8 +118,6 @@ static uint32_t read_ppr(struct local_apic *apic, enum apic_reg reg)
     return apic_ppr(apic);
 }
 
-#define LVT_STATUS BIT(12)
-
 /* clang-format off */
 
 /* SDM, "Local APIC Register Address Map" and "Local APIC Register Address Map Supported by x2APIC". */

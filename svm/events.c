@@ -6,7 +6,7 @@
 #include "svm/exit_codes.h"
 #include "svm/svm.h"
 
-#define DR6_CAUSES    (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | BIT(15))
+#define DR6_CAUSES    (DR6_HITS | DR6_BD | DR6_BT)
 
 /* Types of events are numbered as VMX does, but for software exceptions, which are exceptions here. */
 #define TYPE_SOFTWARE 4

@@ -58,6 +58,8 @@ check-lines:  ## every line of the log that a guest can cause is within its VM's
 check-names:  ## what docs/ and comments name is there, and tests stand where their rooms' names say
 	@python3 tests/tree.py names
 	@python3 tests/tree.py tests
+	@python3 tests/dictionary.py
+	@python3 tests/test_dictionary.py
 
 test:  ## everything: unit tests, builds, format, whole-system tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) python3 tests/all.py

@@ -4,13 +4,10 @@
  */
 #include "vmx/checks.h"
 
-#define DEBUGCTL_DEFINED      UINT64_C(0xffc7)
-#define DEBUGCTL_BUS_LOCK     BIT(2)
-#define DEBUGCTL_RTM          BIT(15)
 #define BNDCFGS_RESERVED      UINT64_C(0xffc) /* bits 11:2 */
 #define RTIT_CTL_RESERVED     UINT64_C(0xfe7f000070840000)
 #define LBR_CTL_DEFINED       UINT64_C(0x7f000f)
-#define RFLAGS_RESERVED       UINT64_C(0xffffffffffc08028)
+#define RFLAGS_RESERVED       (~RFLAGS_DEFINED)
 
 #define ACTIVE                0
 #define ACTIVITY_HLT          1
@@ -77,7 +74,7 @@ static CHECK_FUNCTION(debugctl)
 {
     uint64_t zeros = ~DEBUGCTL_DEFINED;
 
-    zeros |= entry->cpu->bus_lock_detect ? 0 : DEBUGCTL_BUS_LOCK;
+    zeros |= entry->cpu->bus_lock_detect ? 0 : DEBUGCTL_BLD;
     zeros |= entry->cpu->rtm ? 0 : DEBUGCTL_RTM;
     return demand_bits(0, zeros);
 }

@@ -58,7 +58,7 @@ static void reflect_debug(struct vcpu *vcpu)
 
     if (causes && !guests)
         return;
-    vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) & ~UINT64_C(15));
+    vcpu_set(vcpu, REG_DR6, vcpu_get(vcpu, REG_DR6) & ~DR6_HITS);
     vmx_begin_debug();
     vcpu_raise(vcpu, &(struct fault){.vector = EXC_DB, .address = guests});
 }

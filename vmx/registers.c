@@ -180,7 +180,7 @@ bool vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
 }
 
-#define DEBUG_TRAPS (BIT(0) | BIT(1) | BIT(2) | BIT(3) | DR6_BS) /* of the pending debug exceptions */
+#define DEBUG_TRAPS (DR6_HITS | DR6_BS) /* of the pending debug exceptions */
 
 uint64_t vmx_wrapped(uint64_t rip)
 {

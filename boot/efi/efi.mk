@@ -24,9 +24,9 @@ $(BUILD)/efi/%.o: %.c boot/efi/efi.mk
 	@echo '  EFI  $<'
 	@$(CC) $(EFI_CFLAGS) -c $< -o $@
 
-$(BUILD)/efi/boot/efi/enter.asm.o: boot/efi/enter.asm $(BUILD)/keel.elf
+$(BUILD)/efi/boot/efi/enter.asm.o: boot/efi/enter.asm $(BUILD)/keel.elf $(X86_INC)
 	@mkdir -p $(@D)
-	@$(NASM) -f elf64 -Werror -DKEEL_ELF='"$(BUILD)/keel.elf"' -o $@ $<
+	@$(NASM) -f elf64 -Werror -I$(BUILD)/generated/ -DKEEL_ELF='"$(BUILD)/keel.elf"' -o $@ $<
 
 # Unit tests of boot/efi/ see the firmware's headers too.
 $(BUILD)/unit/boot/efi/%.o $(BUILD)/unit/tests/unit/boot/test_efi.o: UNIT_CFLAGS += $(EFI_HEADERS) -fshort-wchar

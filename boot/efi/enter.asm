@@ -3,14 +3,8 @@
 
 MULTIBOOT2_LOADED equ 0x36d76289
 
-CR0_PG equ 31                                   ; bits, by number
-CR4_PAE equ 5
-CR4_PGE equ 7
-CR4_LA57 equ 12
-CR4_PCIDE equ 17
-CR4_CET equ 23
-EFER equ 0xc0000080
-EFER_LME equ 8
+%use ifunc
+%include "x86.inc"
 
 section .rodata
 align 16
@@ -31,9 +25,9 @@ bits 64
     lgdt [rel gdt_pointer]
     lea rsp, [rel enter_start + 4096]           ; the end of that page
     mov rax, cr4
-    btr eax, CR4_CET                            ; none of these outlives paging, and PCIDE not even its end
-    btr eax, CR4_PGE
-    btr eax, CR4_PCIDE
+    btr eax, ilog2e(CR4_CET)                   ; none of these outlives paging, and PCIDE not even its end
+    btr eax, ilog2e(CR4_PGE)
+    btr eax, ilog2e(CR4_PCIDE)
     mov cr4, rax
     push 0x08
     lea rax, [rel .compatible]
@@ -48,15 +42,15 @@ bits 32
     mov fs, eax
     mov gs, eax
     mov eax, cr0
-    btr eax, CR0_PG
+    btr eax, ilog2e(CR0_PG)
     mov cr0, eax
-    mov ecx, EFER
+    mov ecx, IA32_EFER
     rdmsr
-    btr eax, EFER_LME
+    btr eax, ilog2e(EFER_LME)
     wrmsr
     mov eax, cr4
-    btr eax, CR4_LA57                           ; Keel's page tables have four levels
-    btr eax, CR4_PAE
+    btr eax, ilog2e(CR4_LA57)                  ; Keel's page tables have four levels
+    btr eax, ilog2e(CR4_PAE)
     mov cr4, eax
     mov eax, MULTIBOOT2_LOADED
     mov ebx, esi

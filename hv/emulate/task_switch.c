@@ -23,7 +23,6 @@ struct tss_16 {
 #define SAVED_16_SIZE  (offsetof(struct tss_16, ldt) - SAVED_16_FIRST)
 
 #define EFLAGS_DEFINED 0x3f7fd5 /* bits that a TSS can set */
-#define DR7_LOCAL      0x155    /* L0 to L3 and LE */
 
 /* A task's registers, whatever its TSS looks like. */
 struct task {
@@ -213,7 +212,7 @@ static bool load_registers(struct vcpu *vcpu, const struct plan *plan, const str
     if (pages && valid)
         vcpu_set(vcpu, REG_CR3, task->cr3);
     vcpu_set(vcpu, REG_CR0, cr0 | CR0_TS);
-    vcpu_set(vcpu, REG_DR7, vcpu_get(vcpu, REG_DR7) & ~(uint64_t)DR7_LOCAL);
+    vcpu_set(vcpu, REG_DR7, vcpu_get(vcpu, REG_DR7) & ~DR7_LOCAL);
     vcpu_set(vcpu, REG_RFLAGS, nests(plan->request) ? flags | RFLAGS_NT : flags);
     vcpu_set(vcpu, REG_RIP, task->eip);
     for (unsigned i = 0; i < 8; i++)

@@ -6,10 +6,6 @@
 #include "hv/vm/vm.h"
 #include "hv/walk/linear.h"
 
-#define DR7_ENABLE(n)     (UINT64_C(3) << 2 * (n))
-#define DR7_GLOBAL(n)     BIT(2 * (n) + 1)
-#define DR7_KIND_SHIFT(n) (16 + 4 * (n))
-
 /* LEN bits for a length of 1, 2, 4 and 8 (SDM, "Debug Control Register (DR7)"). */
 static uint64_t length_bits(unsigned length)
 {
@@ -219,9 +215,9 @@ static void share_registers(struct vcpu *vcpu, const struct debug_point *const l
         native_set_dr(n, guests ? debug->dr[n] : debug->holder[n]->address);
         if (guests)
             continue;
-        dr7 &= ~(UINT64_C(15) << DR7_KIND_SHIFT(n));
+        dr7 &= ~(UINT64_C(15) << DR7_KIND(n));
         dr7 |= DR7_GLOBAL(n) | (debug->holder[n]->access | length_bits(debug->holder[n]->length) << 2)
-                                   << DR7_KIND_SHIFT(n);
+                                   << DR7_KIND(n);
     }
     virt->set(vcpu, REG_DR7, dr7);
 }

@@ -9,40 +9,13 @@
 #include "hv/host/paging.h"
 #include "hv/host/wait.h"
 #include "hv/lib/arith.h"
+#include "hv/x86/apic.h"
+#include "hv/x86/interrupts.h"
 
-/* Register numbers: the xAPIC page offset is 16 times, the x2APIC MSR is 0x800 plus this (SDM, "x2APIC
- * Register Support"). */
-enum {
-    APIC_ID = 0x02,
-    APIC_TPR = 0x08,
-    APIC_EOI = 0x0b,
-    APIC_SVR = 0x0f,
-    APIC_IRR = 0x20,
-    APIC_ICR = 0x30,
-    APIC_ICR_HIGH = 0x31,
-    APIC_LVT_TIMER = 0x32,
-    APIC_LVT_LINT0 = 0x35,
-    APIC_LVT_LINT1 = 0x36,
-    APIC_LVT_ERROR = 0x37,
-    APIC_INITIAL = 0x38,
-    APIC_CURRENT = 0x39,
-    APIC_DIVIDE = 0x3e,
-};
-
-#define LVT_MASKED       BIT(16)
-#define LVT_PERIODIC     BIT(17)
-#define LVT_TSC_DEADLINE BIT(18)
-#define SVR_ENABLED      BIT(8)
-#define ICR_PENDING      BIT(12)
-#define ICR_ASSERT       BIT(14)
-#define ICR_OTHERS       (3u << 18)
-#define ICR_NMI          (4u << 8)
-#define ICR_INIT         (5u << 8)
-#define ICR_STARTUP      (6u << 8)
-#define DIVIDE_BY_1      0xb
+#define DIVIDE_BY_1   0xb
 
 /* An interrupt message is on its way for microseconds. */
-#define SEND_PATIENCE    1000000
+#define SEND_PATIENCE 1000000
 
 static bool x2apic, deadline_mode;
 static volatile uint32_t *page;
@@ -81,7 +54,7 @@ void host_apic_enable(void)
     apic_write(APIC_LVT_ERROR, LVT_MASKED);
     apic_write(APIC_SVR, SVR_ENABLED | VECTOR_SPURIOUS);
     apic_write(APIC_DIVIDE, DIVIDE_BY_1);
-    apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TIMER(TIMER_TSC_DEADLINE) : 0));
     /* SDM, "TSC-Deadline Mode": before the first write of the deadline */
     __asm__ volatile("mfence; lfence" : : : "memory");
 }
@@ -119,7 +92,7 @@ static void send(uint32_t destination, uint32_t command)
     }
     for (unsigned i = 0; i < SEND_PATIENCE && (apic_read(APIC_ICR) & ICR_PENDING); i++)
         cpu_pause();
-    apic_write(APIC_ICR_HIGH, destination << 24);
+    apic_write(APIC_ICR2, destination << 24);
     apic_write(APIC_ICR, command);
 }
 
@@ -130,22 +103,22 @@ void host_apic_send(uint32_t to, uint8_t vector)
 
 void host_apic_send_nmi(uint32_t to)
 {
-    send(to, ICR_ASSERT | ICR_NMI);
+    send(to, ICR_ASSERT | ICR_DELIVERY(APIC_NMI));
 }
 
 void host_apic_send_nmi_others(void)
 {
-    send(0, ICR_ASSERT | ICR_OTHERS | ICR_NMI);
+    send(0, ICR_ASSERT | ICR_TO(SHORTHAND_ALL_OTHERS) | ICR_DELIVERY(APIC_NMI));
 }
 
 void host_apic_send_init(uint32_t to)
 {
-    send(to, ICR_ASSERT | ICR_INIT);
+    send(to, ICR_ASSERT | ICR_DELIVERY(APIC_INIT));
 }
 
 void host_apic_send_startup(uint32_t to, uint8_t start_page)
 {
-    send(to, ICR_ASSERT | ICR_STARTUP | start_page);
+    send(to, ICR_ASSERT | ICR_DELIVERY(APIC_STARTUP) | start_page);
 }
 
 /*
@@ -169,7 +142,7 @@ static bool deadline_works(void)
 
 static uint32_t read_timer(void)
 {
-    return -apic_read(APIC_CURRENT);
+    return -apic_read(APIC_CURRENT_COUNT);
 }
 
 void host_apic_timer_init(void)
@@ -179,10 +152,10 @@ void host_apic_timer_init(void)
     deadline_mode = deadline_mode && deadline_works();
     if (deadline_mode)
         return;
-    apic_write(APIC_LVT_TIMER, LVT_MASKED | LVT_PERIODIC | VECTOR_TIMER);
-    apic_write(APIC_INITIAL, UINT32_MAX);
+    apic_write(APIC_LVT_TIMER, LVT_MASKED | LVT_TIMER(TIMER_PERIODIC) | VECTOR_TIMER);
+    apic_write(APIC_INITIAL_COUNT, UINT32_MAX);
     timer_hz = clock_compare(&timer);
-    apic_write(APIC_INITIAL, 0);
+    apic_write(APIC_INITIAL_COUNT, 0);
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
     if (!timer_hz)
         panic("the local APIC timer does not count");
@@ -197,12 +170,12 @@ void host_apic_timer_set(uint64_t deadline)
         return;
     }
     if (deadline == UINT64_MAX) {
-        apic_write(APIC_INITIAL, 0);
+        apic_write(APIC_INITIAL_COUNT, 0);
         return;
     }
     now = clock_now();
     ticks = deadline > now ? mul_div(deadline - now, timer_hz, clock_hz()) : 0;
-    apic_write(APIC_INITIAL,
+    apic_write(APIC_INITIAL_COUNT,
                (uint32_t)MIN(ticks, UINT32_MAX - 1) + 1); /* fires early: the queue arms it again */
 }
 

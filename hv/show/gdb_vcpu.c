@@ -39,7 +39,7 @@ void gdb_registers_take_fpu(const struct vcpu *vcpu, struct gdb_registers *out)
  * Where nothing could be fetched, and reserved flags, no guest can be brought to. Bases are as the hand that
  * sets them wants them: an entry that refuses one says so, and ends that VM alone.
  */
-#define RFLAGS_WRITABLE 0x3d7fd5 /* VM is not: it is half of a switch */
+#define RFLAGS_WRITABLE (RFLAGS_DEFINED & ~(RFLAGS_1 | RFLAGS_VM)) /* VM is half of a switch */
 
 static bool may_be_set(struct vcpu *vcpu, const struct gdb_registers *in)
 {

@@ -9,10 +9,10 @@ uint64_t breakpoints_hit(uint64_t dr7, unsigned kinds, uint64_t address, unsigne
     uint64_t hits = 0;
 
     for (unsigned n = 0; n < 4; n++) {
-        unsigned kind = dr7 >> (16 + 4 * n) & 15, length = lengths[kind >> 2];
+        unsigned kind = dr7 >> DR7_KIND(n) & 15, length = lengths[kind >> 2];
         uint64_t first = ALIGN_DOWN(native_dr(n), length);
 
-        if ((dr7 >> (2 * n) & 3) && (kinds >> (kind & 3) & 1) &&
+        if ((dr7 & DR7_ENABLE(n)) && (kinds >> (kind & 3) & 1) &&
             address - first + size - 1 < length + size - 1)
             hits |= BIT(n);
     }

@@ -34,6 +34,43 @@ enum apic_reg {
     APIC_REGS = 0x40,
 };
 
+/* Bits of the spurious-interrupt vector register. */
+#define SVR_ENABLED          BIT(8)
+#define SVR_FOCUS_DISABLED   BIT(9)
+#define SVR_SUPPRESS_EOI     BIT(12)
+
+/* Entries of the local vector table; vector and delivery mode (enum apic_delivery) as in ICR. */
+#define LVT_VECTOR(lvt)      ((lvt)&0xff)
+#define LVT_DELIVERY(lvt)    ((lvt) >> 8 & 7)
+#define LVT_STATUS           BIT(12)
+#define LVT_REMOTE_IRR       BIT(14)
+#define LVT_LEVEL            BIT(15)
+#define LVT_MASKED           BIT(16)
+#define LVT_TIMER_MODE(lvt)  ((lvt) >> 17 & 3)
+#define LVT_TIMER(mode)      ((uint32_t)(mode) << 17)
+
+#define TIMER_ONE_SHOT       0
+#define TIMER_PERIODIC       1
+#define TIMER_TSC_DEADLINE   2
+
+/* Bits of the interrupt command register. */
+#define ICR_DELIVERY(mode)   ((uint32_t)(mode) << 8)
+#define ICR_LOGICAL          BIT(11)
+#define ICR_PENDING          BIT(12)
+#define ICR_ASSERT           BIT(14)
+#define ICR_LEVEL            BIT(15)
+#define ICR_SHORTHAND(icr)   ((icr) >> 18 & 3)
+#define ICR_TO(shorthand)    ((uint32_t)(shorthand) << 18)
+
+#define SHORTHAND_NONE       0
+#define SHORTHAND_SELF       1
+#define SHORTHAND_ALL_OTHERS 3 /* and 2: all, the sender too */
+
+/* Bits of the error status register. */
+#define ESR_SEND_ILLEGAL     BIT(5)
+#define ESR_RECEIVE_ILLEGAL  BIT(6)
+#define ESR_ILLEGAL_REGISTER BIT(7)
+
 /* As IA32_APIC_BASE has them: EXTD in bit 0, EN in bit 1. */
 enum apic_mode { APIC_DISABLED, APIC_INVALID_MODE, APIC_XAPIC, APIC_X2APIC };
 

@@ -161,7 +161,7 @@ static void x2apic_has_no_page(void **state)
     assert_true(wrmsr(0, IA32_APIC_BASE, OFF));
     assert_true(wrmsr(0, IA32_APIC_BASE, XAPIC));
     assert_true(apic_is_placed(0));
-    assert_int_equal(vcpus[0].local.first, APIC_BASE_DEFAULT);
+    assert_int_equal(vcpus[0].local.first, PC_LOCAL_APIC);
     assert_int_equal(fake_asked.cpuid_changes, 2);
 }
 

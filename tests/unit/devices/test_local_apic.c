@@ -461,7 +461,7 @@ static void reset_sets_every_register(void **state)
     assert_int_equal(fake_next_deadline(), UINT64_MAX);
     assert_int_equal(fake_asked.cpuid_changes, 0);
     assert_true(apic_is_placed(0));
-    assert_int_equal(vcpus[0].local.first, APIC_BASE_DEFAULT);
+    assert_int_equal(vcpus[0].local.first, PC_LOCAL_APIC);
     assert_int_equal(pending(0), -1);
     assert_int_equal(get(APIC_VERSION), 0x01050014);
     assert_int_equal(get(APIC_SVR), 0xff);
@@ -474,7 +474,7 @@ static void reset_sets_every_register(void **state)
     assert_int_equal(get(APIC_DIVIDE) | get(APIC_INITIAL_COUNT) | get(APIC_CURRENT_COUNT), 0);
     assert_int_equal(errors(), 0);
     assert_int_equal(get_on(7, APIC_ID), 7 << 24);
-    assert_int_equal(msr(IA32_APIC_BASE), APIC_BASE_DEFAULT | APIC_BASE_EN | APIC_BASE_BSP);
+    assert_int_equal(msr(IA32_APIC_BASE), PC_LOCAL_APIC | APIC_BASE_EN | APIC_BASE_BSP);
 }
 
 static void init_keeps_base_mode_and_id(void **state)
@@ -503,7 +503,7 @@ static void init_keeps_base_mode_and_id(void **state)
     assert_true(rdmsr(5, 0x80d, &value));
     assert_int_equal(value, 0x20);
     core->reset(core->state, false);
-    assert_int_equal(msr(IA32_APIC_BASE), APIC_BASE_DEFAULT | APIC_BASE_EN | APIC_BASE_BSP);
+    assert_int_equal(msr(IA32_APIC_BASE), PC_LOCAL_APIC | APIC_BASE_EN | APIC_BASE_BSP);
 }
 
 static void firmware_opens_the_bootstrap_processors_pins(void **state)

@@ -6,15 +6,13 @@
 ; POST codes on port 0x80 say how far it got: 10 entered, 11 boot loader checked, 12 long mode there, 13 paging on,
 ; 14 in 64-bit code, 15 code and constants expanded; C goes on from 20.
 
-%define PHYS(symbol) ((symbol) + 0x80000000)    ; link address minus 0xffffffff80000000, modulo 2^64
-%define HERE(symbol) ebp + PHYS(symbol)         ; where it really lies
-
 MULTIBOOT2_MAGIC    equ 0xe85250d6              ; Multiboot2 specification, "Header layout"
 MULTIBOOT2_LOADED   equ 0x36d76289              ; "Machine state": what EAX holds
 
 IMAGE_PAGES         equ 4                       ; more pages of 2 MiB than the image has
 
 %include "x86.inc"
+%include "boot/place.inc"
 
 %macro post 1
     mov al, %1
@@ -112,22 +110,6 @@ entry32:
     push eax
     retf
 
-; Turns on long mode with the boot page tables.
-paging_on:
-    lea eax, [HERE(boot_pml4)]
-    mov cr3, eax
-    mov eax, cr4
-    or eax, CR4_PAE
-    mov cr4, eax
-    mov ecx, IA32_EFER
-    rdmsr
-    or eax, EFER_LME | EFER_NXE
-    wrmsr
-    mov eax, cr0
-    or eax, CR0_PG | CR0_WP
-    mov cr0, eax
-    ret
-
 load_gdt:
     lea eax, [HERE(boot_gdt)]
     push eax
@@ -179,8 +161,8 @@ stop:
     jmp .halt
 
 bits 64
-extern image_base, ap_cr3, ap_stack, ap_cpu       ; of hv/host: paging.c, smp.c
-extern keel_main, cpu_start_here, inflate, text_start, rodata_end, packed_start, packed_end
+extern image_base, keel_main, inflate, text_start, rodata_end, packed_start, packed_end
+extern paging_on, boot_gdt, boot_pml4, boot_pdpt_low, boot_pdpt_high, boot_directories, boot_stack_top ; of trampoline.asm
 entry64_low:
     mov rax, entry64
     jmp rax
@@ -212,104 +194,7 @@ entry64:
     call keel_main
     ud2
 
-; The other cores start here in real mode (SIPI): copied to a page below 1 MiB, position independent until long mode. The
-; copy is told how far the image lies above its link address.
-bits 16
-global trampoline_start, trampoline_displacement, trampoline_end
-trampoline_start:
-    cli
-    cld
-    mov ax, cs
-    mov ds, ax
-    movzx ebx, ax
-    shl ebx, 4                                  ; where this page lies
-    mov ebp, [trampoline_displacement - trampoline_start]
-    lea eax, [ebx + trampoline32 - trampoline_start]
-    mov [trampoline_far - trampoline_start], eax
-    lea eax, [HERE(boot_gdt)]
-    mov [trampoline_gdt_pointer + 2 - trampoline_start], eax
-    o32 lgdt [trampoline_gdt_pointer - trampoline_start]
-    mov eax, cr0
-    or al, CR0_PE
-    mov cr0, eax
-    o32 jmp far [trampoline_far - trampoline_start]
-align 8
-trampoline_displacement:
-    dd 0
-trampoline_far:
-    dd 0
-    dw 0x18
-trampoline_gdt_pointer:
-    dw 5 * 8 - 1
-    dd 0
-bits 32
-trampoline32:
-    mov ax, 0x10
-    mov ds, ax
-    mov ss, ax
-    lea esp, [HERE(boot_stack_top)]             ; one core starts at a time, the boot core has left this stack
-    lea eax, [HERE(paging_on)]
-    call eax
-    push 0x08
-    lea eax, [HERE(trampoline64)]
-    push eax
-    retf
-trampoline_end:
-
-bits 64
-trampoline64:
-    mov rax, .high
-    jmp rax
-.high:
-    xor eax, eax
-    mov ss, eax
-    mov ds, eax
-    mov es, eax
-    mov fs, eax
-    mov gs, eax
-    xor ebp, ebp
-    mov rax, [rel ap_cr3]
-    mov rsp, [rel ap_stack]
-    xor edi, edi
-    xchg rdi, [rel ap_cpu]                      ; 0: this core comes late, and was given up
-    test rdi, rdi
-    jz .park
-    mov cr3, rax
-    call cpu_start_here
-    ud2
-.park:
-    cli
-    hlt
-    jmp .park
-
-; Moves to another stack for good, and calls a function on it: void stack_switch(uint64_t top, void (*next)(void)).
-global stack_switch
-stack_switch:
-    mov rsp, rdi
-    xor ebp, ebp
-    call rsi
-    ud2
-
-; .rodata is not there yet.
 text_loader:    db "Keel: not started by a multiboot2 boot loader (EAX is not 0x36d76289). In GRUB use the command multiboot2.", 13, 10, 0
 text_long_mode: db "Keel: this CPU has no 64-bit mode (CPUID 0x80000001:EDX[29]). An x86-64 CPU is needed; in an emulator choose another CPU model.", 13, 10, 0
 text_nx:        db "Keel: this CPU shows no execute-disable bit (CPUID 0x80000001:EDX[20]). Turn on NX / XD in the firmware's set-up.", 13, 10, 0
 text_damaged:   db "Keel: the code in the image cannot be expanded. The file is damaged, or the boot loader left out some of it.", 13, 10, 0
-
-align 8
-global boot_gdt
-boot_gdt:
-    dq 0
-    dq 0x00af9b000000ffff                       ; 08: 64-bit code
-    dq 0x00cf93000000ffff                       ; 10: data
-    dq 0x00cf9b000000ffff                       ; 18: 32-bit code
-    dq 0
-
-section .bss
-alignb 4096
-boot_pml4:          resb 4096
-boot_pdpt_low:      resb 4096
-boot_pdpt_high:     resb 4096
-boot_directories:   resb 5 * 4096
-boot_stack:         resb 16384
-boot_stack_top:

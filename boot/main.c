@@ -15,6 +15,7 @@
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/frames.h"
+#include "hv/host/idt.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
@@ -91,7 +92,7 @@ static void start_machine(void)
     cpu->online = true;
     log_cores_known();
     legacy_interrupts_off();
-    by = clock_calibrate();
+    by = clock_calibrate(machine.pm_timer);
     clock_read_rtc();
     if (by)
         log_line("clock: TSC at %lu.%06lu MHz, measured by %s", clock_hz() / 1000000, clock_hz() % 1000000,

@@ -5,6 +5,8 @@
 
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/native.h"
+#include "hv/host/feature.h"
+#include "hv/host/idt.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"

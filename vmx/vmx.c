@@ -3,6 +3,7 @@
 
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/native.h"
+#include "hv/host/feature.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"

@@ -4,6 +4,7 @@
 #include "hv/cpu/msr.h"
 #include "hv/cpu/state_area.h"
 #include "hv/host/cpu.h"
+#include "hv/host/feature.h"
 #include "hv/host/instructions.h"
 #include "hv/host/paging.h"
 #include "hv/host/witness.h"

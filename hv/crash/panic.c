@@ -2,6 +2,7 @@
 
 #include "hv/console/console.h"
 #include "hv/console/screen.h"
+#include "hv/crash/core_report.h"
 #include "hv/crash/watchdog.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
@@ -10,33 +11,12 @@
 #include "hv/host/log_ring.h"
 #include "hv/host/wait.h"
 #include "hv/show/core.h"
-#include "hv/show/state.h"
 #include "hv/vm/vm.h"
 
 #define BACKTRACE_MOST 24
-#define BRIEFLY        6 /* of another core's backtrace */
 
 void (*panic_last_words)(struct writer *to);
 static uint32_t panicking; /* index of the first core that panics, plus 1 */
-
-/* Which vCPU a core has, and what that did. */
-static void print_vcpu(const struct vcpu *vcpu, struct writer *to)
-{
-    if (!vcpu)
-        return;
-    print_to(to, "vcpu %u of vm %s; ", vcpu->id, vcpu->vm->name);
-    state_print_exits(vcpu, to);
-}
-
-void panic_print_core(const struct cpu *cpu, const struct trap_frame *where, struct writer *to)
-{
-    print_to(to, "cpu %u: ", cpu->index);
-    if (where)
-        core_print_backtrace(where->rip, where->rsp, BRIEFLY, to);
-    else
-        print_to(to, "does not answer\n");
-    print_vcpu(cpu->current, to);
-}
 
 /* The NMI has reached every core before this long is over, or does not. */
 static void await_stop(void)
@@ -53,7 +33,7 @@ static void print_other_cores(void)
 {
     for (unsigned i = 0; i < cpu_count; i++)
         if (cpus[i] != this_cpu())
-            panic_print_core(cpus[i], cpus[i]->stopped, &log_writer);
+            core_report(cpus[i], cpus[i]->stopped, &log_writer);
 }
 
 static void begin(void)
@@ -77,7 +57,7 @@ static _Noreturn void end(uint64_t rip, uint64_t rsp)
 {
     core_print_backtrace(rip, rsp, BACKTRACE_MOST, &log_writer);
     if (cpu_count) {
-        print_vcpu(this_cpu()->current, &log_writer);
+        core_report_vcpu(this_cpu()->current, &log_writer);
         print_other_cores();
         if (panic_last_words)
             panic_last_words(&log_writer);

@@ -1,6 +1,6 @@
 #include "hv/crash/watchdog.h"
 
-#include "hv/crash/panic.h"
+#include "hv/crash/core_report.h"
 #include "hv/host/apic.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
@@ -58,7 +58,7 @@ static void look_at(unsigned core)
     print_to(out,
              "watchdog: cpu %u makes no progress in Keel since %lu s, a fault of Keel: its VMs stand still\n",
              core, (now - ticked) / clock_hz());
-    panic_print_core(cpus[core], other->where.rip ? &other->where : NULL, out);
+    core_report(cpus[core], other->where.rip ? &other->where : NULL, out);
     report_end();
 }
 

@@ -1,28 +1,6 @@
 #include "hv/decode/decoder.h"
 #include "hv/vm/vcpu.h"
 
-/* Takes the next `count` bytes (1, 2, 4 or 8), sign-extended; false if they are not there. */
-static bool take(struct decoder *d, unsigned count, int64_t *value)
-{
-    uint64_t bits = 0;
-
-    if (d->available - d->at < count)
-        return false;
-    for (unsigned i = 0; i < count; i++)
-        bits |= (uint64_t)d->bytes[d->at + i] << (8 * i);
-    d->at += count;
-    *value = (int64_t)(bits << (64 - 8 * count)) >> (64 - 8 * count);
-    return true;
-}
-
-bool decoder_byte(struct decoder *d, uint8_t *byte)
-{
-    if (d->at >= d->available)
-        return false;
-    *byte = d->bytes[d->at++];
-    return true;
-}
-
 /* One legacy prefix; false if `byte` is none. */
 static bool is_prefix(struct decoder *d, uint8_t byte)
 {
@@ -93,62 +71,6 @@ static bool take_opcode(struct decoder *d)
     return true;
 }
 
-/* SDM, "16-Bit Addressing Forms with the ModR/M Byte". */
-static bool take_address_16(struct decoder *d)
-{
-    static const uint8_t bases[] = {REG_RBX, REG_RBX, REG_RBP, REG_RBP, REG_RSI, REG_RDI, REG_RBP, REG_RBX};
-    static const uint8_t indexes[] = {REG_RSI,     REG_RDI,     REG_RSI,     REG_RDI,
-                                      NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER};
-    struct instruction *in = d->in;
-
-    if (d->mod == 0 && d->rm == 6)
-        return take(d, 2, &in->displacement);
-    in->base = bases[d->rm & 7];
-    in->index = indexes[d->rm & 7];
-    return d->mod == 0 || take(d, d->mod == 1 ? 1 : 2, &in->displacement);
-}
-
-/* SDM, "32-Bit Addressing Forms with the ModR/M Byte" and "with the SIB Byte", and their 64-bit extension. */
-static bool take_address_32(struct decoder *d)
-{
-    struct instruction *in = d->in;
-    unsigned base = d->rm & 7;
-
-    if (base == REG_RSP) {
-        uint8_t sib, index;
-
-        if (!decoder_byte(d, &sib))
-            return false;
-        base = sib & 7;
-        index = (sib >> 3 & 7) | (d->rex & REX_X ? 8 : 0);
-        in->scale = sib >> 6;
-        if (index != REG_RSP)
-            in->index = index;
-    } else if (d->mod == 0 && base == REG_RBP && d->bits == 64) {
-        in->base = REG_RIP;
-        return take(d, 4, &in->displacement);
-    }
-    if (d->mod == 0 && base == REG_RBP)
-        return take(d, 4, &in->displacement);
-    in->base = base | (d->rex & REX_B ? 8 : 0);
-    return d->mod == 0 || take(d, d->mod == 1 ? 1 : 4, &in->displacement);
-}
-
-bool decoder_modrm(struct decoder *d, bool registers)
-{
-    uint8_t byte;
-
-    if (!decoder_byte(d, &byte))
-        return false;
-    d->has_modrm = true;
-    d->mod = registers ? 3 : byte >> 6;
-    d->reg = (byte >> 3 & 7) | (d->rex & REX_R ? 8 : 0);
-    d->rm = (byte & 7) | (d->rex & REX_B ? 8 : 0);
-    if (d->mod == 3)
-        return true;
-    return d->in->address_size == 2 ? take_address_16(d) : take_address_32(d);
-}
-
 static bool wants_modrm(unsigned form)
 {
     return form >= E_b && form <= C_y;
@@ -160,18 +82,6 @@ static void set_address_size(struct decoder *d)
         d->in->address_size = d->address_prefix ? 4 : 8;
     else
         d->in->address_size = (d->bits == 32) != d->address_prefix ? 4 : 2;
-}
-
-void decoder_operand_size(struct decoder *d, unsigned flags)
-{
-    if (flags & ROW_BYTE)
-        d->in->operand_size = 1;
-    else if (d->bits == 64 && ((d->rex & REX_W) || (flags & ROW_F64)))
-        d->in->operand_size = 8;
-    else if (d->bits == 64 && (flags & ROW_D64) && !d->operand_prefix)
-        d->in->operand_size = 8;
-    else
-        d->in->operand_size = (d->bits == 16) == d->operand_prefix ? 4 : 2;
 }
 
 static inline struct operand register_operand(const struct decoder *d, unsigned index, unsigned size)
@@ -223,7 +133,7 @@ static bool take_immediate(struct decoder *d, unsigned form)
         size = MIN(size, 4);
     else if (form == I_w || form == I_e)
         size = 2;
-    if (form != I_1 && !take(d, size, &value))
+    if (form != I_1 && !decoder_take(d, size, &value))
         return false;
     if (form == I_e && !decoder_byte(d, &level))
         return false;
@@ -281,10 +191,10 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case O_b:
     case O_v:
         *operand = (struct operand){OPERAND_MEMORY, 0, size};
-        return take(d, d->in->address_size, &d->in->displacement);
+        return decoder_take(d, d->in->address_size, &d->in->displacement);
     case I_p: /* the selector lies where there is no displacement */
         *operand = (struct operand){OPERAND_IMMEDIATE, 0, d->in->operand_size};
-        return take_immediate(d, I_v) && take(d, 2, &d->in->displacement);
+        return take_immediate(d, I_v) && decoder_take(d, 2, &d->in->displacement);
     case I_b:
     case I_z:
     case I_v:

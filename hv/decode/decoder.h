@@ -26,11 +26,13 @@ struct decoder {
 #define REX_X 2
 #define REX_B 1
 
-/* decode.c: the next byte; the ModRM byte with SIB and displacement. false: they are not there. */
+/* decode_bytes.c: the next `count` bytes (1, 2, 4 or 8), sign-extended; the next byte; the ModRM byte with
+ * SIB and displacement. false: they are not there. */
+bool decoder_take(struct decoder *d, unsigned count, int64_t *value);
 bool decoder_byte(struct decoder *d, uint8_t *byte);
 bool decoder_modrm(struct decoder *d, bool registers);
 
-/* decode.c: the operand size, by the flags of an opcode's row. */
+/* decode_bytes.c: the operand size, by the flags of an opcode's row. */
 void decoder_operand_size(struct decoder *d, unsigned flags);
 
 /* decode_form.c: whether `byte` begins a prefix VEX, EVEX or XOP, and the rest of it; false: not there. */

@@ -297,6 +297,7 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
         entry->in.to.kind == OPERAND_MEMORY && (row->compute || entry->in.operation == OP_CMPXCHG8B);
     struct emulation e = {.vcpu = vcpu,
                           .in = &entry->in,
+                          .row = row,
                           .bytes = entry->raw,
                           .mode = vcpu_code_mode(vcpu),
                           .rip = state->rip,

@@ -4,8 +4,8 @@
 #include "hv/emulate/emulation.h"
 
 /*
- * stub_run, whose outcome a recording has: a replay has no such CPU. `stored`: so many bytes at `at` of the
- * copy too.
+ * emulate_code.c: stub_run, whose outcome a recording has: a replay has no such CPU. `stored`: so many bytes
+ * at `at` of the copy too.
  */
 struct stub_registers;
 uint8_t run_code(const uint8_t *code, unsigned length, struct stub_registers *registers, unsigned at,

@@ -7,9 +7,12 @@
 #include "hv/walk/linear.h"
 #include "hv/walk/segment.h"
 
+struct operation_row;
+
 struct emulation {
     struct vcpu *vcpu;
     const struct instruction *in;
+    const struct operation_row *row;
     enum code_mode mode;
     const uint8_t *bytes; /* of the instruction */
     uint64_t rip;

@@ -85,47 +85,6 @@ bool debug_remove(struct vm *vm, enum debug_access access, uint64_t address, uns
     return true;
 }
 
-/* Where the guest's RAM has this address, as its paging says and whatever it forbids; NULL: nowhere. */
-static uint8_t *find_byte(struct vcpu *vcpu, uint64_t address, size_t count, gpa_t *gpa)
-{
-    struct fault fault;
-
-    if (!guest_translate(vcpu, address, ACCESS_SYSTEM | ACCESS_NO_ALTER, gpa, &fault))
-        return NULL;
-    return guest_ptr(&vcpu->vm->memory, *gpa, count);
-}
-
-/* Moves bytes page by page. */
-static size_t move(struct vcpu *vcpu, uint64_t address, uint8_t *bytes, size_t count, bool write)
-{
-    size_t done = 0;
-
-    while (done < count) {
-        size_t part = MIN(count - done, PAGE_SIZE - ((address + done) & PAGE_MASK));
-        gpa_t gpa;
-        uint8_t *at = find_byte(vcpu, address + done, part, &gpa);
-
-        if (!at)
-            break;
-        if (write)
-            memcpy(at, bytes + done, part);
-        else
-            memcpy(bytes + done, at, part);
-        done += part;
-    }
-    return done;
-}
-
-size_t debug_read(struct vcpu *vcpu, uint64_t address, void *to, size_t count)
-{
-    return move(vcpu, address, to, count, false);
-}
-
-size_t debug_write(struct vcpu *vcpu, uint64_t address, const void *from, size_t count)
-{
-    return move(vcpu, address, (uint8_t *)(uintptr_t)from, count, true);
-}
-
 static struct debug_breakpoint *find_breakpoint(struct vm_debug *debug, bool used, uint64_t address)
 {
     for (unsigned i = 0; i < DEBUG_BREAKPOINTS_MOST; i++)
@@ -145,7 +104,7 @@ bool debug_set_breakpoint(struct vcpu *vcpu, uint64_t address)
     if (breakpoint)
         return true;
     breakpoint = find_breakpoint(vcpu->vm->debug, false, 0);
-    at = breakpoint ? find_byte(vcpu, address, 1, &gpa) : NULL;
+    at = breakpoint ? debug_find(vcpu, address, 1, &gpa) : NULL;
     if (!at)
         return false;
     *breakpoint = (struct debug_breakpoint){true, *at, address, gpa};
@@ -276,13 +235,6 @@ void debug_set_register(struct vcpu *vcpu, unsigned number, uint64_t value)
     else
         vcpu->arch.debug.dr[number] = value;
     share_registers(vcpu, list, list_points(vcpu, list));
-}
-
-gva_t debug_linear_rip(struct vcpu *vcpu)
-{
-    uint64_t rip = vcpu_get(vcpu, REG_RIP);
-
-    return vcpu_code_mode(vcpu) == CODE_64 ? rip : (uint32_t)(vcpu_get_segment(vcpu, SEG_CS).base + rip);
 }
 
 bool debug_on_breakpoint(struct vcpu *vcpu)

@@ -39,6 +39,11 @@ void debug_clear_breakpoints(struct vcpu *vcpu);
 /* The VM's memory has been loaded anew: its breakpoints are gone. */
 void debug_forget_breakpoints(struct vm *vm);
 
+/* Where Keel sees `count` bytes of one page at this address, as the guest's paging says and whatever it
+ * forbids, and the first one's guest-physical address; NULL: that is not RAM. Like the two that follow,
+ * guest_look.c. */
+uint8_t *debug_find(struct vcpu *vcpu, uint64_t address, size_t count, gpa_t *gpa);
+
 /* Guest-linear memory, past every protection; the vCPU is loaded. Returns how many bytes were moved. */
 size_t debug_read(struct vcpu *vcpu, uint64_t address, void *to, size_t count);
 size_t debug_write(struct vcpu *vcpu, uint64_t address, const void *from, size_t count);

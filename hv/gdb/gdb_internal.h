@@ -55,7 +55,12 @@ const struct gdb_command *gdb_find_command(struct gdb_input *in);
 gdb_serve gdb_read_registers, gdb_write_registers, gdb_read_register, gdb_write_register, gdb_read_memory,
     gdb_write_memory, gdb_write_binary, gdb_insert_point, gdb_remove_point;
 
-/* gdb_server.c: connections, running and stopping. */
+#define GDB_SIGNAL_TRAP 5
+
+/* gdb_run.c: what is known of the latest stop, and what the server can do, as answers; and the packets of
+ * connections, running and stopping. */
+void gdb_say_stop(struct gdb_server *server);
+void gdb_say_supported(struct gdb_server *server);
 gdb_serve gdb_answer_supported, gdb_be_quiet, gdb_why_stopped, gdb_go_all, gdb_step, gdb_go_each, gdb_detach,
     gdb_kill;
 

@@ -3,6 +3,7 @@
 #include "hv/host/calibrate.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
+#include "hv/host/feature.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"

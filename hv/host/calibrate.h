@@ -3,9 +3,11 @@
 
 #include "hv/lib/base.h"
 
-/* Measures the TSC's frequency. Returns by what, in words, or NULL if nothing on this machine tells it (1 GHz
- * is assumed). */
-const char *clock_calibrate(void);
+/*
+ * Measures the TSC's frequency. `pm_timer` is the port of the ACPI PM timer; 0: there is none. Returns by
+ * what, in words, or NULL if nothing on this machine tells it (1 GHz is assumed).
+ */
+const char *clock_calibrate(uint16_t pm_timer);
 
 /* What counts up at a steady rate. */
 struct counter {

@@ -1,6 +1,5 @@
 #include "hv/host/clock.h"
 
-#include "hv/host/acpi.h"
 #include "hv/host/calibrate.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
@@ -96,16 +95,18 @@ uint64_t clock_compare(const struct counter *counter)
     return c ? median(a, b, c) : 0;
 }
 
+static uint16_t pm_timer_port;
+
 static uint32_t read_pm_timer(void)
 {
-    return inl(machine.pm_timer);
+    return inl(pm_timer_port);
 }
 
 static uint64_t by_pm_timer(void)
 {
     static const struct counter pm_timer = {read_pm_timer, 0xffffff, 3579545};
 
-    return machine.pm_timer ? clock_compare(&pm_timer) : 0;
+    return pm_timer_port ? clock_compare(&pm_timer) : 0;
 }
 
 /* Channel 2, latched; it counts down. */
@@ -162,7 +163,7 @@ static uint64_t by_base_frequency(void)
 #define HZ_LEAST 1000000
 #define HZ_MOST  UINT64_C(100000000000)
 
-const char *clock_calibrate(void)
+const char *clock_calibrate(uint16_t pm_timer)
 {
     static const struct {
         uint64_t (*measure)(void);
@@ -172,6 +173,7 @@ const char *clock_calibrate(void)
                 {by_crystal, "CPUID leaf 0x15"},
                 {by_base_frequency, "CPUID leaf 0x16"}};
 
+    pm_timer_port = pm_timer;
     for (unsigned i = 0; i < ARRAY_LENGTH(ways); i++) {
         uint64_t measured = ways[i].measure();
 

@@ -1,7 +1,8 @@
 #include "hv/host/cpu.h"
 
+#include "hv/host/feature.h"
+#include "hv/host/idt.h"
 #include "hv/host/instructions.h"
-#include "hv/host/interrupts.h"
 #include "hv/host/paging.h"
 #include "hv/host/stub.h"
 
@@ -20,17 +21,6 @@ static const struct {
     {CR4_OSXSAVE, 1, ECX, 26}, {CR4_FSGSBASE, 7, EBX, 0},    {CR4_SMEP, 7, EBX, 7},
     {CR4_SMAP, 7, EBX, 20},    {CR4_UMIP, 7, ECX, 2},
 };
-
-bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
-{
-    uint32_t regs[4];
-
-    cpuid(leaf & 0x80000000, 0, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]);
-    if (regs[EAX] < leaf)
-        return false;
-    cpuid(leaf, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]);
-    return regs[reg] >> bit & 1;
-}
 
 void cpu_enable_features(void)
 {

@@ -78,9 +78,6 @@ void cpu_load_tables(struct cpu *cpu);
  * nothing. */
 void cpu_enable_features(void);
 
-/* Whether the calling core's CPUID shows the bit: register 0 to 3 is EAX to EDX. */
-bool cpu_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit);
-
 /* Allocates the structure and stacks of the next core, with guard pages under each stack. NULL if memory ran
  * out. */
 struct cpu *cpu_create(uint32_t apic_id);

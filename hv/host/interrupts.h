@@ -32,15 +32,6 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* Builds the IDT that all cores share. */
-void interrupts_init(void);
-
-/* Another entry for `vector`: assembly, run before anything is saved. */
-void interrupts_enter_at(uint8_t vector, uint64_t entry);
-
-/* Loads it on the calling core. */
-void interrupts_load(void);
-
 /* Serves an interrupt of this core that hardware has acknowledged already. */
 void interrupts_serve(uint8_t vector);
 

@@ -22,7 +22,6 @@
  * command says is kept in `text`, and the console sends it from there: keys are obeyed meanwhile.
  */
 static struct monitor {
-    struct work work;
     struct timer timer;
     bool open, opening, leaving, closing;
     int keys[512]; /* typed and not yet read; written with the console's input locked */
@@ -39,11 +38,6 @@ static struct monitor {
     uint64_t deadline;
     char text[KIB(64)];
 } m;
-
-void monitor_wake(void)
-{
-    work_post(0, &m.work);
-}
 
 /* With the console's input locked. */
 static void take_key(int key)
@@ -71,12 +65,6 @@ static int next_key(void)
     return key;
 }
 
-void monitor_leave(struct monitor_call *call)
-{
-    if (call->console)
-        m.leaving = true;
-}
-
 /* Its VM stands still, or nothing is needed. */
 static void run_command(const struct monitor_command *command, struct monitor_call *call)
 {
@@ -85,6 +73,7 @@ static void run_command(const struct monitor_command *command, struct monitor_ca
         vcpu_borrow(call->vcpu);
     }
     command->run(call);
+    m.leaving |= call->leaves && call->console;
     if (command->needs == NEEDS_VCPU)
         vcpu_return(call->vcpu);
 }
@@ -293,7 +282,7 @@ void monitor_open(void)
 void monitor_init(void)
 {
     text_buffer_init(&m.output, m.text, sizeof(m.text));
-    m.work.run = serve;
+    monitor_wake_init(serve);
     m.timer.expired = time_to_look;
     m.edit.out = &m.output.writer;
     m.edit.prompt = "keel> ";

@@ -3,6 +3,7 @@
 
 #include "hv/life/life.h"
 #include "hv/monitor/monitor.h"
+#include "hv/run/work.h"
 
 /* What must be so before a command's function is called. */
 enum monitor_needs {
@@ -21,6 +22,7 @@ struct monitor_call {
     struct vm *vm;
     struct vcpu *vcpu;
     bool console; /* typed there, by somebody who can wait */
+    bool leaves;  /* set by the command: the monitor is left when it is done */
     /*
      * A command that takes longer sets these at the console: `again` is called every `ticks` until it returns
      * false, with a key that was typed or -1. Nothing is held still for it.
@@ -48,11 +50,9 @@ const struct monitor_command *monitor_parse(const char *line, struct monitor_cal
 /* For completion: the words that may stand at that place of a line. */
 const char *monitor_candidate(unsigned place, unsigned n);
 
-/* The monitor is looked after soon. */
+/* monitor_wake.c: the monitor is looked after soon, by `serve` on the boot core. */
 void monitor_wake(void);
-
-/* Leaves the monitor when the command is done. */
-void monitor_leave(struct monitor_call *call);
+void monitor_wake_init(void (*serve)(struct work *work));
 
 /* The commands: monitor_vms.c. */
 void monitor_vms(struct monitor_call *call);

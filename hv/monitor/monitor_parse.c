@@ -9,6 +9,11 @@ static void help(struct monitor_call *call);
 
 #define VCPU "VM[.VCPU]"
 
+static void leave(struct monitor_call *call)
+{
+    call->leaves = true;
+}
+
 const struct monitor_command monitor_commands[] = {
     {"help",      "",                     "this list",                                     NEEDS_NOTHING, help},
     {"vms",       "",                     "the VMs: state, memory, share, time",           NEEDS_NOTHING, monitor_vms},
@@ -42,7 +47,7 @@ const struct monitor_command monitor_commands[] = {
     {"queues",    "",                     "run queue of each core",                        NEEDS_NOTHING, monitor_queues},
     {"memory",    "",                     "the machine's memory",                          NEEDS_NOTHING, monitor_memory},
     {"log",       "[LINES]",              "the latest lines of Keel's log",                NEEDS_NOTHING, monitor_log},
-    {"exit",      "",                     "leaves the monitor; so do Ctrl-D and the escape key", NEEDS_NOTHING, monitor_leave},
+    {"exit",      "",                     "leaves the monitor; so do Ctrl-D and the escape key", NEEDS_NOTHING, leave},
     {"poweroff",  "",                     "powers the machine off, whatever runs",         NEEDS_NOTHING, monitor_poweroff},
     {"reboot",    "",                     "restarts the machine, whatever runs",           NEEDS_NOTHING, monitor_reboot},
 };

@@ -12,6 +12,7 @@
 
 #include "hv/crash/crash.h"
 #include "hv/host/clock.h"
+#include "hv/host/feature.h"
 #include "hv/host/frames.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"

@@ -24,7 +24,7 @@ sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
 emulator := $(addprefix tests/unit/,guest.c guest_stub.c guest_trap.c) $(wildcard hv/emulate/emulate*.c) $(decoder) hv/host/stub_call.c hv/walk/linear.c \
             hv/walk/segment.c hv/walk/walk.c hv/walk/io_permission.c hv/cpu/control.c hv/vm/guest_mem.c hv/vm/bus.c \
-            hv/vm/vcpu.c hv/cpu/registers.c hv/event/guest_debug.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/state_area.c hv/emulate/task_switch.c
+            hv/vm/vcpu.c hv/cpu/registers.c hv/event/guest_debug.c hv/event/guest_look.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/state_area.c hv/emulate/task_switch.c
 sources_operands := $(emulator)
 libraries_operands := -lZydis
 sources_unicorn := $(emulator)
@@ -126,17 +126,17 @@ svm := hv/observe/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm/svm_fixture.c
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/cpu/native.c hv/cpu/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
 libraries_vmx_vcpu := -no-pie
-gdb_protocol := hv/gdb/gdb_server.c hv/gdb/gdb_commands.c hv/gdb/gdb_query.c hv/gdb/gdb_link.c hv/gdb/gdb_input.c hv/gdb/gdb_access.c hv/show/gdb_registers.c hv/show/gdb_fpu.c hv/lib/format.c hv/lib/number.c
+gdb_protocol := hv/gdb/gdb_server.c hv/gdb/gdb_run.c hv/gdb/gdb_commands.c hv/gdb/gdb_query.c hv/gdb/gdb_link.c hv/gdb/gdb_input.c hv/gdb/gdb_access.c hv/show/gdb_registers.c hv/show/gdb_fpu.c hv/lib/format.c hv/lib/number.c
 sources_gdb_server := $(gdb_protocol)
 sources_gdb_states := $(gdb_protocol)
 sources_guest_debug := $(emulator)
 sources_line_edit := hv/console/line_edit.c hv/lib/format.c
 sources_monitor := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/show/state.c hv/show/state_more.c hv/lib/number.c tests/unit/monitor/monitor_fixture.c tests/unit/privileged.c \
-                   hv/monitor/monitor.c hv/monitor/monitor_parse.c hv/monitor/monitor_vms.c hv/monitor/monitor_look.c hv/monitor/monitor_trace.c hv/console/line_edit.c hv/show/guest_symbols.c hv/show/guest_place.c
+                   hv/monitor/monitor.c hv/monitor/monitor_wake.c hv/monitor/monitor_parse.c hv/monitor/monitor_vms.c hv/monitor/monitor_look.c hv/monitor/monitor_trace.c hv/console/line_edit.c hv/show/guest_symbols.c hv/show/guest_place.c
 sources_monitor_commands := $(sources_monitor)
 sources_trace := $(core) hv/observe/trace.c hv/observe/trace_filter.c hv/observe/trace_dump.c hv/lib/number.c tests/unit/privileged.c
 sources_record := $(core) hv/observe/record.c hv/show/state_words.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c
 libraries_record := -no-pie
 gdb_model := $(gdb_protocol) hv/gdb/gdb_stub.c hv/gdb/gdb_target.c hv/show/gdb_vcpu.c hv/gdb/gdb_port.c tests/unit/gdb/gdb_model.c tests/unit/gdb/gdb_model_port.c \
-             hv/life/life.c hv/life/life_table.c hv/vm/vm.c hv/vm/vcpu.c hv/cpu/registers.c hv/vm/bus.c hv/vm/guest_mem.c hv/vm/observe.c hv/event/guest_debug.c hv/event/guest_step.c
+             hv/life/life.c hv/life/life_table.c hv/vm/vm.c hv/vm/vcpu.c hv/cpu/registers.c hv/vm/bus.c hv/vm/guest_mem.c hv/vm/observe.c hv/event/guest_debug.c hv/event/guest_look.c hv/event/guest_step.c
 sources_gdb_model := $(gdb_model)

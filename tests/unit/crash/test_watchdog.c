@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "hv/crash/panic.h"
+#include "hv/crash/core_report.h"
 #include "hv/crash/watchdog.h"
 #include "hv/host/apic.h"
 #include "hv/host/cpu.h"
@@ -44,7 +44,7 @@ void host_apic_send_nmi(uint32_t to)
     privileged_set_core(sender);
 }
 
-void panic_print_core(const struct cpu *cpu, const struct trap_frame *where, struct writer *to)
+void core_report(const struct cpu *cpu, const struct trap_frame *where, struct writer *to)
 {
     (void)where;
     print_to(to, "cpu %u: its place\n", cpu->index);

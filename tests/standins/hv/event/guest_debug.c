@@ -16,23 +16,6 @@ void debug_reset(struct vcpu *vcpu)
     memset(&vcpu->arch.debug, 0, sizeof(vcpu->arch.debug));
 }
 
-/* Linear addresses are physical ones. */
-size_t debug_read(struct vcpu *vcpu, uint64_t address, void *to, size_t count)
-{
-    const struct guest_region *ram = vcpu->vm->memory.regions;
-
-    if (!ram->host || address >= ram->size)
-        return 0;
-    count = MIN(count, ram->size - address);
-    memcpy(to, (const uint8_t *)ram->host + address, count);
-    return count;
-}
-
-gva_t debug_linear_rip(struct vcpu *vcpu)
-{
-    return vcpu_get(vcpu, REG_RIP);
-}
-
 bool debug_on_breakpoint(struct vcpu *vcpu)
 {
     (void)vcpu;

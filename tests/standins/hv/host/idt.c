@@ -1,5 +1,5 @@
 /* No interrupt comes. */
-#include "hv/host/interrupts.h"
+#include "hv/host/idt.h"
 
 void interrupts_enter_at(uint8_t vector, uint64_t handler)
 {

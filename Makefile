@@ -10,7 +10,7 @@ BUILD    := build
 # By floors, the highest first: tests/tree.py has the order.
 ROOMS    := hv/monitor hv/gdb hv/observe hv/crash hv/show hv/life hv/console hv/load hv/exit hv/run hv/emulate hv/decode hv/event hv/walk \
             hv/cpu hv/vm hv/host hv/lib
-FOLDERS  := boot vmx svm devices $(ROOMS) ept
+FOLDERS  := boot vmx svm devices devices/irq $(ROOMS) ept
 SOURCES  := $(sort $(wildcard $(FOLDERS:%=%/*.c)))
 ASSEMBLY := $(sort $(wildcard $(FOLDERS:%=%/*.asm)))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/keel/%.o) $(ASSEMBLY:%.asm=$(BUILD)/keel/%.asm.o)
@@ -21,12 +21,12 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
             -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
             -fno-strict-aliasing -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -MMD -MP $(DEFINES)
 # What runs between an exit and the next entry is compiled for speed, all else for size.
-HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/apic_% \
-            devices/board devices/debug_ports devices/ioapic devices/local_apic devices/pic devices/pit devices/uart \
+HOT      := vmx/exits vmx/vmx vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/irq/% \
+            devices/board devices/debug_ports devices/pit devices/uart \
             hv/vm/bus hv/decode/decode hv/emulate/emulate% \
             hv/event/event hv/exit/exit hv/cpu/registers hv/vm/guest_mem hv/cpu/msr hv/vm/vcpu hv/vm/vm hv/walk/walk \
             hv/host/interrupts hv/host/timer hv/lib/string
-NOT_HOT  := devices/apic_mode $(addprefix hv/emulate/emulate_,string branch multiply vector)
+NOT_HOT  := devices/irq/apic_mode devices/irq/apic_controller $(addprefix hv/emulate/emulate_,string branch multiply vector)
 HOT_OBJECTS := $(filter-out $(NOT_HOT:%=$(BUILD)/keel/%.o),$(filter $(HOT:%=$(BUILD)/keel/%.o),$(OBJECTS)))
 $(OBJECTS): OPTIMIZE := -Oz
 $(HOT_OBJECTS): OPTIMIZE := -O2

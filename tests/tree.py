@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What must be true of the tree as a whole: `tree.py names`, `lines`, `tests`, `calls BUILD`, `floors BUILD`. Prints what is not, and exits 1 then."""
+import collections
 import fnmatch
 import pathlib
 import re
@@ -51,6 +52,7 @@ SPEAKERS = {
 FLOORS = [
     ["boot"],
     ["vmx", "svm", "devices"],
+    ["devices/irq"],
     ["hv/monitor"],
     ["hv/gdb"],
     ["hv/observe"],
@@ -136,10 +138,34 @@ def floors(build):
         if here != there and level.get(here, 0) >= level.get(there, 99):
             yield f"{name}: {what} of {other}, which is not below it: {here} is on floor {len(FLOORS) - level.get(here, 0)}, {there} on floor {len(FLOORS) - level.get(there, 0)}"
     page = (ROOT / "docs/architecture.md").read_text()
-    said = [line.split()[2].rstrip("/") for line in page.splitlines() if re.match(r"floor \d+ ", line)]
-    wanted = [place for floor in FLOORS for place in floor]
-    if [name for name in said] != wanted:
-        yield f"docs/architecture.md: its floors are {' '.join(said)}; here they are {' '.join(wanted)}"
+    said = re.findall(r"^floor (\d+) +(\S+)/", page, flags=re.MULTILINE)
+    wanted = [(str(len(FLOORS) - number), place) for number, floor in enumerate(FLOORS) for place in floor]
+    if said != wanted:
+        yield f"docs/architecture.md: its floors are {' '.join(map(' '.join, said))}; here they are {' '.join(map(' '.join, wanted))}"
+    yield from circles(build)
+
+
+def reached(arrows, begin):
+    """The files to which arrows lead from one, over others too."""
+    found, left = set(), [begin]
+    while left:
+        for other in arrows.get(left.pop(), {}):
+            if other not in found:
+                found.add(other)
+                left.append(other)
+    return found
+
+
+def circles(build):
+    """Files that lead to themselves: by includes, and by symbols."""
+    arrows = collections.defaultdict(lambda: collections.defaultdict(set))
+    for name, what, other in uses(build):
+        arrows[name][other].add(what)
+    reach = {name: reached(arrows, name) for name in arrows}
+    for name in sorted(arrows):
+        for other in sorted(arrows[name]):
+            if name in reach.get(other, ()):
+                yield f"{name}: {', '.join(sorted(arrows[name][other]))} of {other}, which leads back to it: both are on a circle"
 
 
 def texts():

@@ -1,53 +1,5 @@
 /* Who is at the console: Keel's lines, VMs that come and leave, and who has the focus. */
 #include "hv/console/console_internal.h"
-#include "hv/host/clock.h"
-#include "hv/lib/string.h"
-
-struct console_client *console_clients[CONSOLE_CLIENTS];
-struct console_client *console_focus;
-unsigned console_awaited;
-
-static void say(const char *format, va_list arguments)
-{
-    char text[400];
-    struct text_buffer buffer;
-
-    text_buffer_init(&buffer, text, sizeof(text) - 1);
-    print_to(&buffer.writer, "console: ");
-    vprint_to(&buffer.writer, format, arguments);
-    text[buffer.length++] = '\n';
-    console_add(text, buffer.length);
-}
-
-void console_say_locked(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    say(format, arguments);
-    va_end(arguments);
-}
-
-void console_say(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    spin_lock(&console_output_lock);
-    say(format, arguments);
-    spin_unlock(&console_output_lock);
-    va_end(arguments);
-}
-
-void console_say_lost(struct console_client *client)
-{
-    uint64_t seconds = (clock_now() - client->since) / clock_hz() + 1;
-    unsigned lost = client->lost;
-
-    client->lost = 0;
-    console_say_locked("%u bytes of %s lost in %lu s: it wrote more than the port can send, without waiting",
-                       lost, client->name, seconds);
-}
 
 /* The next VM that shares the console, if there is one. */
 static struct console_client *first_client(void)

@@ -1,4 +1,5 @@
-/* What console.c (who is there), console_out.c (output) and console_keys.c (input) know of each other. */
+/* What the files of the console know of each other: console.c (who comes and leaves), console_keys.c (input),
+ * console_out.c (output), console_compose.c (what is next), console_state.c (who is there). */
 #pragma once
 
 #include "hv/console/console.h"
@@ -6,6 +7,9 @@
 #include "hv/lib/spinlock.h"
 
 #define CONSOLE_CLIENTS 32
+
+/* In bytes. */
+#define LINE_MOST       160 /* of a VM's line without its name; a longer one is folded */
 
 /* Taken in this order; a board's lock comes between them, never behind the second. */
 extern struct spinlock console_input_lock, console_output_lock;
@@ -52,3 +56,28 @@ void console_leave(struct console_client *client);
 
 /* Tells how much of the VM's was lost. */
 void console_say_lost(struct console_client *client);
+
+/* console_compose.c: the next piece for the console's port. Returns whether there is one. */
+bool console_compose(struct out_port *port);
+
+/* A byte of the VM's queue, which has one; and one more, for which it has room. */
+char console_take(struct console_client *client);
+void console_queue(struct console_client *client, char byte);
+
+/* Bytes of Keel's queue, for which there is room; and how many fit. */
+void console_queue_keel(const char *text, size_t length);
+size_t console_keel_room(void);
+
+/* What the VM has said goes into Keel's queue, `all` or whole lines: with a name where another VM is read,
+ * and an end of the line. */
+void console_move_to_keel(struct console_client *client, bool all);
+
+/* The monitor's answer, as console_answer has it, and how much of it has been sent. */
+void console_queue_answer(const char *text, size_t length);
+size_t console_answered(void);
+
+/* Whether Keel's queue and the answer have been sent. */
+bool console_queues_are_empty(void);
+
+/* What VMs and the monitor had still to say is dropped. */
+void console_forget_vms(void);

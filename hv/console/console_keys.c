@@ -7,9 +7,7 @@
 #include "hv/host/log.h"
 #include "hv/host/timer.h"
 
-struct spinlock console_input_lock;
 void (*console_monitor)(void);
-void (*console_taker)(int key);
 
 static uint8_t typed[4096]; /* bytes that the focused VM could not take yet */
 static unsigned typed_first, typed_count;

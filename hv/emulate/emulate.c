@@ -293,16 +293,14 @@ static __attribute__((noinline)) enum emulate_result execute(struct vcpu *vcpu, 
     const struct operation_row *row = &operation_rows[entry->in.operation];
     /* The exit may have been for the read of a read-modify-write, which says nothing of the right to write.
      */
-    bool rewrites =
-        entry->in.to.kind == OPERAND_MEMORY && (row->compute || entry->in.operation == OP_CMPXCHG8B);
+    bool rewrites = row->rewrites && entry->in.to.kind == OPERAND_MEMORY;
     struct emulation e = {.vcpu = vcpu,
                           .in = &entry->in,
-                          .row = row,
                           .bytes = entry->raw,
                           .mode = vcpu_code_mode(vcpu),
                           .rip = state->rip,
                           .dr7 = unlikely(state->attributes & ENTRY_WATCHED) ? vcpu_get(vcpu, REG_DR7) : 0,
-                          .gpa = entry->trusted && row->one_operand_in_memory && !rewrites ? gpa
+                          .gpa = row->one_operand_in_memory && entry->trusted && !rewrites ? gpa
                                                                                            : EMULATE_NO_GPA};
     enum outcome outcome = row->execute(&e);
 

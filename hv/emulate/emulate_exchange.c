@@ -7,7 +7,7 @@
 enum outcome execute_exchange(struct emulation *e)
 {
     const struct instruction *in = e->in;
-    alu_function *compute = e->row->compute;
+    alu_function *compute = operation_compute[in->operation];
     struct alu alu = {.b = operand_register(e, &in->from),
                       .flags = vcpu_get(e->vcpu, REG_RFLAGS),
                       .size = in->operand_size};

@@ -89,7 +89,7 @@ enum outcome execute_modify(struct emulation *e)
 
     if (e->in->from.kind != OPERAND_NONE && !operand_read(e, &e->in->from, &alu.b))
         return OUTCOME_FAULT;
-    return modify(e, &alu, 0, e->row->compute);
+    return modify(e, &alu, 0, operation_compute[e->in->operation]);
 }
 
 /* CMP and TEST: the result goes nowhere. */
@@ -99,7 +99,7 @@ enum outcome execute_compare(struct emulation *e)
 
     if (!operand_read(e, &e->in->to, &alu.a) || !operand_read(e, &e->in->from, &alu.b))
         return OUTCOME_FAULT;
-    e->row->compute(&alu);
+    operation_compute[e->in->operation](&alu);
     vcpu_set(e->vcpu, REG_RFLAGS, alu.flags);
     return OUTCOME_NEXT;
 }
@@ -120,7 +120,7 @@ enum outcome execute_bit(struct emulation *e)
         e->gpa = EMULATE_NO_GPA; /* silicon may have touched another part of the bit string */
     }
     if (in->operation != OP_BT)
-        return modify(e, &alu, offset, e->row->compute);
+        return modify(e, &alu, offset, operation_compute[e->in->operation]);
     if (in->to.kind == OPERAND_MEMORY) {
         if (!operand_find(e, alu.size, offset, ACCESS_READ, &span))
             return OUTCOME_FAULT;
@@ -142,5 +142,5 @@ enum outcome execute_double_shift(struct emulation *e)
 
     alu.accumulator = by_immediate ? in->immediate : e->vcpu->arch.gpr[REG_RCX];
     alu.b = operand_register(e, &in->from);
-    return modify(e, &alu, 0, e->row->compute);
+    return modify(e, &alu, 0, operation_compute[e->in->operation]);
 }

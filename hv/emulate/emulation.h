@@ -7,12 +7,9 @@
 #include "hv/walk/linear.h"
 #include "hv/walk/segment.h"
 
-struct operation_row;
-
 struct emulation {
     struct vcpu *vcpu;
     const struct instruction *in;
-    const struct operation_row *row;
     enum code_mode mode;
     const uint8_t *bytes; /* of the instruction */
     uint64_t rip;
@@ -144,12 +141,15 @@ execute_function execute_move_line, execute_clear_line; /* emulate_line.c */
 unsigned stack_size(struct emulation *e);
 uint64_t stack_moved(struct emulation *e, int by, unsigned size);
 
-/* What to do for each operation: `compute` for those that are arithmetic. */
+/* What to do for each operation. */
 struct operation_row {
     execute_function *execute;
-    alu_function *compute;
     bool
         one_operand_in_memory; /* its only access to memory is its memory operand, at the effective address */
+    bool rewrites;             /* where that is its destination, it is read first */
 };
 
 extern const struct operation_row operation_rows[OP_COUNT];
+
+/* emulate_compute.c: of those that are arithmetic; NULL: it is not. */
+extern alu_function *const operation_compute[OP_COUNT];

@@ -1,7 +1,7 @@
 #include "tests/fuzz/pc.h"
 
 #include "devices/board.h"
-#include "devices/local_apic.h"
+#include "devices/irq/local_apic.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/host/clock.h"
 #include "hv/x86/pc.h"

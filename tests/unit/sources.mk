@@ -17,8 +17,8 @@ sources_ept := ept/table.c ept/formats.c
 sources_uart := devices/uart.c hv/lib/format.c
 sources_pit := devices/pit.c hv/vm/bus.c hv/lib/format.c
 sources_rtc := devices/rtc.c hv/lib/format.c
-sources_board := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
-sources_time := $(wildcard devices/*.c) hv/vm/bus.c hv/lib/format.c
+sources_board := $(wildcard devices/*.c devices/irq/*.c) hv/vm/bus.c hv/lib/format.c
+sources_time := $(wildcard devices/*.c devices/irq/*.c) hv/vm/bus.c hv/lib/format.c
 sources_frames := hv/host/frames.c
 sources_timer := hv/host/timer.c tests/unit/privileged.c
 libraries_timer := -lpthread
@@ -48,11 +48,11 @@ sources_vmx_controls := $(vmx_tables)
 sources_vmx_apic := $(vmx_tables) vmx/apic.c
 sources_vmx_checks := $(vmx_tables) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
                       checks_segment exit_reasons) tests/unit/vmx/vmx_image.c
-sources_pic := devices/pic.c hv/lib/format.c
+sources_pic := devices/irq/pic.c hv/lib/format.c
 sources_pic_modes := $(sources_pic)
-sources_ioapic := devices/ioapic.c hv/lib/format.c
-local_apic := devices/local_apic.c devices/apic_fabric.c devices/apic_mode.c devices/apic_registers.c \
-              devices/apic_timer.c hv/lib/format.c tests/unit/devices/apic_fixture.c
+sources_ioapic := devices/irq/ioapic.c hv/lib/format.c
+local_apic := devices/irq/local_apic.c devices/irq/apic_fabric.c devices/irq/apic_mode.c devices/irq/apic_controller.c devices/irq/apic_registers.c \
+              devices/irq/apic_timer.c hv/lib/format.c tests/unit/irq/apic_fixture.c
 sources_local_apic := $(local_apic)
 sources_apic_registers := $(local_apic)
 sources_apic_fabric := $(local_apic)
@@ -88,7 +88,7 @@ sources_create := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/life/create.c 
 sources_exit := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/exit/exit.c hv/walk/breakpoint.c hv/cpu/msr.c hv/event/event.c tests/unit/privileged.c
 sources_observe := $(sources_exit)
 sources_serial := hv/host/serial.c tests/unit/privileged.c
-sources_console := hv/console/console.c hv/console/console_out.c hv/console/out_port.c hv/console/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
+sources_console := hv/console/console.c hv/console/console_out.c hv/console/console_compose.c hv/console/console_state.c hv/console/out_port.c hv/console/console_keys.c hv/host/serial.c hv/lib/format.c tests/unit/privileged.c
 sources_console_keys := $(sources_console)
 sources_log := $(core) hv/host/log.c tests/unit/privileged.c
 sources_crash := $(emulator) hv/crash/crash.c hv/show/state.c hv/show/walk_print.c hv/show/guest_symbols.c hv/show/guest_place.c hv/lib/format.c ept/table.c ept/formats.c \

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "devices/board.h"
-#include "devices/local_apic.h"
+#include "devices/irq/local_apic.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/x86/pc.h"
 

@@ -1,4 +1,4 @@
-#include "devices/ioapic.h"
+#include "devices/irq/ioapic.h"
 
 #include "hv/x86/pc.h"
 

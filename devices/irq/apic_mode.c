@@ -1,5 +1,5 @@
 /* The local APIC's modes: IA32_APIC_BASE, RESET and INIT. */
-#include "devices/apic_internal.h"
+#include "devices/irq/apic_internal.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/x86/pc.h"
 
@@ -130,31 +130,5 @@ static void describe(struct device *device, struct writer *out)
              mode_names[mode_of(apic->base)], apic->base & APIC_BASE_BSP ? " bsp" : "");
 }
 
-static const struct device_ops base_ops = {
+const struct device_ops apic_base_ops = {
     .read = base_read, .write = base_write, .describe = describe, .width = 8};
-
-void local_apic_init(struct local_apic *apic, const struct local_apic_config *config)
-{
-    *apic = (struct local_apic){
-        .vcpu = config->vcpu,
-        .config = *config,
-        .page = {"local apic", &apic_page_ops, apic, NULL},
-        .base_msr = {"apic base", &base_ops, apic, NULL},
-        .deadline_msr = {"tsc deadline", &apic_deadline_ops, apic, NULL},
-        .x2apic_msrs = {"x2apic", &apic_x2apic_ops, apic, NULL},
-    };
-    apic_timer_init(apic);
-    apic->vcpu->arch.interrupts = apic_controller;
-    apic->vcpu->arch.interrupts.state = apic;
-    apic->vcpu->local.device = &apic->page;
-    apic->vcpu->arch.apic.registers = &apic->reg[0].low;
-    apic->vcpu->arch.apic.posted = &apic->posted;
-}
-
-unsigned local_apic_msr_ranges(struct local_apic *apic, struct bus_range ranges[3])
-{
-    ranges[0] = (struct bus_range){IA32_APIC_BASE, IA32_APIC_BASE, &apic->base_msr};
-    ranges[1] = (struct bus_range){X2APIC_FIRST, X2APIC_LAST, &apic->x2apic_msrs};
-    ranges[2] = (struct bus_range){IA32_TSC_DEADLINE, IA32_TSC_DEADLINE, &apic->deadline_msr};
-    return apic->config.tsc_deadline ? 3 : 2;
-}

@@ -1,7 +1,7 @@
 /* What the files of the local APIC know of each other: nobody else includes this. */
 #pragma once
 
-#include "devices/local_apic.h"
+#include "devices/irq/local_apic.h"
 
 /* local_apic.c: accepting and ending interrupts. */
 
@@ -26,8 +26,15 @@ void apic_end(struct local_apic *apic);
 /* LVT LINT0 was written: its level may now count, or not any more. */
 void apic_lint0_changed(struct local_apic *apic);
 
-/* What the core calls, without its state. */
-extern const struct interrupt_controller apic_controller;
+/* Of struct interrupt_controller. */
+int apic_pending(void *state);
+int apic_acknowledge(void *state);
+unsigned apic_get_tpr(void *state);
+void apic_set_tpr(void *state, unsigned priority);
+void apic_ended(void *state, unsigned vector);
+
+/* apic_mode.c: IA32_APIC_BASE. */
+extern const struct device_ops apic_base_ops;
 
 /* apic_registers.c: the page and the MSRs; what hardware has written into the page. */
 void apic_written(struct local_apic *apic, enum apic_reg reg);

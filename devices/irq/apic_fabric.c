@@ -1,6 +1,6 @@
 /* Messages to local APICs: who is addressed, and what each does with one (SDM, "Issuing Interprocessor
  * Interrupts"). */
-#include "devices/apic_internal.h"
+#include "devices/irq/apic_internal.h"
 #include "hv/event/event.h"
 
 #define DFR_FLAT    0xf

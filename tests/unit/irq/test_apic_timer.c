@@ -1,4 +1,4 @@
-#include "tests/unit/devices/apic_fixture.h"
+#include "tests/unit/irq/apic_fixture.h"
 
 /* The timer in its three modes. The fake clock makes 10^9 ticks a second. */
 

@@ -3,7 +3,7 @@
 
 #include "tests/unit/fake.h"
 
-#include "devices/local_apic.h"
+#include "devices/irq/local_apic.h"
 
 #define APICS    20
 #define MASKED   (1u << 16)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "devices/ioapic.h"
+#include "devices/irq/ioapic.h"
 
 static struct ioapic ioapic;
 static struct spinlock lock;

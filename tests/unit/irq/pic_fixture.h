@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "devices/pic.h"
+#include "devices/irq/pic.h"
 
 static struct pic pic;
 static struct spinlock lock;

@@ -1,5 +1,5 @@
 /* The local APIC's registers as software sees them: the xAPIC page and the x2APIC MSRs. */
-#include "devices/apic_internal.h"
+#include "devices/irq/apic_internal.h"
 
 /* What software may do with a register in each mode. No bit: there is no such register. */
 #define X_READ     BIT(0)

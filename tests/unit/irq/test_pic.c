@@ -1,4 +1,4 @@
-#include "tests/unit/devices/pic_fixture.h"
+#include "tests/unit/irq/pic_fixture.h"
 
 static void all_is_masked_after_reset(void **state)
 {

@@ -1,4 +1,4 @@
-#include "devices/pic.h"
+#include "devices/irq/pic.h"
 
 #include "hv/x86/pc.h"
 

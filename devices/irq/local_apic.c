@@ -1,5 +1,5 @@
 /* The local APIC's core: which interrupts it holds, which of them the processor gets, and when they end. */
-#include "devices/apic_internal.h"
+#include "devices/irq/apic_internal.h"
 #include "hv/event/event.h"
 
 /* SDM, "Task and Processor Priorities". Other cores ask too, for lowest-priority arbitration. */
@@ -223,7 +223,7 @@ static bool external_pending(const struct local_apic *apic, uint32_t inputs)
     return !apic_enabled(apic) || (!(lvt & LVT_MASKED) && LVT_DELIVERY(lvt) == APIC_EXTINT);
 }
 
-static int pending(void *state)
+int apic_pending(void *state)
 {
     struct local_apic *apic = state;
     uint32_t inputs = apic_inputs(apic);
@@ -234,10 +234,10 @@ static int pending(void *state)
     return deliverable(apic);
 }
 
-static int acknowledge(void *state)
+int apic_acknowledge(void *state)
 {
     struct local_apic *apic = state;
-    int vector = pending(apic);
+    int vector = apic_pending(apic);
 
     if (vector < 0)
         return -1;
@@ -252,7 +252,7 @@ static int acknowledge(void *state)
     return vector;
 }
 
-static unsigned get_tpr(void *state)
+unsigned apic_get_tpr(void *state)
 {
     struct local_apic *apic = state;
 
@@ -260,7 +260,7 @@ static unsigned get_tpr(void *state)
 }
 
 /* SDM, "Interaction of Task Priorities between CR8 and APIC". */
-static void set_tpr(void *state, unsigned priority)
+void apic_set_tpr(void *state, unsigned priority)
 {
     struct local_apic *apic = state;
 
@@ -268,52 +268,11 @@ static void set_tpr(void *state, unsigned priority)
     apic_reconsider(apic);
 }
 
-static void written(void *state, unsigned offset)
-{
-    apic_written(state, (offset >> 4) % APIC_REGS);
-}
-
-static void ended(void *state, unsigned vector)
+void apic_ended(void *state, unsigned vector)
 {
     if (apic_has(state, APIC_TMR, vector & 0xff))
         end_level(state, vector & 0xff);
 }
-
-static void reset(void *state, bool init)
-{
-    local_apic_reset(state, init);
-}
-
-static void tsc_changed(void *state)
-{
-    apic_timer_tsc_changed(state);
-}
-
-static void resumed(void *state)
-{
-    struct local_apic *apic = state;
-
-    apic_timer_resumed(apic);
-    apic->config.resumed.call(apic->config.resumed.owner);
-}
-
-static bool enabled(void *state)
-{
-    return apic_enabled(state);
-}
-
-const struct interrupt_controller apic_controller = {
-    .pending = pending,
-    .acknowledge = acknowledge,
-    .get_tpr = get_tpr,
-    .set_tpr = set_tpr,
-    .reset = reset,
-    .tsc_changed = tsc_changed,
-    .resumed = resumed,
-    .written = written,
-    .ended = ended,
-    .enabled = enabled,
-};
 
 /* SDM, "Local APIC Status and Location": with the APIC off in hardware, LINT0 is the processor's INTR pin. */
 bool local_apic_lint0_is_open(const struct local_apic *apic, bool interrupts)

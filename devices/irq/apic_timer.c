@@ -2,7 +2,7 @@
  * The local APIC's timer (SDM, "APIC Timer"). Its input clock is the TSC, as CPUID leaf 0x15 tells the guest.
  * Counts are computed when they are read: the host's timer is armed only while the entry is not masked.
  */
-#include "devices/apic_internal.h"
+#include "devices/irq/apic_internal.h"
 #include "hv/host/clock.h"
 #include "hv/run/vm_timer.h"
 

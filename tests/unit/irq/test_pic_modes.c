@@ -1,5 +1,5 @@
 /* The 8259A's words of initialization and operation: what they turn on, and what they forget. */
-#include "tests/unit/devices/pic_fixture.h"
+#include "tests/unit/irq/pic_fixture.h"
 
 static void auto_eoi_ends_at_the_acknowledge(void **state)
 {

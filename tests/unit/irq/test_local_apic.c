@@ -1,4 +1,4 @@
-#include "tests/unit/devices/apic_fixture.h"
+#include "tests/unit/irq/apic_fixture.h"
 
 /* Priorities, EOI, the pins, and reset. */
 

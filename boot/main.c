@@ -21,6 +21,7 @@
 #include "hv/host/log.h"
 #include "hv/host/log_ring.h"
 #include "hv/host/paging.h"
+#include "hv/host/quirks.h"
 #include "hv/host/smp.h"
 #include "hv/host/timer.h"
 #include "hv/host/wait.h"
@@ -136,10 +137,7 @@ static void choose_vendor(void)
         stop_in_words(
             "this CPU shows neither VMX (CPUID.1:ECX[5]) nor SVM (CPUID.80000001:ECX[2]). Turn on \"Intel "
             "Virtualization Technology\" (VT-x) or \"SVM Mode\" in the firmware's set-up; in an emulator "
-            "choose "
-            "a CPU model that has it (Bochs: cpu: model=corei7_skylake_x or ryzen; QEMU: -cpu max, or with "
-            "KVM "
-            "-cpu host, nesting on).");
+            "choose a CPU model that has it (" MODELS_WITH_EITHER ").");
     forbid_controls();
     if (!virt->preflight())
         stop_in_words("the CPU lacks what is named above.");

@@ -17,9 +17,7 @@ default rel
 %include "hv/x86/registers.inc"
 
 extern svm_handle_exit
-extern trap_stubs
-global svm_enter, svm_leave
-global svm_debug_trap
+global svm_enter, svm_leave, svm_exit
 
 section .text
 
@@ -28,7 +26,7 @@ align 16
 svm_enter:
     enter_from_c VCPU_HOST_STACK
 
-.enter:                                 ; RDI = vcpu
+.again:                                 ; RDI = vcpu
     mov rsi, [rdi + VCPU_VENDOR]
     mov rcx, [rdi]
     mov rax, [rsi + SVM_PHYSICAL]
@@ -39,7 +37,7 @@ svm_enter:
     load_registers
     vmload
     vmrun
-.exit:
+svm_exit:
     vmsave
     store_registers
     lea rdi, [rsp - 8]
@@ -53,20 +51,8 @@ svm_enter:
     stgi
     call svm_handle_exit
     mov rdi, [rsp]                      ; the vCPU lies there
-    jmp .enter
+    jmp svm_enter.again
 
 ; void svm_leave(struct vcpu *vcpu)
 svm_leave:
     return_to_c VCPU_HOST_STACK
-
-; Keel's own #DB. Where a guest steps over what exits, Bochs 2.7 keeps the trap and raises it behind VMRUN: it is
-; dropped there, on what is left of vcpu->arch.gpr. Silicon has none to raise.
-svm_debug_trap:
-    push rax
-    lea rax, [svm_enter.exit]
-    cmp [rsp + 8], rax
-    pop rax
-    jne .own
-    iretq
-.own:
-    jmp trap_stubs + 4 * 1

@@ -4,6 +4,7 @@
 #include "hv/host/apic.h"
 #include "hv/host/interrupts.h"
 #include "svm/exit_codes.h"
+#include "svm/quirks.h"
 #include "svm/svm.h"
 
 #define DR6_CAUSES    (DR6_HITS | DR6_BD | DR6_BT)
@@ -103,7 +104,7 @@ static void step(struct svm_vcpu *svm)
 static void end_step(struct svm_vcpu *svm, bool loaded)
 {
     svm->stepping = false;
-    svm_intercept(&svm->vmcb, SVM_EXIT_DB, !svm_cpu.loses_dr6);
+    svm_intercept(&svm->vmcb, SVM_EXIT_DB, svm_debug_tells_cause());
     if (!svm->guest_tf && !loaded)
         svm->vmcb.rflags &= ~RFLAGS_TF;
 }
@@ -123,24 +124,6 @@ bool svm_stop_stepping(struct vcpu *vcpu)
     return !(vmcb->dr6 & DR6_CAUSES);
 }
 
-void svm_keep_shadow(struct vcpu *vcpu)
-{
-    struct svm_vcpu *svm = svm_of(vcpu);
-
-    if (svm->vmcb.interrupt_shadow & VMCB_SHADOW)
-        svm->shadow_rip = svm->vmcb.rip + 1;
-    else if (svm->shadow_rip == svm->vmcb.rip + 1)
-        svm->vmcb.interrupt_shadow |= VMCB_SHADOW;
-    else
-        svm->shadow_rip = 0;
-}
-
-/* Whether an interrupt would come in between STI and its next instruction, were it let. */
-static bool breaks_shadow(const union vmcb *vmcb)
-{
-    return svm_cpu.forgets_shadow && (vmcb->interrupt_shadow & VMCB_SHADOW) && (vmcb->rflags & RFLAGS_IF);
-}
-
 /*
  * An interrupt's window is a virtual interrupt that is intercepted before it is taken. For an NMI that has to
  * wait: while another is served, IRET is intercepted; behind IRET, or in a shadow, one instruction is stepped
@@ -152,7 +135,7 @@ void svm_set_windows(struct vcpu *vcpu, bool interrupt, bool nmi)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
     union vmcb *vmcb = &svm->vmcb;
-    bool held = interrupt && unlikely(breaks_shadow(vmcb));
+    bool held = interrupt && svm_breaks_shadow(vmcb);
     uint64_t control =
         interrupt && !held ? vmcb->interrupt_control | VMCB_V_IRQ : vmcb->interrupt_control & ~VMCB_V_IRQ;
 

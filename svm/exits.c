@@ -12,6 +12,7 @@
 #include "hv/walk/breakpoint.h"
 #include "svm/checks.h"
 #include "svm/exit_codes.h"
+#include "svm/quirks.h"
 #include "svm/svm.h"
 
 /* The CPU says where the next instruction is, or its length is found by decoding it; false: it has none, see
@@ -74,25 +75,11 @@ static void handle_move_control(struct vcpu *vcpu)
         next_instruction(vcpu);
 }
 
-/* Bits of DR6: breakpoints, general detect, single step. */
-#define DEBUG_CAUSES (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(13) | DR6_BS)
-
-/* Where DR6 does not tell: #DB is intercepted for a debugger alone there, who steps, or has set a point. */
-static uint64_t likely_cause(const struct vcpu_debug *debug)
-{
-    if (debug->step == STEP_TRAP)
-        return DR6_BS;
-    for (unsigned n = 0; n < 4; n++)
-        if (debug->holder[n])
-            return BIT(n);
-    return 0;
-}
-
 /* APM, "#DB (Debug)": the VMCB's DR6 and DR7 are already as its handler is to find them. */
 static void handle_debug(struct vcpu *vcpu)
 {
     union vmcb *vmcb = vmcb_of(vcpu);
-    uint64_t causes = svm_cpu.loses_dr6 ? likely_cause(&vcpu->arch.debug) : vmcb->dr6 & DEBUG_CAUSES;
+    uint64_t causes = svm_debug_causes(vcpu);
     uint64_t guests = debug_on_trap(vcpu, causes);
 
     svm_take_back_delivery(vcpu);
@@ -122,11 +109,9 @@ static void handle_iret(struct vcpu *vcpu)
     svm_begin_iret(vcpu);
 }
 
-/* QEMU's TCG lets XSETBV pass: leaf 0xd is where it shows. */
 static void handle_cpuid(struct vcpu *vcpu)
 {
-    if (unlikely((uint32_t)vcpu->arch.gpr[REG_RAX] == 0xd))
-        native_take_xcr0(vcpu);
+    svm_before_cpuid(vcpu);
     exit_cpuid(vcpu);
     next_instruction(vcpu);
 }
@@ -250,15 +235,6 @@ static void handle_unexpected(struct vcpu *vcpu)
              vmcb->exit_code, svm_exit_name(vmcb->exit_code), vmcb->exit_info1, vmcb->exit_info2, vmcb->rip);
 }
 
-/* Bochs 2.7 forgets a window that is open already when it enters: what waits for it is looked at again. */
-static void handle_interrupt(struct vcpu *vcpu)
-{
-    if (unlikely(svm_cpu.forgets_shadow))
-        svm_keep_shadow(vcpu);
-    if (unlikely(vmcb_of(vcpu)->interrupt_control & VMCB_V_IRQ))
-        vcpu_note(vcpu, REQUEST_EVENT);
-}
-
 typedef void exit_handler(struct vcpu *vcpu);
 
 /*
@@ -276,7 +252,7 @@ static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
     [SVM_EXIT_DB] = handle_debug,
     [SVM_EXIT_AC] = handle_alignment,
     [SVM_EXIT_MC] = handle_machine_check,
-    [SVM_EXIT_INTR] = handle_interrupt,
+    [SVM_EXIT_INTR] = svm_after_interrupt,
     [SVM_EXIT_NMI] = exit_ignored,
     [SVM_EXIT_INIT] = exit_ignored,
     [SVM_EXIT_VINTR] = exit_window,
@@ -323,10 +299,9 @@ static bool is_intercepted(unsigned code)
     return exit_handlers[code] && code != SVM_EXIT_IRET && code != SVM_EXIT_CR0_SEL_WRITE &&
            code != SVM_EXIT_RDTSCP && code != SVM_EXIT_INVPCID &&
            (code != SVM_EXIT_PAUSE || svm_has(SVM_PAUSE_FILTER)) &&
-           (code != SVM_EXIT_DB || !svm_cpu.loses_dr6);
+           (code != SVM_EXIT_DB || svm_debug_tells_cause());
 }
 
-#define OPCODE_INT3        0xcc
 #define SVM_EXIT_DR_READ   0x20 /* of DR0; 16 codes each for reads and writes */
 #define SVM_EXIT_EXCEPTION 0x40 /* of vector 0 */
 
@@ -349,19 +324,18 @@ static void handle_breakpoint(struct vcpu *vcpu)
         vcpu_raise(vcpu, &(struct fault){.vector = EXC_BP});
 }
 
-/* INT n; QEMU 7.2 has INT3 here and not at the intercept of #BP. */
 static void handle_software_interrupt(struct vcpu *vcpu)
 {
-    uint8_t bytes[2] = {0};
+    bool breakpoint;
+    uint8_t vector = svm_software_vector(vcpu, &breakpoint);
 
-    debug_read(vcpu, debug_linear_rip(vcpu), bytes, sizeof(bytes));
-    if (bytes[0] == OPCODE_INT3) {
+    if (breakpoint) {
         handle_breakpoint(vcpu);
         return;
     }
     if (!pass_interrupt(vcpu))
         return;
-    vcpu->arch.event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = bytes[1]};
+    vcpu->arch.event = (struct event){.valid = true, .type = EVENT_SOFT_INTERRUPT, .vector = vector};
     vcpu_note(vcpu, REQUEST_EVENT);
 }
 
@@ -414,7 +388,7 @@ void svm_set_debug(struct vcpu *vcpu, unsigned what)
 /* The few codes that are no intercept's, and those that a debugger causes. */
 static __attribute__((noinline)) void handle_other(struct vcpu *vcpu)
 {
-    switch ((int32_t)vmcb_of(vcpu)->exit_code) { /* QEMU 7.2 does not extend the sign */
+    switch (svm_exit_code(vmcb_of(vcpu))) {
     case SVM_EXIT_NPF:
         handle_nested_fault(vcpu);
         break;

@@ -4,6 +4,7 @@
 #include "hv/host/instructions.h"
 #include "hv/lib/string.h"
 #include "svm/exit_codes.h"
+#include "svm/quirks.h"
 #include "svm/svm.h"
 
 #define FIELD(reg, name) [REG_##reg] = offsetof(union vmcb, name)
@@ -48,7 +49,7 @@ void svm_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
     }
     *field(vcpu, reg) = value;
     if (reg == REG_CR2 && this_cpu()->current == vcpu)
-        write_cr2(value); /* VMRUN loads it, but in Bochs */
+        svm_cr2_changed(vmcb_of(vcpu));
     if (parts[reg] & VMCB_CLEAN_CONTROL)
         svm_flush(vcpu);
     vmcb_changed(vmcb_of(vcpu), parts[reg]);

@@ -2,15 +2,16 @@
 #include "svm/svm.h"
 #include "svm/checks.h"
 #include "svm/exit_codes.h"
+#include "svm/quirks.h"
 
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/native.h"
 #include "hv/host/feature.h"
-#include "hv/host/idt.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/host/quirks.h"
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
 #include "hv/vm/nested.h"
@@ -88,8 +89,7 @@ static bool preflight(void)
     say_features("there, not used", ~used & d);
     if (!svm_has(SVM_NESTED_PAGING))
         log_line("SVM: this CPU has no nested paging (CPUID Fn8000_000A EDX bit 0): Keel needs one that has, "
-                 "as all "
-                 "have from AMD's family 10h on; in QEMU: -cpu EPYC,+svm,+npt");
+                 "as all have from AMD's family 10h on; " MODEL_WITH_NPT);
     if (b < 2)
         log_line("SVM: this CPU has %u address-space identifiers (CPUID Fn8000_000A EBX), 2 are needed", b);
     return svm_has(SVM_NESTED_PAGING) && b >= 2 && svm_make_maps();
@@ -130,10 +130,8 @@ static bool enable(void)
         wrmsr_safe(TSC_RATIO, TSC_RATIO_ONE);
     __asm__ volatile("vmsave %%rax" : : "a"(virt_to_phys(cpu->vendor) + PAGE_SIZE) : "memory");
     log_line("cpu %u: SVM on, revision %u, %u ASIDs", cpu->index, svm_cpu.revision, svm_cpu.asids);
-    if (cpu->index == 0) {
-        interrupts_enter_at(EXC_DB, (uint64_t)svm_debug_trap);
-        svm_probe();
-    }
+    if (cpu->index == 0)
+        svm_find_quirks();
     return true;
 }
 

@@ -29,7 +29,15 @@ struct svm_vcpu {
     uint64_t iret_rip;
     bool stepping;       /* RFLAGS.TF is set for Keel */
     bool guest_tf;       /* and this is the guest's own */
-    uint64_t shadow_rip; /* svm_keep_shadow: where the guest was in one, plus 1; 0: nowhere */
+    uint64_t shadow_rip; /* svm/quirks.c: where the guest was in one, plus 1; 0: nowhere */
+};
+
+/* What an emulator gets wrong: svm/quirks.h. */
+struct svm_quirks {
+    bool loses_dr6;      /* the VMCB's DR6 is without the cause of an intercepted #DB */
+    bool forgets_shadow; /* VMRUN does not heed the VMCB's interrupt shadow */
+    bool misses_window;  /* nor a virtual interrupt whose window is open already */
+    bool loses_cr2;      /* nor the VMCB's CR2 */
 };
 
 /* What CPUID Fn8000_000A says. */
@@ -37,8 +45,7 @@ struct svm_capabilities {
     uint32_t asids, features;
     uint8_t revision, physical_bits;
     bool pages_1g;
-    bool loses_dr6;      /* the VMCB's DR6 is without the cause of an intercepted #DB */
-    bool forgets_shadow; /* VMRUN does not heed the VMCB's interrupt shadow */
+    struct svm_quirks quirks;
 };
 extern struct svm_capabilities svm_cpu;
 extern struct native_policy svm_native;
@@ -89,12 +96,6 @@ void svm_set_debug(struct vcpu *vcpu, unsigned what);
 /* entry.asm: enters the guest, again after each exit, until svm_leave is called, which does not return. */
 void svm_enter(struct vcpu *vcpu);
 void svm_leave(struct vcpu *vcpu);
-
-/* entry.asm: the entry of this core's own #DB. */
-extern const char svm_debug_trap[];
-
-/* probe.c: what an emulator gets wrong, into svm_cpu. Needs SVM on. */
-void svm_probe(void);
 
 /* vcpu.c: the vendor table's rows about one vCPU. */
 bool svm_make_maps(void); /* of MSRs and ports, for all vCPUs, once, at preflight; false: no memory, said */
@@ -151,12 +152,6 @@ void svm_take_back_delivery(struct vcpu *vcpu);
 /* events.c: takes back the single step that svm_set_windows asked for. Returns whether this exit is its end
  * only. */
 bool svm_stop_stepping(struct vcpu *vcpu);
-
-/*
- * At the exit for an interrupt of the machine, where VMRUN forgets the shadow: it stays until the instruction
- * in it has been run, however often the entry exits before that.
- */
-void svm_keep_shadow(struct vcpu *vcpu);
 
 /* events.c: the guest serves no NMI any more. */
 void svm_unblock_nmi(struct vcpu *vcpu);

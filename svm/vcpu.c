@@ -9,6 +9,7 @@
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
 #include "svm/exit_codes.h"
+#include "svm/quirks.h"
 #include "svm/svm.h"
 
 _Static_assert(offsetof(struct vcpu, arch.gpr) == 0 && sizeof(((struct vcpu *)0)->arch.gpr) == 128,
@@ -146,7 +147,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
     }
     write_cr3(vcpu->vm->space.root);
     native_load(vcpu, &svm_native);
-    write_cr2(svm->vmcb.cr2); /* VMRUN loads it, but in Bochs */
+    svm_cr2_changed(&svm->vmcb);
     cpu->current = vcpu;
 }
 

@@ -46,11 +46,13 @@ trace-picture: all  ## docs/trace-boot.svg: the trace of a Linux boot
 check-calls: all  ## every function of the image has a caller in it
 	@python3 tests/tree.py calls $(BUILD)
 
-check-floors: all  ## includes and calls run down the floors alone, rooms that another architecture keeps name no x86; and that what is not so is found
+check-floors: all  ## includes and calls run down the floors alone, rooms that another architecture keeps name no x86, vmx/ and svm/ are twins; and that what is not so is found
 	@python3 tests/tree.py floors $(BUILD)
 	@python3 tests/test_floors.py $(BUILD)
 	@python3 tests/kept.py $(BUILD)
 	@python3 tests/test_kept.py $(BUILD)
+	@python3 tests/twins.py $(BUILD)
+	@python3 tests/test_twins.py $(BUILD)
 
 check-lines:  ## every line of the log that a guest can cause is within its VM's budget
 	@python3 tests/tree.py lines

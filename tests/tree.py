@@ -41,9 +41,10 @@ SPEAKERS = {
     "hv/run/sched.c: report_share": "when the VM is off, once for each start by order",
     "hv/load/acpi.c": "the configuration, and ends the VM",
     "devices/pci.c": "a mistake of Keel's in the table of functions, when a VM is made",
-    "svm/probe.c": "the machine's start",
+    "svm/quirks_probe.c": "the machine's start",
     "svm/svm.c": "the machine's start",
     "svm/vcpu.c": "a VM is made",
+    "vmx/quirks.c": "the machine's start",
     "vmx/vmx.c": "the machine's start",
     "vmx/vcpu.c": "a VM is made",
 }

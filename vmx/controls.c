@@ -1,5 +1,6 @@
 #include "vmx/controls.h"
 
+#include "hv/host/quirks.h"
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
 
@@ -7,13 +8,14 @@
 enum since { SINCE_VMX, SINCE_CORE2, SINCE_NEHALEM, SINCE_WESTMERE };
 
 static const char *const mends[] = {
-    [SINCE_VMX] = "every CPU with VT-x has it, so an emulator or an outer hypervisor hides it: "
-                  "in Bochs cpu: model=corei7_skylake_x, in QEMU with nested KVM -cpu host",
+    [SINCE_VMX] =
+        "every CPU with VT-x has it, so an emulator or an outer hypervisor hides it: " MODEL_WITH_VMX
+        ", " MODEL_WITH_KVM,
     [SINCE_CORE2] = "CPUs have it from Core 2 (2006) on, but use one from Westmere (2010) on, "
-                    "or in Bochs cpu: model=corei7_skylake_x",
+                    "or " MODEL_WITH_VMX,
     [SINCE_NEHALEM] = "CPUs have it from Nehalem (2008) on, but use one from Westmere (2010) on, "
-                      "or in Bochs cpu: model=corei7_skylake_x",
-    [SINCE_WESTMERE] = "use a CPU from Westmere (2010) on, or in Bochs cpu: model=corei7_skylake_x",
+                      "or " MODEL_WITH_VMX,
+    [SINCE_WESTMERE] = "use a CPU from Westmere (2010) on, or " MODEL_WITH_VMX,
 };
 
 #define OFF                   VMX_CONTROL_OFF, 0

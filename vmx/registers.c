@@ -222,8 +222,8 @@ void vmx_end_instruction(struct vcpu *vcpu)
         vmwrite(VMCS_GUEST_RFLAGS, flags & ~RFLAGS_RF);
     if (flags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
         causes = DR6_BS;
-    /* What was pending ends with the instruction. Without a shadow there is nothing but what Bochs leaves:
-     * the step. */
+    /* What was pending ends with the instruction. Without a shadow there is nothing, or what is left wrongly
+     * (docs/emulators.md). */
     pending = take_pending();
     if (blocking & BLOCKING_BY_STI_OR_MOV_SS) {
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_STI_OR_MOV_SS);

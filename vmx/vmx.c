@@ -7,10 +7,12 @@
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/host/quirks.h"
 #include "hv/lib/string.h"
 #include "hv/vm/nested.h"
 #include "vmx/entry_checks.h"
 #include "vmx/exit_reasons.h"
+#include "vmx/quirks.h"
 
 struct vmx_capabilities vmx_cpu;
 struct vmx_controls vmx_words;
@@ -50,33 +52,16 @@ static bool forbid(const char *name, size_t length)
     return vmx_forbid(name, length);
 }
 
-#define CPUID_PDCM 15
-
-/*
- * Bochs 2.7 delivers a virtual interrupt, whatever RFLAGS.IF is, when one of the machine's own is to exit. It
- * is known by an MSR that its CPUID shows and that it has not.
- */
-static void distrust(void)
-{
-    static const char control[] = "virtual-interrupt delivery";
-    uint64_t value;
-
-    if (trusting || !cpu_has(1, 0, 2, CPUID_PDCM) || rdmsr_safe(IA32_PERF_CAPABILITIES, &value) ||
-        !vmx_allowed(&vmx_cpu, VMX_SECONDARY, VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY))
-        return;
-    log_line("%s not used: emulators have it wrong; with `disable = none` it is", control);
-    vmx_forbid(control, sizeof(control) - 1);
-}
-
 static bool preflight(void)
 {
     struct log_lines lines;
 
     log_lines_init(&lines);
     vmx_read_capabilities(&vmx_cpu, read_msr, read_cpuid);
-    distrust();
+    if (!trusting)
+        vmx_find_quirks();
     vmx_apply_forbidden(&vmx_cpu);
-    if (!native_compaction())
+    if (!host_compacts())
         vmx_cpu.may_be_1[VMX_SECONDARY] &= ~(uint64_t)VMX_SECONDARY_ENABLE_XSAVES;
     if (!vmx_compute_controls(&vmx_cpu, &vmx_words)) {
         vmx_print_needed(&vmx_cpu, &lines.writer);

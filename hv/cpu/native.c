@@ -7,11 +7,11 @@
 #include "hv/host/feature.h"
 #include "hv/host/instructions.h"
 #include "hv/host/paging.h"
+#include "hv/host/quirks.h"
 #include "hv/host/witness.h"
 #include "hv/lib/string.h"
 
-#define XSAVE_AREA       KIB(16) /* more than all components that guests may have */
-#define XSAVE_HEADER_END 576
+#define XSAVE_AREA KIB(16) /* more than all components that guests may have */
 
 /* Keel itself runs without protection keys; RDPKRU is undefined while CR4.PKE is off. */
 uint32_t vcpu_pkru(struct vcpu *vcpu)
@@ -160,43 +160,12 @@ void native_put(struct vcpu *vcpu, const struct native_policy *policy)
     state->dr[3] = read_dr3();
 }
 
-/*
- * Whether XSAVEC puts AVX behind the header (SDM, "Compacted Format of Extended Region"). Bochs 2.7 does not:
- * it puts it at offset 416, and the header over it, so that a guest that switches tasks by XSAVEC or XSAVES
- * loses registers.
- */
-static bool compaction_works(void)
-{
-    static uint8_t area[KIB(1)] __attribute__((aligned(64)));
-    const uint64_t x87_sse_avx = 7, xcr0 = xgetbv(0);
-    const uint32_t ones = UINT32_MAX;
-
-    xsetbv(0, x87_sse_avx);
-    __asm__ volatile("vbroadcastss %1, %%ymm0\n xsavec64 %0\n vzeroall"
-                     : "+m"(area)
-                     : "m"(ones), "a"(x87_sse_avx), "d"(0));
-    xsetbv(0, xcr0);
-    return area[XSAVE_HEADER_END] == UINT8_MAX;
-}
-
-bool native_compaction(void)
-{
-    enum { UNKNOWN, WORKS, BROKEN };
-    static uint8_t state;
-
-    if (!cpu_has(1, 0, 2, 26) || !cpu_has(1, 0, 2, 28) || !cpu_has(0xd, 1, 0, 1))
-        return true;
-    if (state == UNKNOWN)
-        state = compaction_works() ? WORKS : BROKEN;
-    return state == WORKS;
-}
-
 void native_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
     const uint32_t xsavec_xsaves = BIT(1) | BIT(3);
 
     cpuid(leaf, subleaf, &out->eax, &out->ebx, &out->ecx, &out->edx);
-    if (leaf == 0xd && subleaf == 1 && !native_compaction())
+    if (leaf == 0xd && subleaf == 1 && !host_compacts())
         out->eax &= ~xsavec_xsaves;
 }
 

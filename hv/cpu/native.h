@@ -21,12 +21,8 @@ void native_reset(struct vcpu *vcpu);
 void native_load(struct vcpu *vcpu, const struct native_policy *policy);
 void native_put(struct vcpu *vcpu, const struct native_policy *policy);
 
-/* XCR0 as the guest has it now, into vcpu->arch.xcr0: for emulators that let XSETBV pass. */
+/* XCR0 as the guest has it now, into vcpu->arch.xcr0: XSETBV may not have exited (docs/emulators.md). */
 void native_take_xcr0(struct vcpu *vcpu);
-
-/* false: an emulator whose XSAVEC and XSAVES lose registers. First called before a vCPU is loaded: it uses
- * them. */
-bool native_compaction(void);
 
 /* The machine's CPUID, less what it shows and gets wrong. */
 struct cpuid_regs;

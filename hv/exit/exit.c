@@ -97,7 +97,7 @@ bool exit_msr_refused(struct vcpu *vcpu)
 
 bool exit_xsetbv(struct vcpu *vcpu)
 {
-    /* Silicon looks at the CPL before it exits; Bochs 2.7 exits first. */
+    /* The CPU should have looked at the CPL before it exited: docs/emulators.md. */
     if (vcpu_cpl(vcpu) != 0 || !xcr0_write(vcpu, (uint32_t)vcpu->arch.gpr[REG_RCX], exit_edx_eax(vcpu)))
         return refuse(vcpu);
     xsetbv(0, vcpu->arch.xcr0); /* Keel uses none of that state: the guest's XCR0 stays in the CPU */

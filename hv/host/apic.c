@@ -8,6 +8,7 @@
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
+#include "hv/host/quirks.h"
 #include "hv/host/wait.h"
 #include "hv/lib/arith.h"
 #include "hv/x86/apic.h"
@@ -122,23 +123,9 @@ void host_apic_send_startup(uint32_t to, uint8_t start_page)
     send(to, ICR_ASSERT | ICR_DELIVERY(APIC_STARTUP) | start_page);
 }
 
-/*
- * Whether a deadline fires, and not before the TSC is there. Bochs 2.7 counts it from its own start, not by
- * the TSC that a reset of the machine sets to 0, and would interrupt for ever.
- */
-static bool deadline_works(void)
+static bool timer_pends(void)
 {
-    uint64_t wait = clock_hz() / 1000, deadline = clock_now() + wait, before;
-    bool fired, passed;
-
-    wrmsr(IA32_TSC_DEADLINE, deadline);
-    do {
-        before = clock_now();
-        fired = apic_read(APIC_IRR + VECTOR_TIMER / 32) & BIT(VECTOR_TIMER % 32);
-    } while (!fired && before < deadline + 100 * wait);
-    passed = clock_now() >= deadline;
-    wrmsr(IA32_TSC_DEADLINE, 0);
-    return fired && passed;
+    return apic_read(APIC_IRR + VECTOR_TIMER / 32) & BIT(VECTOR_TIMER % 32);
 }
 
 static uint32_t read_timer(void)
@@ -150,7 +137,7 @@ void host_apic_timer_init(void)
 {
     static const struct counter timer = {.read = read_timer, .mask = UINT32_MAX};
 
-    deadline_mode = deadline_mode && deadline_works();
+    deadline_mode = deadline_mode && host_deadline_works(timer_pends);
     if (deadline_mode)
         return;
     apic_write(APIC_LVT_TIMER, LVT_MASKED | LVT_TIMER(TIMER_PERIODIC) | VECTOR_TIMER);

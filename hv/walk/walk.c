@@ -2,29 +2,31 @@
 
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/native.h"
+#include "hv/host/quirks.h"
 #include "hv/vm/vm.h"
 
-#define PTE_P         BIT(0)
-#define PTE_RW        BIT(1)
-#define PTE_US        BIT(2)
-#define PTE_A         BIT(5)
-#define PTE_D         BIT(6)
-#define PTE_PS        BIT(7)
-#define PTE_XD        BIT(63)
+#define PTE_P          BIT(0)
+#define PTE_RW         BIT(1)
+#define PTE_US         BIT(2)
+#define PTE_A          BIT(5)
+#define PTE_D          BIT(6)
+#define PTE_PS         BIT(7)
+#define PTE_XD         BIT(63)
 
-#define PF_PRESENT    BIT(0)
-#define PF_WRITE      BIT(1)
-#define PF_USER       BIT(2)
-#define PF_RESERVED   BIT(3)
-#define PF_FETCH      BIT(4)
-#define PF_KEY        BIT(5)
+#define PF_PRESENT     BIT(0)
+#define PF_WRITE       BIT(1)
+#define PF_USER        BIT(2)
+#define PF_RESERVED    BIT(3)
+#define PF_FETCH       BIT(4)
+#define PF_KEY         BIT(5)
 
-#define ADDRESS_52    (BIT(52) - 1)
-#define CPUID_PSE36   BIT(17) /* 1:EDX */
-#define CPUID_PDPE1GB BIT(26) /* 80000001:EDX */
+#define ADDRESS_52     (BIT(52) - 1)
+#define PDPTE_RESERVED UINT64_C(0x1e6) /* bits 8:5 and 2:1 of an entry of PAE */
+#define CPUID_PSE36    BIT(17)         /* 1:EDX */
+#define CPUID_PDPE1GB  BIT(26)         /* 80000001:EDX */
 
 /* How often a walk begins anew because another vCPU changed an entry under it. */
-#define WALK_TRIES    16
+#define WALK_TRIES     16
 
 enum paging_mode { PAGING_32, PAGING_PAE, PAGING_LONG };
 
@@ -98,8 +100,8 @@ static uint64_t reserved_bits(const struct walk *walk, unsigned level, uint64_t 
         return level == 2 && is_leaf(walk, level, entry) ? reserved_4m(walk) : 0;
     if (walk->mode == PAGING_PAE) {
         bits |= ~ADDRESS_52 & ~PTE_XD;
-        if (level == 3) /* all of 8:5 and 2:1 but 5: QEMU 7.2 marks these entries as accessed */
-            return bits | PTE_XD | 0x1c6;
+        if (level == 3)
+            return bits | PTE_XD | (PDPTE_RESERVED & ~PDPTE_SET_ALL_THE_SAME);
     }
     if (!(walk->efer & EFER_NXE))
         bits |= PTE_XD;

@@ -25,6 +25,7 @@
 #include "hv/load/mp_table.h"
 #include "hv/run/sched.h"
 #include "hv/vm/nested.h"
+#include "svm/quirks.h"
 #include "svm/svm.h"
 #include "tests/replay/player.h"
 #include "tests/unit/fake.h"
@@ -419,8 +420,8 @@ struct writer *crash_begin(struct vm *vm)
     return &nowhere;
 }
 
-const char vmx_exit[1], svm_debug_trap[1];
+const char vmx_exit[1];
 
-void svm_probe(void)
+void svm_find_quirks(void)
 {
 }

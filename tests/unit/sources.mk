@@ -122,7 +122,7 @@ sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
 svm := hv/observe/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm/svm_fixture.c tests/unit/privileged.c hv/event/event.c hv/cpu/native.c hv/cpu/state_area.c \
-       $(patsubst %,svm/%.c,svm vcpu registers events exits details checks vmcb exit_codes)
+       $(patsubst %,svm/%.c,svm quirks vcpu registers events exits details checks vmcb exit_codes)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/cpu/native.c hv/cpu/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
 libraries_vmx_vcpu := -no-pie

@@ -33,9 +33,7 @@ unsigned emulate_length(struct vcpu *vcpu, uint64_t rip, uint64_t cr3, uint64_t 
     return machine.length;
 }
 
-const char svm_debug_trap[1];
-
-void svm_probe(void)
+void svm_find_quirks(void)
 {
 }
 

@@ -5,6 +5,7 @@
 #include "hv/host/cpu.h"
 #include "svm/exit_codes.h"
 #include "svm/ops.h"
+#include "svm/quirks.h"
 #include "svm/svm.h"
 #include "tests/unit/core_fixture.h"
 #include "tests/unit/privileged.h"

@@ -149,7 +149,7 @@ static void a_step_long_after_an_iret_is_not_over_the_iret(void **state)
     machine.vmcb->rip = 0x1000;
     svm_begin_iret(core.vcpu);
     machine.vmcb->rip = 0x2000;
-    svm_cpu.forgets_shadow = true;
+    svm_cpu.quirks.forgets_shadow = true;
     machine.vmcb->rflags |= RFLAGS_IF;
     machine.vmcb->interrupt_shadow = VMCB_SHADOW;
     svm_set_windows(core.vcpu, true, false);
@@ -166,13 +166,13 @@ static void where_the_shadow_is_forgotten_one_instruction_is_stepped_before_an_i
 {
     (void)state;
     begin(0);
-    svm_cpu.forgets_shadow = true;
+    svm_cpu.quirks.forgets_shadow = true;
     machine.vmcb->rip = 0;
     machine.vmcb->rflags |= RFLAGS_IF;
     machine.vmcb->interrupt_shadow = VMCB_SHADOW;
     for (unsigned i = 0; i < 3; i++) { /* the machine's interrupts exit before it is run */
         machine.vmcb->exit_code = SVM_EXIT_INTR;
-        svm_keep_shadow(core.vcpu);
+        svm_after_interrupt(core.vcpu);
         assert_false(svm_interrupt_allowed(core.vcpu));
         svm_set_windows(core.vcpu, true, false);
         assert_true(machine.svm->stepping);
@@ -180,23 +180,23 @@ static void where_the_shadow_is_forgotten_one_instruction_is_stepped_before_an_i
         machine.vmcb->interrupt_shadow = 0;
         assert_false(svm_stop_stepping(core.vcpu));
     }
-    svm_keep_shadow(core.vcpu);
+    svm_after_interrupt(core.vcpu);
     svm_set_windows(core.vcpu, true, false);
     machine.vmcb->interrupt_shadow = 0;
     machine.vmcb->exit_code = SVM_EXIT_DB;
     machine.vmcb->dr6 = 0xffff4ff0;
     assert_true(svm_stop_stepping(core.vcpu));
     assert_true(svm_interrupt_allowed(core.vcpu));
-    svm_keep_shadow(core.vcpu); /* at the same RIP, a loop of one instruction */
+    svm_after_interrupt(core.vcpu); /* at the same RIP, a loop of one instruction */
     assert_true(svm_interrupt_allowed(core.vcpu));
 
     machine.vmcb->interrupt_shadow = VMCB_SHADOW;
-    svm_keep_shadow(core.vcpu);
+    svm_after_interrupt(core.vcpu);
     machine.vmcb->interrupt_shadow = 0;
     machine.vmcb->rip = 1; /* it was run, nothing waited */
-    svm_keep_shadow(core.vcpu);
+    svm_after_interrupt(core.vcpu);
     assert_true(svm_interrupt_allowed(core.vcpu));
-    svm_cpu.forgets_shadow = false;
+    svm_cpu.quirks.forgets_shadow = false;
 }
 
 static void an_nmi_behind_what_is_injected_exits_at_once(void **state)

@@ -1,11 +1,12 @@
 /* What an emulator gets wrong of SVM: found out by trying, but for what only chance shows. */
 #include "hv/host/acpi.h"
 #include "hv/host/cpu.h"
+#include "hv/host/idt.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "svm/exit_codes.h"
-#include "svm/svm.h"
+#include "svm/quirks.h"
 
 #define CODE_64BIT 0x29b
 #define DATA_FLAT  0xc93
@@ -59,14 +60,36 @@ static bool debug_exit_loses_cause(union vmcb *vmcb)
     return vmcb->exit_code == SVM_EXIT_DB && !(vmcb->dr6 & DR6_BS);
 }
 
-/* A virtual interrupt that waits, behind STI: it is not to come before the NOP. */
-static bool forgets_shadow(union vmcb *vmcb)
+/* A virtual interrupt that waits: whether its exit comes before the NOP. */
+static bool exits_before_nop(union vmcb *vmcb)
 {
     vmcb->rflags = RFLAGS_1 | RFLAGS_IF;
-    vmcb->interrupt_shadow = VMCB_SHADOW;
     vmcb->interrupt_control = VMCB_V_IRQ | VMCB_V_INTR_PRIORITY | VMCB_V_IGN_TPR | VMCB_V_INTR_MASKING;
     svm_intercept(vmcb, SVM_EXIT_VINTR, true);
     return run(vmcb) && vmcb->exit_code == SVM_EXIT_VINTR;
+}
+
+static bool misses_window(union vmcb *vmcb)
+{
+    return !exits_before_nop(vmcb);
+}
+
+/* Behind STI it is not to come so soon. */
+static bool forgets_shadow(union vmcb *vmcb)
+{
+    vmcb->interrupt_shadow = VMCB_SHADOW;
+    return exits_before_nop(vmcb);
+}
+
+/* The exit stores what the CPU has. */
+static bool loses_cr2(union vmcb *vmcb)
+{
+    const uint64_t any = 0x5a5a000;
+
+    vmcb->rflags = RFLAGS_1;
+    vmcb->cr2 = any;
+    run(vmcb);
+    return vmcb->cr2 != any;
 }
 
 /*
@@ -99,11 +122,16 @@ static bool shows(bool (*flaw)(union vmcb *vmcb))
     return found;
 }
 
-void svm_probe(void)
+void svm_find_quirks(void)
 {
-    svm_cpu.loses_dr6 = shows(debug_exit_loses_cause);
-    svm_cpu.forgets_shadow = shows(forgets_shadow);
-    if (svm_cpu.loses_dr6)
+    interrupts_enter_at(EXC_DB, (uint64_t)svm_debug_trap);
+    svm_cpu.quirks = (struct svm_quirks){
+        .loses_dr6 = shows(debug_exit_loses_cause),
+        .forgets_shadow = shows(forgets_shadow),
+        .misses_window = shows(misses_window),
+        .loses_cr2 = shows(loses_cr2),
+    };
+    if (svm_cpu.quirks.loses_dr6)
         log_line(
             "SVM: an intercepted #DB does not say its cause in DR6, as in Bochs 2.7: none is intercepted, "
             "and a guest whose #DB handler hits a breakpoint can keep its core");

@@ -1,7 +1,10 @@
 #include "svm/checks.h"
 
 #include "hv/lib/format.h"
-#include "svm/exit_codes.h"
+#include "hv/x86/interrupts.h"
+#include "hv/x86/registers.h"
+#include "hv/x86/x86.h"
+#include "svm/reasons.h"
 
 #define UPPER_32 UINT64_C(0xffffffff00000000)
 #define CR4_DEFINED                                                                                          \

@@ -1,7 +1,8 @@
 /* A failed VMRUN explained: the APM's "Canonicalization and Consistency Checks" as a table. */
 #pragma once
 
-#include "svm/svm.h"
+#include "svm/capabilities.h"
+#include "svm/fields.h"
 
 struct writer;
 

@@ -1,11 +1,11 @@
-/* What goes into the guest with the next VMRUN, and when: EVENTINJ, EXITINTINFO, windows for interrupts and
- * NMIs. */
+#include "svm/events.h"
+
 #include "hv/event/event.h"
 #include "hv/host/apic.h"
+#include "hv/host/cpu.h"
 #include "hv/host/interrupts.h"
-#include "svm/exit_codes.h"
 #include "svm/quirks.h"
-#include "svm/svm.h"
+#include "svm/reasons.h"
 
 #define DR6_CAUSES    (DR6_HITS | DR6_BD | DR6_BT)
 

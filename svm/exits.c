@@ -1,4 +1,5 @@
-/* The exit table: every exit code of the APM that an intercept in use can cause, and who serves it. */
+#include "svm/exits.h"
+
 #include "hv/cpu/native.h"
 #include "hv/crash/crash.h"
 #include "hv/emulate/emulate.h"
@@ -11,9 +12,11 @@
 #include "hv/vm/exit_stat.h"
 #include "hv/walk/breakpoint.h"
 #include "svm/checks.h"
-#include "svm/exit_codes.h"
+#include "svm/entry.h"
+#include "svm/events.h"
 #include "svm/quirks.h"
-#include "svm/svm.h"
+#include "svm/reasons.h"
+#include "svm/registers.h"
 
 /* The CPU says where the next instruction is, or its length is found by decoding it; false: it has none, see
  * emulate_length. */

@@ -1,4 +1,4 @@
-/* All that the rest of Keel knows of SVM. */
+/* SVM on and off, and the vendor's table of operations: all that the rest of Keel knows of SVM. */
 #pragma once
 
 #include "hv/vm/virt.h"

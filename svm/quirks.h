@@ -4,8 +4,10 @@
  */
 #pragma once
 
+#include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
-#include "svm/svm.h"
+#include "svm/capabilities.h"
+#include "svm/vendor.h"
 
 /* quirks_probe.c: finds out, into svm_cpu.quirks. Needs SVM on; on the boot core. */
 void svm_find_quirks(void);

@@ -5,8 +5,8 @@
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
-#include "svm/exit_codes.h"
 #include "svm/quirks.h"
+#include "svm/reasons.h"
 
 #define CODE_64BIT 0x29b
 #define DATA_FLAT  0xc93

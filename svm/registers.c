@@ -1,11 +1,14 @@
-/* Registers that the VMCB holds, by the names that the core gives them. */
+#include "svm/registers.h"
+
 #include "hv/cpu/native.h"
 #include "hv/event/event.h"
-#include "hv/host/instructions.h"
+#include "hv/host/cpu.h"
 #include "hv/lib/string.h"
-#include "svm/exit_codes.h"
 #include "svm/quirks.h"
-#include "svm/svm.h"
+#include "svm/reasons.h"
+#include "svm/vm.h"
+
+struct native_policy svm_native = {.msrs = {IA32_TSC_AUX}};
 
 #define FIELD(reg, name) [REG_##reg] = offsetof(union vmcb, name)
 

@@ -1,16 +1,21 @@
-/* A vCPU's VMCB: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "svm/vcpu.h"
+
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/msr.h"
 #include "hv/cpu/native.h"
 #include "hv/event/event.h"
+#include "hv/host/cpu.h"
 #include "hv/host/feature.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
-#include "svm/exit_codes.h"
+#include "svm/entry.h"
+#include "svm/exits.h"
 #include "svm/quirks.h"
-#include "svm/svm.h"
+#include "svm/reasons.h"
+#include "svm/registers.h"
+#include "svm/vm.h"
 
 _Static_assert(offsetof(struct vcpu, arch.gpr) == 0 && sizeof(((struct vcpu *)0)->arch.gpr) == 128,
                "as in entry.asm");
@@ -31,10 +36,6 @@ _Static_assert(offsetof(union vmcb, rax) == 0x5f8, "as in entry.asm");
 
 /* One for all: every guest may touch the same MSRs natively, but without RDTSCP no TSC_AUX; and no ports. */
 static uint8_t *msrpm, *msrpm_no_tsc_aux, *iopm;
-struct native_policy svm_native = {.msrs = {IA32_TSC_AUX}};
-
-/* Whether two vCPUs may have the same ASID: then each begins on a core with a flush. */
-static bool asids_shared;
 
 /* APM, "MSR Intercepts": two bits for each MSR, the lower for reads, in a vector for each of three ranges. */
 static void allow_msr(uint8_t *map, uint32_t msr)
@@ -64,16 +65,6 @@ bool svm_make_maps(void)
     return true;
 }
 
-static uint32_t next_asid(void)
-{
-    static uint32_t given;
-    uint32_t number = __atomic_fetch_add(&given, 1, __ATOMIC_RELAXED);
-
-    if (number >= svm_cpu.asids - 1)
-        asids_shared = true;
-    return number % (svm_cpu.asids - 1) + 1;
-}
-
 bool svm_vcpu_create(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = host_allocate(sizeof(*svm)); /* page-aligned, so the VMCB is too */
@@ -91,7 +82,7 @@ bool svm_vcpu_create(struct vcpu *vcpu)
     svm_intercept(vmcb, SVM_EXIT_INVPCID, cpuid_hides(vcpu, "invpcid"));
     vmcb->msrpm = virt_to_phys(cpuid_hides(vcpu, "rdtscp") ? msrpm_no_tsc_aux : msrpm);
     vmcb->iopm = virt_to_phys(iopm);
-    vmcb->asid = next_asid();
+    vmcb->asid = svm_next_asid();
     vmcb->nested = VMCB_NESTED_PAGING;
     vmcb->nested_cr3 = vcpu->vm->nested.root;
     vmcb->pause_count = PAUSES;
@@ -129,17 +120,12 @@ void svm_vcpu_reset(struct vcpu *vcpu)
     vmcb->clean = 0;
 }
 
-void svm_flush(struct vcpu *vcpu)
-{
-    vmcb_of(vcpu)->tlb_control = svm_has(SVM_FLUSH_ASID) ? VMCB_FLUSH_ASID : VMCB_FLUSH_ALL;
-}
-
 void svm_vcpu_load(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = svm_of(vcpu);
     struct cpu *cpu = this_cpu();
 
-    if (svm->core != (int)cpu->index || asids_shared) {
+    if (svm->core != (int)cpu->index || svm_asids_shared) {
         svm->core = (int)cpu->index;
         svm->host_state = virt_to_phys(cpu->vendor) + PAGE_SIZE;
         svm->vmcb.clean = 0;

@@ -31,6 +31,12 @@ def main():
             sys.exit("twins: the tree as it is has complaints")
         expect(tree, build, "vmx/exits.c", lambda text: text + "/* as Bochs has it */\n", "vmx/exits.c:")
         expect(tree, build, "devices/pci.c", lambda text: text.replace("QEMU", ""), "devices/pci.c: names no emulator")
+        (tree / "svm/cr.c").write_text("/* */\n")
+        if "vmx/cr.c: is no more, or both have it" not in complaints(tree, build):
+            sys.exit("twins: a reason that nobody needs was not found")
+        (tree / "svm/cr.c").rename(tree / "svm/control.c")
+        if "svm/control.c: the other vendor has no file of that name" not in complaints(tree, build):
+            sys.exit("twins: a file that one vendor has alone was not found")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #include "vmx/capabilities.h"
 
-#include "vmx/controls.h"
+struct vmx_capabilities vmx_cpu;
 
 /* CPUID leaves and bits that the checks of a VM entry depend on. */
 #define LEAF_FEATURES            7

@@ -1,19 +1,7 @@
 /* What this CPU's VMX can do: the VMX capability MSRs (SDM, appendix "VMX Capability Reporting Facility"). */
 #pragma once
 
-#include "hv/lib/base.h"
-
-/* The words of control bits. EXIT2 are the secondary VM-exit controls. */
-enum vmx_control_word {
-    VMX_PIN,
-    VMX_PRIMARY,
-    VMX_SECONDARY,
-    VMX_TERTIARY,
-    VMX_EXIT,
-    VMX_EXIT2,
-    VMX_ENTRY,
-    VMX_WORDS
-};
+#include "vmx/control_bits.h"
 
 enum vmx_capability_msr {
     MSR_VMX_BASIC = 0x480,
@@ -83,6 +71,8 @@ struct vmx_capabilities {
     bool lam, sgx, rtm, bus_lock_detect;
 };
 
+extern struct vmx_capabilities vmx_cpu; /* the boot core's */
+
 /* Results of CPUID, in the order of the registers. */
 struct vmx_cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -107,12 +97,6 @@ static inline uint32_t vmx_revision(const struct vmx_capabilities *cpu)
     return cpu->basic & 0x7fffffff;
 }
 
-/* Bytes of a VMCS or VMXON region, at most 4096. */
-static inline uint32_t vmx_region_size(const struct vmx_capabilities *cpu)
-{
-    return cpu->basic >> 32 & 0x1fff;
-}
-
 /* The VMX-preemption timer counts down by 1 each time bit `shift` of the TSC changes. */
 static inline unsigned vmx_preemption_shift(const struct vmx_capabilities *cpu)
 {
@@ -123,10 +107,4 @@ static inline unsigned vmx_preemption_shift(const struct vmx_capabilities *cpu)
 static inline unsigned vmx_cr3_targets(const struct vmx_capabilities *cpu)
 {
     return cpu->misc >> 16 & 0x1ff;
-}
-
-/* Entries that an MSR-load or MSR-store area should not exceed. */
-static inline unsigned vmx_msr_area_entries(const struct vmx_capabilities *cpu)
-{
-    return 512 * ((cpu->misc >> 25 & 7) + 1);
 }

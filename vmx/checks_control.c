@@ -1,5 +1,5 @@
 /* SDM, "Checks on VMX Controls". */
-#include "vmx/checks.h"
+#include "vmx/checks_rows.h"
 
 #define EPTP_TYPE(value)        ((value)&7)
 #define EPTP_WALK(value)        ((value) >> 3 & 7) /* levels of the walk, less 1 */

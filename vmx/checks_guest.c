@@ -2,7 +2,7 @@
  * SDM, "Checks on the Guest State Area", but for segment registers: control registers and MSRs, descriptor
  * tables, RIP and RFLAGS, non-register state, page-directory-pointer-table entries.
  */
-#include "vmx/checks.h"
+#include "vmx/checks_rows.h"
 
 #define BNDCFGS_RESERVED      UINT64_C(0xffc) /* bits 11:2 */
 #define RTIT_CTL_RESERVED     UINT64_C(0xfe7f000070840000)

@@ -3,7 +3,7 @@
  * Registers" and "Checks Related to Address-Space Size". Keel enters guests from 64-bit code only
  * (IA32_EFER.LMA is 1), so the rules for a host of 32 bits are one row: "host address-space size" must be 1.
  */
-#include "vmx/checks.h"
+#include "vmx/checks_rows.h"
 
 #define SELECTOR_RPL_TI UINT64_C(7)
 

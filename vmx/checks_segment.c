@@ -1,5 +1,5 @@
 /* SDM, "Checks on Guest Segment Registers". */
-#include "vmx/checks.h"
+#include "vmx/checks_rows.h"
 
 /* The fields of the eight segments follow one another, in the order of enum vcpu_segment. */
 #define SELECTOR_OF(segment) (VMCS_GUEST_ES_SELECTOR + 2u * (segment))

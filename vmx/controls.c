@@ -34,6 +34,8 @@ const struct vmx_control vmx_control_list[] = {
 
 const unsigned vmx_control_count = ARRAY_LENGTH(vmx_control_list);
 
+struct vmx_controls vmx_words;
+
 static const char *const word_names[VMX_WORDS] = {
     [VMX_PIN] = "pin-based",     [VMX_PRIMARY] = "primary", [VMX_SECONDARY] = "secondary",
     [VMX_TERTIARY] = "tertiary", [VMX_EXIT] = "exit",       [VMX_EXIT2] = "secondary exit",

@@ -1,55 +1,28 @@
-/*
- * CR0 and CR4. Keel owns the bits that VMX fixes or that a guest may not have as it likes; the guest reads
- * them from the shadow. When a write would change an owned bit, Keel checks the whole value, brings shadow
- * and real bits in line with it, and lets the same MOV run again (vcpu_again): it then finds nothing owned to
- * change, and the CPU does all else there is to do.
- */
+#include "vmx/cr.h"
+
 #include "hv/cpu/control.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/emulate/emulate.h"
 #include "hv/event/event.h"
 #include "hv/exit/exit.h"
-#include "vmx/vmx.h"
+#include "vmx/fields.h"
+#include "vmx/instructions.h"
+#include "vmx/owned.h"
+#include "vmx/registers.h"
 
-#define CR0_OWNED   (CR0_NE | CR0_CD | CR0_NW)
 #define CR0_WATCHED CR0_PG
 #define CR4_WATCHED (CR4_PAE | CR4_PSE | CR4_LA57)
-#define CR4_DYNAMIC (CR4_MCE | CR4_OSXSAVE | CR4_PKE) /* the guest's to set, but not unseen */
+
 static uint64_t cr4_allowed;
 
-void vmx_cr_reset(void)
+void vmx_cr_init(const struct cpuid_limits *limits)
 {
-    struct cpuid_limits limits = {0};
-
-    vmx_limits(&limits);
-    cr4_allowed = cr4_offered(&limits) & vmx_cpu.cr4_fixed1;
-}
-
-uint64_t vmx_cr0_owned(void)
-{
-    return CR0_OWNED;
+    cr4_allowed = cr4_offered(limits) & vmx_cpu.cr4_fixed1;
 }
 
 uint64_t vmx_cr4_allowed(struct vcpu *vcpu)
 {
     return cr4_allowed & cr4_shown(vcpu);
-}
-
-uint64_t vmx_cr4_owned(const struct vcpu *vcpu)
-{
-    return ~vmx_of(vcpu)->cr4_allowed | CR4_DYNAMIC;
-}
-
-/* Unrestricted guest lifts the fixed PE and PG. Caches are the machine's: CD and NW stay off. */
-uint64_t vmx_cr0_real(uint64_t guest)
-{
-    return (guest & ~(CR0_CD | CR0_NW)) | (vmx_cpu.cr0_fixed0 & ~(CR0_PE | CR0_PG));
-}
-
-/* A machine check must reach Keel, not shut the guest down: MCE is always on. */
-uint64_t vmx_cr4_real(uint64_t guest)
-{
-    return guest | vmx_cpu.cr4_fixed0 | CR4_MCE;
 }
 
 /*
@@ -66,7 +39,7 @@ void vmx_watch_paging(struct vcpu *vcpu)
     vmx->watches_paging = true;
     vmwrite(VMCS_CR0_SHADOW, vmx_get(vcpu, REG_CR0));
     vmwrite(VMCS_CR4_SHADOW, vmx_get(vcpu, REG_CR4));
-    vmwrite(VMCS_CR0_MASK, vmx_cr0_owned() | CR0_WATCHED);
+    vmwrite(VMCS_CR0_MASK, CR0_OWNED | CR0_WATCHED);
     vmwrite(VMCS_CR4_MASK, vmx_cr4_owned(vcpu) | CR4_WATCHED);
 }
 
@@ -74,7 +47,7 @@ static void end_watch(struct vcpu *vcpu)
 {
     vcpu->arch.code_changed = true;
     vmx_of(vcpu)->watches_paging = false;
-    vmwrite(VMCS_CR0_MASK, vmx_cr0_owned());
+    vmwrite(VMCS_CR0_MASK, CR0_OWNED);
     vmwrite(VMCS_CR4_MASK, vmx_cr4_owned(vcpu));
 }
 

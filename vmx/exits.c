@@ -1,4 +1,5 @@
-/* The exit table: every basic exit reason of the SDM, and who serves it. */
+#include "vmx/exits.h"
+
 #include "hv/crash/crash.h"
 #include "hv/emulate/emulate.h"
 #include "hv/emulate/task_switch.h"
@@ -11,14 +12,17 @@
 #include "hv/vm/exit_stat.h"
 #include "hv/walk/breakpoint.h"
 #include "hv/x86/pc.h"
-#include "vmx/entry_checks.h"
-#include "vmx/exit_reasons.h"
-#include "vmx/vmx.h"
+#include "vmx/checks.h"
+#include "vmx/controls.h"
+#include "vmx/cr.h"
+#include "vmx/entry.h"
+#include "vmx/events.h"
+#include "vmx/registers.h"
+#include "vmx/show.h"
 
 /* SDM, "Information for VM Exits During Event Delivery" and "Information for VM Exits Due to Vectored
  * Events". */
 #define INFORMATION_UNBLOCKED BIT(12) /* NMI unblocking due to IRET */
-#define BLOCKING_BY_NMI       BIT(3)
 
 static unsigned instruction_length(void)
 {
@@ -32,21 +36,6 @@ static unsigned instruction_length(void)
 static void next_instruction(struct vcpu *vcpu)
 {
     vmx_move_on(vcpu, instruction_length());
-}
-
-/* An event whose delivery this exit cut short goes in again with the next entry. */
-static inline void take_back_delivery(struct vcpu *vcpu)
-{
-    uint32_t delivery = (uint32_t)vmread(VMCS_IDT_VECTORING);
-
-    if (unlikely(delivery & INFORMATION_VALID))
-        vcpu_deliver_again(vcpu, delivery, (uint32_t)vmread(VMCS_IDT_VECTORING_ERROR), instruction_length());
-}
-
-/* An IRET that faulted has unblocked NMIs too early (SDM, "NMI unblocking due to IRET"). */
-static void block_nmi_again(void)
-{
-    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
 }
 
 /* #DB as the CPU would have delivered it: DR6 from the qualification (SDM, "Debug Exceptions"). */
@@ -87,9 +76,9 @@ static void handle_exception(struct vcpu *vcpu)
             reflect_software(vcpu, information);
         return;
     }
-    take_back_delivery(vcpu);
+    vmx_take_back_delivery(vcpu);
     if ((information & INFORMATION_UNBLOCKED) && vector != EXC_DF && !vcpu->arch.event.valid)
-        block_nmi_again();
+        vmx_block_nmi_again();
     switch (vector) {
     case EXC_MC:
         __asm__ volatile("int $18");
@@ -129,7 +118,7 @@ static void handle_task_switch(struct vcpu *vcpu)
         .length = (uint8_t)instruction_length(),
     };
 
-    take_back_delivery(vcpu);
+    vmx_take_back_delivery(vcpu);
     exit_task_switch(vcpu, &request);
 }
 
@@ -219,9 +208,9 @@ static inline __attribute__((always_inline)) void serve_violation(struct vcpu *v
 static __attribute__((noinline, cold)) void serve_violation_in_delivery(struct vcpu *vcpu,
                                                                         uint64_t qualification)
 {
-    take_back_delivery(vcpu);
+    vmx_take_back_delivery(vcpu);
     if ((qualification & INFORMATION_UNBLOCKED) && !vcpu->arch.event.valid)
-        block_nmi_again();
+        vmx_block_nmi_again();
     serve_violation(vcpu, qualification);
 }
 
@@ -247,7 +236,7 @@ static void handle_apic_access(struct vcpu *vcpu)
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     gpa_t gpa = PC_LOCAL_APIC + ACCESS_OFFSET(qualification);
 
-    take_back_delivery(vcpu);
+    vmx_take_back_delivery(vcpu);
     exit_memory(vcpu, ACCESS_TYPE(qualification) <= ACCESS_WRITE ? gpa : EMULATE_NO_GPA, gpa);
 }
 

@@ -1,7 +1,7 @@
 #include "vmx/fields.h"
 
 #include "hv/lib/format.h"
-#include "vmx/controls.h"
+#include "vmx/capabilities.h"
 
 /* Bit 0, access type: 0, for the whole field; bits 9:1, index; bit 12 and bits 31:15: reserved. */
 #define INDEX_BITS                0x3feu

@@ -3,7 +3,7 @@
 #include "hv/host/feature.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
-#include "vmx/vmx.h"
+#include "vmx/controls.h"
 
 #define CPUID_PDCM 15
 

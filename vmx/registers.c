@@ -1,8 +1,15 @@
-/* Registers that the VMCS holds, by the names that the core gives them. */
+#include "vmx/registers.h"
+
 #include "hv/cpu/native.h"
 #include "hv/event/event.h"
+#include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
-#include "vmx/vmx.h"
+#include "hv/vm/vm.h"
+#include "vmx/owned.h"
+
+struct native_policy vmx_native = {
+    .msrs = {IA32_STAR, IA32_LSTAR, IA32_CSTAR, IA32_FMASK, IA32_KERNEL_GS_BASE, IA32_TSC_AUX},
+};
 
 /* A register's field; 0 where reading or writing needs more than the field. */
 static const uint16_t fields[REG_COUNT] = {
@@ -20,7 +27,7 @@ uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_reg reg)
 {
     switch (reg) {
     case REG_CR0:
-        return read_shadowed(VMCS_GUEST_CR0, VMCS_CR0_SHADOW, vmx_cr0_owned());
+        return read_shadowed(VMCS_GUEST_CR0, VMCS_CR0_SHADOW, CR0_OWNED);
     case REG_CR4:
         return read_shadowed(VMCS_GUEST_CR4, VMCS_CR4_SHADOW, vmx_cr4_owned(vcpu));
     case REG_CR2:

@@ -1,17 +1,24 @@
-/* A vCPU's VMCS: made, put into the state after RESET, made current on a core, and taken off it. */
+#include "vmx/vcpu.h"
+
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/msr.h"
 #include "hv/cpu/native.h"
 #include "hv/event/event.h"
 #include "hv/event/guest_debug.h"
 #include "hv/host/clock.h"
+#include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
 #include "hv/host/interrupts.h"
 #include "hv/host/log.h"
 #include "hv/host/paging.h"
 #include "hv/lib/string.h"
 #include "vmx/apic.h"
-#include "vmx/vmx.h"
+#include "vmx/cr.h"
+#include "vmx/entry.h"
+#include "vmx/events.h"
+#include "vmx/owned.h"
+#include "vmx/registers.h"
+#include "vmx/vm.h"
 
 _Static_assert(offsetof(struct vcpu, arch.gpr) == 0 && sizeof(((struct vcpu *)0)->arch.gpr) == 128,
                "as in entry.asm");
@@ -28,10 +35,6 @@ _Static_assert(offsetof(struct vcpu, arch.host_stack) == 128, "as in entry.asm")
  * itself takes up to 140. */
 #define PLE_GAP          256
 #define PLE_WINDOW       16384
-
-struct native_policy vmx_native = {
-    .msrs = {IA32_STAR, IA32_LSTAR, IA32_CSTAR, IA32_FMASK, IA32_KERNEL_GS_BASE, IA32_TSC_AUX},
-};
 
 /*
  * Every guest may touch the same MSRs natively: one bitmap for all, and one for all in x2APIC mode; and two
@@ -63,7 +66,7 @@ static void close_tsc_aux(uint8_t *bitmap)
     bitmap[at + MSR_BITMAP_WRITE] |= BIT(IA32_TSC_AUX % 8);
 }
 
-bool vmx_make_msr_bitmaps(void)
+bool vmx_make_maps(void)
 {
     struct x2apic_open open = vmx_x2apic_open(&vmx_words);
 
@@ -120,7 +123,7 @@ static void write_constant_fields(struct vcpu *vcpu)
         {VMCS_EPTP, vmx_eptp(vcpu->vm)},
         {VMCS_LINK_POINTER, UINT64_MAX},
         {VMCS_EXCEPTION_BITMAP, VMX_EXCEPTIONS},
-        {VMCS_CR0_MASK, vmx_cr0_owned()},
+        {VMCS_CR0_MASK, CR0_OWNED},
         {VMCS_CR4_MASK, vmx_cr4_owned(vcpu)},
         {VMCS_HOST_CR0, read_cr0()},
         {VMCS_HOST_CR4, read_cr4()},

@@ -12,6 +12,7 @@
 
 #include "hv/crash/crash.h"
 #include "hv/host/clock.h"
+#include "hv/host/cpu.h"
 #include "hv/host/feature.h"
 #include "hv/host/frames.h"
 #include "hv/host/instructions.h"
@@ -25,11 +26,17 @@
 #include "hv/load/mp_table.h"
 #include "hv/run/sched.h"
 #include "hv/vm/nested.h"
+#include "svm/capabilities.h"
+#include "svm/entry.h"
+#include "svm/exits.h"
 #include "svm/quirks.h"
-#include "svm/svm.h"
 #include "tests/replay/player.h"
 #include "tests/unit/fake.h"
-#include "vmx/vmx.h"
+#include "vmx/capabilities.h"
+#include "vmx/controls.h"
+#include "vmx/entry.h"
+#include "vmx/exits.h"
+#include "vmx/instructions.h"
 
 struct played played;
 uint64_t machine_now;

@@ -5,6 +5,7 @@
 #include "devices/board.h"
 #include "hv/cpu/native.h"
 #include "hv/emulate/emulate.h"
+#include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
 #include "hv/host/timer.h"
 #include "hv/life/create.h"
@@ -12,11 +13,15 @@
 #include "hv/load/load.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
+#include "svm/exits.h"
 #include "svm/ops.h"
-#include "svm/svm.h"
+#include "svm/vendor.h"
 #include "tests/replay/playing.h"
+#include "vmx/cr.h"
+#include "vmx/exits.h"
+#include "vmx/instructions.h"
 #include "vmx/ops.h"
-#include "vmx/vmx.h"
+#include "vmx/vendor.h"
 
 struct life played_life;
 struct header played_header;
@@ -254,6 +259,8 @@ static bool choose_vendor(void)
 
 static void prepare(void)
 {
+    struct cpuid_limits limits = {0};
+
     config = (struct config_vm){.memory = played_header.memory,
                                 .vcpus = 1,
                                 .testdev = played_header.testdev,
@@ -265,7 +272,8 @@ static void prepare(void)
     played_life.number = 1;
     machine_start();
     if (is_vmx()) {
-        vmx_cr_reset();
+        virt->limits(&limits);
+        vmx_cr_init(&limits);
         vmx_name_exits();
     } else {
         svm_name_exits();

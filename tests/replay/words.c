@@ -5,10 +5,12 @@
 #include "hv/cpu/native.h"
 #include "hv/host/instructions.h"
 #include "hv/vm/vm.h"
-#include "svm/svm.h"
+#include "svm/vendor.h"
 #include "tests/replay/playing.h"
+#include "vmx/fields.h"
+#include "vmx/instructions.h"
 #include "vmx/ops.h"
-#include "vmx/vmx.h"
+#include "vmx/vendor.h"
 
 static uint64_t word_of(struct vcpu *vcpu, unsigned word)
 {

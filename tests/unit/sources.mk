@@ -46,8 +46,8 @@ vmx_tables := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
 sources_vmx_fields := $(vmx_tables) tests/unit/vmx/vmx_image.c
 sources_vmx_controls := $(vmx_tables)
 sources_vmx_apic := $(vmx_tables) vmx/apic.c
-sources_vmx_checks := $(vmx_tables) $(patsubst %,vmx/%.c,entry_checks checks_control checks_host checks_guest \
-                      checks_segment exit_reasons) tests/unit/vmx/vmx_image.c
+sources_vmx_checks := $(vmx_tables) $(patsubst %,vmx/%.c,checks checks_rows checks_control checks_host checks_guest \
+                      checks_segment reasons) tests/unit/vmx/vmx_image.c
 sources_pic := devices/irq/pic.c hv/lib/format.c
 sources_pic_modes := $(sources_pic)
 sources_ioapic := devices/irq/ioapic.c hv/lib/format.c
@@ -118,11 +118,11 @@ sources_paging := hv/host/paging.c hv/host/frames.c ept/table.c ept/formats.c te
 $(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC
 sources_vmx_cr := vmx/cr.c hv/cpu/control.c
 $(BUILD)/unit/vmx/cr.o $(BUILD)/unit/tests/unit/vmx/test_vmx_cr.o: UNIT_CFLAGS := -Itests/replay/shadow $(UNIT_CFLAGS)
-sources_svm_vmcb := svm/vmcb.c svm/exit_codes.c hv/lib/format.c
-sources_svm_checks := svm/checks.c svm/vmcb.c hv/lib/format.c
+sources_svm_vmcb := svm/fields.c svm/reasons.c hv/lib/format.c
+sources_svm_checks := svm/checks.c svm/fields.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
 svm := hv/observe/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm/svm_fixture.c tests/unit/privileged.c hv/event/event.c hv/cpu/native.c hv/cpu/state_area.c \
-       $(patsubst %,svm/%.c,svm quirks vcpu registers events exits details checks vmcb exit_codes)
+       $(patsubst %,svm/%.c,ops quirks capabilities controls vm vcpu registers events exits show checks fields reasons)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/cpu/native.c hv/cpu/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
 libraries_vmx_vcpu := -no-pie

@@ -3,10 +3,17 @@
 #pragma once
 
 #include "hv/host/cpu.h"
-#include "svm/exit_codes.h"
+#include "svm/capabilities.h"
+#include "svm/entry.h"
+#include "svm/events.h"
+#include "svm/exits.h"
 #include "svm/ops.h"
 #include "svm/quirks.h"
-#include "svm/svm.h"
+#include "svm/reasons.h"
+#include "svm/registers.h"
+#include "svm/show.h"
+#include "svm/vcpu.h"
+#include "svm/vm.h"
 #include "tests/unit/core_fixture.h"
 #include "tests/unit/privileged.h"
 

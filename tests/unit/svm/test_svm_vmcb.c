@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "hv/lib/format.h"
-#include "svm/exit_codes.h"
-#include "svm/vmcb.h"
+#include "svm/fields.h"
+#include "svm/reasons.h"
 
 static void fields_are_sorted_and_do_not_overlap(void **state)
 {

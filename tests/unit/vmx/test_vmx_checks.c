@@ -5,8 +5,9 @@
 #include "hv/lib/format.h"
 #include "tests/unit/vmx/vmx_image.h"
 #include "tests/unit/vmx/vmx_mutations.h"
-#include "vmx/entry_checks.h"
-#include "vmx/exit_reasons.h"
+#include "vmx/checks.h"
+#include "vmx/checks_rows.h"
+#include "vmx/reasons.h"
 
 #define MOST_EDITS 7
 

@@ -4,7 +4,10 @@
 #include "hv/cpu/cpuid.h"
 #include "hv/emulate/emulate.h"
 #include "hv/exit/exit.h"
-#include "vmx/vmx.h"
+#include "vmx/cr.h"
+#include "vmx/fields.h"
+#include "vmx/owned.h"
+#include "vmx/registers.h"
 
 #include <string.h>
 
@@ -31,7 +34,7 @@ uint64_t vmx_get(struct vcpu *of, enum vcpu_reg reg)
     (void)of;
     switch (reg) {
     case REG_CR0:
-        return (vmcs[VMCS_GUEST_CR0] & ~vmx_cr0_owned()) | (vmcs[VMCS_CR0_SHADOW] & vmx_cr0_owned());
+        return (vmcs[VMCS_GUEST_CR0] & ~CR0_OWNED) | (vmcs[VMCS_CR0_SHADOW] & CR0_OWNED);
     case REG_CR4:
         return (vmcs[VMCS_GUEST_CR4] & ~vmx_cr4_owned(&vcpu)) |
                (vmcs[VMCS_CR4_SHADOW] & vmx_cr4_owned(&vcpu));
@@ -64,11 +67,6 @@ struct segment vcpu_get_segment(struct vcpu *of, enum vcpu_segment segment)
 {
     (void)of, (void)segment;
     return (struct segment){0};
-}
-
-void vmx_limits(struct cpuid_limits *limits)
-{
-    (void)limits;
 }
 
 const struct cpuid_regs *cpuid_lookup(const struct vcpu *of, uint32_t leaf, uint32_t subleaf)
@@ -146,9 +144,9 @@ static int setup(void **state)
     vmx = (struct vmx_vcpu){0};
     vcpu = (struct vcpu){.vm = &vm, .arch.vendor = &vmx};
     shown = UINT32_MAX;
-    vmx_cr_reset();
+    vmx_cr_init(&(struct cpuid_limits){0});
     vmx.cr4_allowed = vmx_cr4_allowed(&vcpu);
-    vmcs[VMCS_CR0_MASK] = vmx_cr0_owned();
+    vmcs[VMCS_CR0_MASK] = CR0_OWNED;
     vmcs[VMCS_CR4_MASK] = vmx_cr4_owned(&vcpu);
     vmcs[VMCS_GUEST_CR0] = vmx_cr0_real(CR0_PE | CR0_ET);
     vmcs[VMCS_CR0_SHADOW] = CR0_CD; /* what is not owned is stale there */
@@ -191,7 +189,7 @@ static void a_change_of_what_is_watched_is_told_once_and_done(void **state)
             assert_true(vcpu.arch.code_changed);
             assert_int_equal(guest_reads(bits[i].number), after);
             assert_int_equal(move_to(bits[i].number, before), 0); /* nothing is remembered any more */
-            assert_int_equal(vmcs[VMCS_CR0_MASK], vmx_cr0_owned());
+            assert_int_equal(vmcs[VMCS_CR0_MASK], CR0_OWNED);
             assert_int_equal(vmcs[VMCS_CR4_MASK], vmx_cr4_owned(&vcpu));
         }
 }

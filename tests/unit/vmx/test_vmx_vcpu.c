@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/host/cpu.h"
 #include "hv/host/paging.h"
 #include "tests/unit/privileged.h"
-#include "vmx/vmx.h"
+#include "vmx/controls.h"
+#include "vmx/cr.h"
+#include "vmx/entry.h"
+#include "vmx/registers.h"
+#include "vmx/vcpu.h"
+#include "vmx/vm.h"
 
-struct vmx_capabilities vmx_cpu;
-struct vmx_controls vmx_words;
 const char vmx_exit[1];
 const uint32_t msr_native[] = {0xc0000081, 0};
 
@@ -37,31 +41,10 @@ void vmx_enter(struct vcpu *vcpu, bool launched)
     (void)vcpu, (void)launched;
 }
 
-uint64_t vmx_cr0_owned(void)
-{
-    return 0;
-}
-
 uint64_t vmx_cr4_allowed(struct vcpu *vcpu)
 {
     (void)vcpu;
     return UINT64_MAX;
-}
-
-uint64_t vmx_cr4_owned(const struct vcpu *vcpu)
-{
-    (void)vcpu;
-    return 0;
-}
-
-uint64_t vmx_cr0_real(uint64_t guest)
-{
-    return guest;
-}
-
-uint64_t vmx_cr4_real(uint64_t guest)
-{
-    return guest;
 }
 
 bool vcpu_serve_requests(struct vcpu *vcpu)

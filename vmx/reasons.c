@@ -1,4 +1,4 @@
-#include "vmx/exit_reasons.h"
+#include "vmx/reasons.h"
 
 #include "hv/lib/format.h"
 #include "hv/vm/vcpu.h"

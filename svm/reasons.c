@@ -1,4 +1,4 @@
-#include "svm/exit_codes.h"
+#include "svm/reasons.h"
 
 static const struct {
     int64_t code;

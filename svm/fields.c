@@ -1,4 +1,4 @@
-#include "svm/vmcb.h"
+#include "svm/fields.h"
 
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"

@@ -22,7 +22,7 @@ CFLAGS   := -std=gnu17 -g $(WARNINGS) -I. -ffreestanding -fno-pic -fno-pie -mno-
             -fno-strict-aliasing -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -MMD -MP $(DEFINES)
 # What runs between an exit and the next entry is compiled for speed, all else for size.
 HOT      := vmx/exits vmx/events vmx/registers vmx/cr svm/exits svm/events svm/registers devices/acpi_pm devices/irq/% \
-            devices/board devices/debug_ports devices/pit devices/uart \
+            devices/board devices/debug_ports devices/pit% devices/uart \
             hv/vm/bus hv/decode/decode hv/emulate/emulate% \
             hv/event/event hv/exit/exit hv/cpu/registers hv/vm/guest_mem hv/cpu/msr hv/vm/vcpu hv/vm/vm hv/walk/walk \
             hv/host/interrupts hv/host/timer hv/lib/string

@@ -27,6 +27,7 @@
 #include "hv/host/wait.h"
 #include "hv/lib/string.h"
 #include "hv/life/config.h"
+#include "hv/life/config_modules.h"
 #include "hv/life/life.h"
 #include "hv/life/sleepers.h"
 #include "hv/monitor/monitor.h"

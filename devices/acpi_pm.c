@@ -10,10 +10,8 @@
 #define PM1_POWER_BUTTON       BIT(8)
 /* The alarm as a wake-up event: it may be enabled, but there is no sleep to wake from. */
 #define PM1_RTC                BIT(10)
-#define PM1_WAKE               BIT(15) /* in status only */
 
 /* What this PC has: no sleep button, no RTC wake, no bus master status. */
-#define PM1_STATUS_BITS        (PM1_TIMER | PM1_GLOBAL | PM1_POWER_BUTTON | PM1_WAKE)
 #define PM1_ENABLE_BITS        (PM1_TIMER | PM1_GLOBAL | PM1_POWER_BUTTON | PM1_RTC)
 
 /* PM1 control (ACPI, "PM1 Control Grouping"). SLP_EN and GBL_RLS are write-only, SCI_EN is the firmware's. */

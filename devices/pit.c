@@ -9,6 +9,7 @@
  */
 #include "devices/pit.h"
 
+#include "devices/pit_counter.h"
 #include "hv/host/clock.h"
 #include "hv/lib/arith.h"
 #include "hv/run/vm_timer.h"
@@ -55,162 +56,11 @@ static inline uint64_t time_of(uint64_t clock)
     return mul_div(time, PIT_HZ, clock_hz()) < clock ? time + 1 : time;
 }
 
-static unsigned mode_of(const struct pit_counter *counter)
-{
-    unsigned mode = counter->control >> 1 & 7;
-
-    return mode > 5 ? mode - 4 : mode; /* modes 2 and 3 ignore the highest bit */
-}
-
-static inline bool is_periodic(const struct pit_counter *counter)
-{
-    return mode_of(counter) == 2 || mode_of(counter) == 3;
-}
-
-/* Modes 4 and 5 pull OUT low for one CLK pulse, whatever happens to GATE. */
-static bool is_strobing(const struct pit_counter *counter)
-{
-    return mode_of(counter) >= 4 && !counter->out;
-}
-
-static uint32_t modulus(const struct pit_counter *counter)
-{
-    return counter->control & 1 ? 10000 : 65536;
-}
-
-static bool is_counting(const struct pit_counter *counter)
-{
-    unsigned mode = mode_of(counter);
-
-    if (!counter->loaded || (mode == 0 && counter->half_written))
-        return false;
-    return counter->gate || mode == 1 || mode == 5;
-}
-
-static void load(struct pit_counter *counter)
-{
-    unsigned mode = mode_of(counter);
-
-    counter->count = counter->initial;
-    counter->load = counter->expired = counter->null_count = false;
-    counter->loaded = true;
-    if (mode == 3) {
-        counter->odd = counter->count & 1;
-        counter->count &= ~1u;
-    } else if (mode == 2) {
-        counter->out = counter->count != 1; /* illegal: OUT stays low and never rises */
-    } else {
-        counter->out = mode >= 4; /* mode 0 is low already, mode 1's pulse begins, a strobe ends */
-    }
-}
-
-/* CLK pulses until the next load or change of OUT; 0 if there will be none. */
-static uint32_t next_event(const struct pit_counter *counter)
-{
-    if (counter->load || is_strobing(counter))
-        return 1;
-    if (!is_counting(counter))
-        return 0;
-    switch (mode_of(counter)) {
-    case 2:
-        return counter->count > 1 ? counter->count - 1 : 1;
-    case 3: /* an odd count makes the high half one pulse longer */
-        return counter->count / 2 + (counter->odd && counter->out);
-    default:
-        return counter->expired ? 0 : counter->count;
-    }
-}
-
-/* `clocks` CLK pulses without an event. */
-static void coast(struct pit_counter *counter, uint64_t clocks)
-{
-    uint32_t wrap = modulus(counter);
-
-    if (!is_counting(counter))
-        return;
-    if (mode_of(counter) == 3)
-        counter->count -= 2 * clocks;
-    else if (counter->expired)
-        counter->count = (counter->count + wrap - clocks % wrap) % wrap;
-    else
-        counter->count -= clocks;
-}
-
-/* The CLK pulse that next_event announced, when it is the very next one. */
-static void happen(struct pit_counter *counter)
-{
-    unsigned mode = mode_of(counter);
-
-    if (counter->load) {
-        load(counter);
-    } else if (is_strobing(counter)) {
-        coast(counter, 1);
-        counter->out = true;
-    } else if (mode == 2 && counter->count > 1) {
-        counter->count = 1;
-        counter->out = false;
-    } else if (mode == 2) {
-        load(counter);
-    } else if (mode == 3) {
-        load(counter);
-        counter->out = !counter->out || counter->initial == 1; /* illegal: a low half of length 0 */
-    } else {
-        counter->count = 0;
-        counter->expired = true;
-        counter->out = mode < 4;
-    }
-}
-
-/* Until the next event only the count changes, by the same step each pulse: what reading it in a loop needs.
- */
-static void remember_quiet(struct pit_counter *counter, uint64_t next)
-{
-    if (counter->expired || !is_counting(counter))
-        return;
-    counter->quiet_until = counter->at + next;
-    counter->step = mode_of(counter) == 3 ? 2 : 1;
-}
-
-/* Carries the counter on to the CLK pulse `clock`, from event to event, in a bounded number of steps. */
-static void advance_by_events(struct pit_counter *counter, uint64_t clock)
-{
-    counter->quiet_until = 0;
-    while (counter->at < clock) {
-        uint64_t left = clock - counter->at, next = next_event(counter);
-
-        if (is_periodic(counter) && is_counting(counter) && !counter->load && !counter->null_count &&
-            left >= counter->initial) {
-            counter->at += left - left % counter->initial; /* whole periods change nothing */
-            continue;
-        }
-        if (next == 0 || next > left) {
-            coast(counter, left);
-            counter->at = clock;
-            if (next)
-                remember_quiet(counter, next - left);
-            return;
-        }
-        coast(counter, next - 1);
-        happen(counter);
-        counter->at += next;
-    }
-}
-
-static inline void pit_advance(struct pit_counter *counter, uint64_t clock)
-{
-    if (unlikely(clock >= counter->quiet_until)) {
-        advance_by_events(counter, clock);
-    } else if (clock > counter->at) {
-        counter->count -= (uint32_t)(clock - counter->at) * counter->step;
-        counter->at = clock;
-    }
-}
-
 /* The CLK pulse of the next rising edge of OUT if the guest does nothing, or PIT_NEVER. */
 static uint64_t next_rise(struct pit_counter counter)
 {
     for (unsigned events = 0; events < 4; events++) { /* load, fall, rise: no mode needs more */
-        uint32_t next = next_event(&counter);
+        uint32_t next = pit_next_event(&counter);
         bool was = counter.out;
 
         if (next == 0)
@@ -243,7 +93,7 @@ static void pass_edges(struct pit *pit, uint64_t clock)
 
     if (pit->edge > clock)
         return;
-    if (!is_periodic(counter) || counter->initial == 1)
+    if (!pit_is_periodic(counter) || counter->initial == 1)
         pit->edge = PIT_NEVER;
     else
         pit->edge += ((clock - pit->edge) / counter->initial + 1) * counter->initial;
@@ -281,7 +131,7 @@ static void edge_due(struct timer *timer)
         return;
     }
     show_edge(pit);
-    if (!is_periodic(counter) || counter->initial == 1) {
+    if (!pit_is_periodic(counter) || counter->initial == 1) {
         pit->edge = PIT_NEVER;
     } else {
         pit->edge += counter->initial;
@@ -317,43 +167,6 @@ static void end_change(struct pit *pit, struct pit_counter *counter)
     irq_line_set(&pit->irq, counter->out);
     pit->edge = next_rise(*counter);
     schedule(pit, 0);
-}
-
-static void set_control(struct pit_counter *counter, uint8_t control)
-{
-    counter->control = control & 0x3f;
-    counter->out = mode_of(counter) != 0;
-    counter->written = counter->load = counter->loaded = counter->expired = false;
-    counter->half_written = counter->half_read = counter->latched = counter->status_latched = false;
-    counter->null_count = true;
-}
-
-static void set_initial(struct pit_counter *counter, uint16_t value)
-{
-    uint32_t initial = value;
-    unsigned mode = mode_of(counter);
-
-    if (counter->control & 1)
-        initial = (value >> 12) * 1000 + (value >> 8 & 0xf) * 100 + (value >> 4 & 0xf) * 10 + (value & 0xf);
-    counter->initial = initial ? initial : modulus(counter);
-    counter->written = counter->null_count = true;
-    if (mode == 0 || mode == 4 || (is_periodic(counter) && !counter->loaded))
-        counter->load = true;
-    if (mode == 0)
-        counter->out = false;
-}
-
-static void set_gate(struct pit_counter *counter, bool gate)
-{
-    unsigned mode = mode_of(counter);
-
-    if (counter->gate == gate)
-        return;
-    counter->gate = gate;
-    if (!gate && is_periodic(counter))
-        counter->out = true;
-    if (gate && counter->written && mode != 0 && mode != 4)
-        counter->load = true; /* the trigger of these modes */
 }
 
 /* The counting element as the guest reads it. */
@@ -414,16 +227,16 @@ static void write_counter(struct pit *pit, struct pit_counter *counter, uint8_t 
 
     begin_change(pit, counter);
     if (access == ACCESS_LOW) {
-        set_initial(counter, value);
+        pit_set_initial(counter, value);
     } else if (access == ACCESS_HIGH) {
-        set_initial(counter, value << 8);
+        pit_set_initial(counter, value << 8);
     } else if (counter->half_written) {
         counter->half_written = false;
-        set_initial(counter, value << 8 | counter->low_byte);
+        pit_set_initial(counter, value << 8 | counter->low_byte);
     } else {
         counter->half_written = true;
         counter->low_byte = value;
-        if (mode_of(counter) == 0)
+        if (pit_mode(counter) == 0)
             counter->out = false; /* the first byte also stops the counting */
     }
     end_change(pit, counter);
@@ -448,7 +261,7 @@ static void write_control(struct pit *pit, uint8_t value)
         latch_count(&pit->counters[select]);
     } else {
         begin_change(pit, &pit->counters[select]);
-        set_control(&pit->counters[select], value);
+        pit_set_control(&pit->counters[select], value);
         end_change(pit, &pit->counters[select]);
     }
 }
@@ -499,7 +312,7 @@ static bool control_write(struct device *device, uint64_t offset, unsigned size,
     (void)offset, (void)size;
     pit->port_control = value & PORT_WRITABLE;
     begin_change(pit, &pit->counters[2]);
-    set_gate(&pit->counters[2], value & PORT_GATE_2);
+    pit_set_gate(&pit->counters[2], value & PORT_GATE_2);
     return true;
 }
 
@@ -515,8 +328,8 @@ static void pit_reset(struct device *device)
 
     for (unsigned i = 0; i < ARRAY_LENGTH(pit->counters); i++) {
         pit->counters[i] = (struct pit_counter){.at = pit_clock(), .gate = i != 2};
-        set_control(&pit->counters[i], controls[i]);
-        set_initial(&pit->counters[i], counts[i]);
+        pit_set_control(&pit->counters[i], controls[i]);
+        pit_set_initial(&pit->counters[i], counts[i]);
     }
     pit->port_control = 0;
     end_change(pit, &pit->counters[0]);
@@ -538,8 +351,8 @@ static void counters_describe(struct device *device, struct writer *out)
 
         pit_advance(&now, pit_clock());
         print_to(out, "counter %u: mode %u%s access %u initial %u count %u out %u gate %u%s%s\n", i,
-                 mode_of(&now), now.control & 1 ? " bcd" : "", now.control >> 4, now.initial, now.count,
-                 now.out, now.gate, now.null_count ? " null" : "", is_counting(&now) ? "" : " stopped");
+                 pit_mode(&now), now.control & 1 ? " bcd" : "", now.control >> 4, now.initial, now.count,
+                 now.out, now.gate, now.null_count ? " null" : "", pit_is_counting(&now) ? "" : " stopped");
     }
 }
 

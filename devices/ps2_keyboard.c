@@ -68,22 +68,29 @@ static void take_parameter(struct ps2_keyboard *keyboard, uint8_t command, uint8
     answer(keyboard, ACK);
 }
 
+/* Acknowledged, then so many bytes. */
+static void answer_with(struct ps2_keyboard *keyboard, const uint8_t *bytes, unsigned count)
+{
+    answer(keyboard, ACK);
+    for (unsigned i = 0; i < count; i++)
+        answer(keyboard, bytes[i]);
+}
+
 static void take_command(struct ps2_keyboard *keyboard, uint8_t command)
 {
+    static const uint8_t id[] = {0xab, 0x83}, passed = 0xaa; /* of the basic assurance test */
+
     switch (command) {
     case 0xed: /* Set/Reset Status Indicators */
     case 0xf0: /* Select Alternate Scan Codes */
     case 0xf3: /* Set Typematic Rate/Delay */
-        answer(keyboard, ACK);
         keyboard->command = command;
-        return;
+        break;
     case 0xee: /* Echo */
-        answer(keyboard, 0xee);
+        answer(keyboard, command);
         return;
     case 0xf2: /* Read ID */
-        answer(keyboard, ACK);
-        answer(keyboard, 0xab);
-        answer(keyboard, 0x83);
+        answer_with(keyboard, id, 2);
         return;
     case 0xf4: /* Enable */
         keyboard->count = 0;
@@ -94,18 +101,14 @@ static void take_command(struct ps2_keyboard *keyboard, uint8_t command)
         set_defaults(keyboard);
         keyboard->scanning = command == 0xf6;
         break;
-    case 0xf7: /* typematic, make and break for all keys: of effect in set 3 only */
-    case 0xf8:
-    case 0xf9:
-    case 0xfa:
+    case 0xf7 ... 0xfa: /* typematic, make and break for all keys: of effect in set 3 only */
         break;
     case 0xfe: /* Resend */
         answer(keyboard, keyboard->last);
         return;
-    case 0xff: /* Reset, then the basic assurance test's result */
+    case 0xff: /* Reset */
         ps2_keyboard_reset(keyboard);
-        answer(keyboard, ACK);
-        answer(keyboard, 0xaa);
+        answer_with(keyboard, &passed, 1);
         return;
     default:
         answer(keyboard, RESEND);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A test of `tree.py floors`: an upward include, and an upward call without an include, put into a copy of the tree, are found."""
+"""A test of `tree.py floors`: an upward include, an upward call without an include, and a circle of two files, put into a copy of the
+tree, are found."""
 import pathlib
 import shutil
 import subprocess
@@ -40,6 +41,11 @@ def main():
         subprocess.run(["gcc", "-c", caller, "-o", copy / "hv/lib/format.o"], check=True)
         if "life_launch of hv/life/life.c" not in complaints(tree, tree / "built"):
             sys.exit("floors: a call that runs up was not found")
+        for name, calls in (("format", "circle_b"), ("tree", "circle_a")):
+            caller.write_text(f"void circle_a(void);\nvoid circle_b(void);\nvoid {'circle_a' if name == 'format' else 'circle_b'}(void) {{ {calls}(); }}\n")
+            subprocess.run(["gcc", "-c", caller, "-o", copy / f"hv/lib/{name}.o"], check=True)
+        if "hv/lib/format.c: circle_b of hv/lib/tree.c, which leads back to it" not in complaints(tree, tree / "built"):
+            sys.exit("floors: two files on a circle were not found")
 
 
 if __name__ == "__main__":

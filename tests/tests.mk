@@ -62,6 +62,8 @@ check-names:  ## what docs/ and comments name is there, and tests stand where th
 	@python3 tests/tree.py tests
 	@python3 tests/dictionary.py
 	@python3 tests/test_dictionary.py
+	@python3 tests/limits.py
+	@python3 tests/test_limits.py
 
 test:  ## everything: unit tests, builds, format, whole-system tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) python3 tests/all.py

@@ -1,7 +1,7 @@
 # keel.efi: a GNU-EFI application that carries keel.elf.
 GNU_EFI_HEADERS ?= /usr/include/efi
 GNU_EFI_LIB     ?= /usr/lib
-EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) $(addprefix hv/,life/config.c life/config_keys.c cpu/cpuid_features.c vm/guest_mem.c host/witness.c load/elf.c \
+EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) $(addprefix hv/,life/config.c life/config_say.c life/config_modules.c life/config_keys.c cpu/cpuid_features.c vm/guest_mem.c host/witness.c load/elf.c \
                load/loader.c load/guest_map.c lib/format.c lib/number.c lib/string.c)
 EFI_OBJECTS := $(EFI_SOURCES:%.c=$(BUILD)/efi/%.o) $(BUILD)/efi/boot/efi/enter.asm.o
 EFI_HEADERS := -isystem $(GNU_EFI_HEADERS) -isystem $(GNU_EFI_HEADERS)/x86_64 -DGNU_EFI_USE_MS_ABI

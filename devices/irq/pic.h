@@ -7,11 +7,8 @@
 #include "hv/vm/bus.h"
 #include "hv/vm/irq.h"
 
-#define PIC_MASTER_PORT 0x20
-#define PIC_SLAVE_PORT  0xa0
-#define PIC_PORTS       2 /* of each chip */
-#define PIC_ELCR_PORT   0x4d0
-#define PIC_ELCR_PORTS  2
+#define PIC_SLAVE_PORT 0xa0
+#define PIC_ELCR_PORT  0x4d0
 
 struct pic_chip {
     uint8_t number;  /* 0: master, 1: slave */

@@ -18,12 +18,6 @@ static inline void out_ring_add(struct out_ring *ring, char byte)
     ring->text[(ring->first + ring->count++) % ring->size] = byte;
 }
 
-/* The oldest byte; there is one. */
-static inline char out_ring_first(const struct out_ring *ring)
-{
-    return ring->text[ring->first];
-}
-
 static inline char out_ring_take(struct out_ring *ring)
 {
     char byte = ring->text[ring->first];

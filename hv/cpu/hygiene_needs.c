@@ -1,3 +1,4 @@
+/* What a core has to forget between two VMs, by what CPUID says of it. */
 #include "hv/cpu/hygiene.h"
 
 /* CPUID.(7,0):EBX and EDX. */

@@ -5,7 +5,6 @@
 
 /* SDM, "XSAVE Area": bytes. Longer than AREA_MOST is none that has the components that guests may have. */
 #define AREA_MOST        3072
-#define AREA_LEGACY      512
 #define AREA_HEADER      512 /* where it begins: XSTATE_BV, XCOMP_BV and zeroes */
 #define AREA_HEADER_SIZE 64
 #define AREA_COMPACTED   BIT(63) /* in XCOMP_BV */

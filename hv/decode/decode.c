@@ -1,3 +1,4 @@
+/* Which instruction some bytes are: prefixes, opcode and operands, by the tables of decode_table.c. */
 #include "hv/decode/decoder.h"
 #include "hv/vm/vcpu.h"
 
@@ -144,23 +145,19 @@ static bool take_immediate(struct decoder *d, unsigned form)
 }
 
 /* Fills one operand, taking what bytes it still needs; false if they are not there. */
-static bool take_operand(struct decoder *d, unsigned form, struct operand *operand)
+/* Operands that the opcode or the ModRM byte's reg names, and that need no more bytes; false: not one of
+ * them. */
+static bool name_operand(const struct decoder *d, unsigned form, unsigned size, struct operand *operand)
 {
-    unsigned size = named_size(d, form), low = d->in->opcode & 7;
+    unsigned low = d->in->opcode & 7, segment = d->in->opcode >> 3;
 
     switch (form) {
-    case NONE:
-        return true;
-    case G_b:
-    case G_w:
-    case G_v:
-    case G_y:
+    case G_b ... G_y:
         *operand = register_operand(d, d->reg, size);
         return true;
     case C_y:
     case C_0:
-        low = form == C_y ? d->reg : 0;
-        *operand = (struct operand){OPERAND_CONTROL, low, size};
+        *operand = (struct operand){OPERAND_CONTROL, form == C_y ? d->reg : 0, size};
         return true;
     case L_r:
     case T_r:
@@ -174,8 +171,7 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
         *operand = (struct operand){OPERAND_SEGMENT, d->reg & 7, 2};
         return true;
     case S_o:
-        low = d->in->opcode >> 3;
-        *operand = (struct operand){OPERAND_SEGMENT, d->map ? SEG_FS + (low & 1) : low & 3, 2};
+        *operand = (struct operand){OPERAND_SEGMENT, d->map ? SEG_FS + (segment & 1) : segment & 3, 2};
         return true;
     case A_b:
     case A_v:
@@ -188,6 +184,17 @@ static bool take_operand(struct decoder *d, unsigned form, struct operand *opera
     case Z_v:
         *operand = register_operand(d, low | (d->rex & REX_B ? 8 : 0), size);
         return true;
+    }
+    return false;
+}
+
+static bool take_operand(struct decoder *d, unsigned form, struct operand *operand)
+{
+    unsigned size = named_size(d, form);
+
+    if (form == NONE || name_operand(d, form, size, operand))
+        return true;
+    switch (form) {
     case O_b:
     case O_v:
         *operand = (struct operand){OPERAND_MEMORY, 0, size};

@@ -58,7 +58,6 @@ enum form_space {
 #define S_8L                        SIZE(3, 1, 0)
 #define S_16L                       SIZE(4, 1, 0)
 #define S_1W                        SIZE(0, 0, 1)
-#define S_2W                        SIZE(1, 0, 1)
 #define S_4W                        SIZE(2, 0, 1)
 #define S_8W                        SIZE(3, 0, 1)
 #define S_8LW                       SIZE(3, 1, 1)

@@ -1,3 +1,4 @@
+/* The words of a packet taken apart, and those of an answer. */
 #include "hv/gdb/gdb_internal.h"
 #include "hv/lib/number.h"
 #include "hv/lib/string.h"

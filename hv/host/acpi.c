@@ -288,7 +288,6 @@ enum {
     SPCR_GSI = 54,
     SPCR_BAUD = 58,
 };
-#define SPCR_16550      0
 #define SPCR_16450      1
 #define SPCR_16550_WIDE 0x12
 #define ACCESS_DWORD    3

@@ -1,3 +1,4 @@
+/* The call of code that was made to run one instruction, with other general registers and flags. */
 #include "hv/host/stub.h"
 
 _Static_assert(offsetof(struct stub_registers, flags) == 128, "as below");

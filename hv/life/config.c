@@ -1,71 +1,13 @@
+/* keel.conf taken apart: sections, keys and values, by the rows of config_keys.c. */
 #include "hv/life/config.h"
 
-#include "hv/host/log.h"
 #include "hv/lib/string.h"
 #include "hv/life/config_keys.h"
-
-#define SHOWN_MOST  40 /* of a wrong value, in a log line */
-
-#define IGNORED     "the line is ignored"
-#define NOT_STARTED "the VM is not started"
-
-enum place { BEFORE_SECTIONS, IN_KEEL, IN_VM, IN_SKIPPED };
-
-struct parser {
-    struct config *config;
-    unsigned line; /* from 1; 0 for what concerns the whole file */
-    enum place place;
-    struct config_vm *vm; /* IN_VM */
-    bool good;            /* nothing wrong so far */
-};
-
-/* A piece of the text. */
-struct span {
-    const char *at, *end;
-};
-
-/* Says what is wrong and what that leads to, and marks the VM whose section it is in. */
-PRINTF_LIKE(4, 5)
-static void complain(struct parser *parser, const char *key, const char *outcome, const char *format, ...)
-{
-    char place[VM_NAME_MOST + 64], reason[320];
-    struct text_buffer buffer;
-    va_list arguments;
-
-    parser->good = false;
-    text_buffer_init(&buffer, place, sizeof(place));
-    if (parser->line)
-        print_to(&buffer.writer, ":%u", parser->line);
-    print_to(&buffer.writer, ":");
-    if (parser->place == IN_VM) {
-        parser->vm->start = false;
-        print_to(&buffer.writer, " [vm %s]", parser->vm->name);
-    } else if (parser->place == IN_KEEL) {
-        print_to(&buffer.writer, " [keel]");
-    }
-    if (key)
-        print_to(&buffer.writer, " %s:", key);
-    text_buffer_init(&buffer, reason, sizeof(reason));
-    va_start(arguments, format);
-    vprint_to(&buffer.writer, format, arguments);
-    va_end(arguments);
-    log_line("%s%s %s; %s", parser->config->file, place, reason, outcome);
-}
+#include "hv/life/config_say.h"
 
 static const char *outcome(const struct parser *parser)
 {
     return parser->place == IN_VM ? NOT_STARTED : IGNORED;
-}
-
-/* How much of a span a log line shows: for `%.*s`. */
-static int shown(struct span span)
-{
-    return (int)MIN(span.end - span.at, SHOWN_MOST);
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
 }
 
 static struct span trim(struct span span)
@@ -91,13 +33,6 @@ static struct span cut_comment(struct span span)
     return trim(span);
 }
 
-static bool span_is(struct span span, const char *text)
-{
-    size_t length = (size_t)(span.end - span.at);
-
-    return strlen(text) == length && memcmp(span.at, text, length) == 0;
-}
-
 /* A terminated copy in the configuration's own text; NULL, said, if there is no more room. */
 static const char *keep(struct parser *parser, const char *key, struct span span)
 {
@@ -106,9 +41,9 @@ static const char *keep(struct parser *parser, const char *key, struct span span
     char *copy = config->text + config->text_used;
 
     if (length >= sizeof(config->text) - config->text_used) {
-        complain(parser, key, outcome(parser),
-                 "%lu bytes are more than is left of the %lu that a configuration may have", length,
-                 sizeof(config->text));
+        config_complain(parser, key, outcome(parser),
+                        "%lu bytes are more than is left of the %lu that a configuration may have", length,
+                        sizeof(config->text));
         return NULL;
     }
     memcpy(copy, span.at, length);
@@ -133,7 +68,7 @@ static bool unquote(struct parser *parser, const char *key, struct span *value)
     while (rest.at < rest.end && *rest.at != quote)
         rest.at++;
     if (rest.at == rest.end) {
-        complain(parser, key, outcome(parser), "the quote %c is not closed", quote);
+        config_complain(parser, key, outcome(parser), "the quote %c is not closed", quote);
         return false;
     }
     *value = (struct span){value->at + 1, rest.at};
@@ -142,8 +77,9 @@ static bool unquote(struct parser *parser, const char *key, struct span *value)
         rest = cut_comment(trim(rest));
     if (rest.at == rest.end)
         return true;
-    complain(parser, key, outcome(parser),
-             "\"%.*s\" follows the closing quote; put the whole value in quotes", shown(rest), rest.at);
+    config_complain(parser, key, outcome(parser),
+                    "\"%.*s\" follows the closing quote; put the whole value in quotes", shown(rest),
+                    rest.at);
     return false;
 }
 
@@ -156,8 +92,8 @@ static void complain_unknown_key(struct parser *parser, struct span name, enum c
     for (unsigned i = 0; i < config_key_count; i++)
         if (config_keys[i].section == section)
             print_to(&buffer.writer, " %s", config_keys[i].name);
-    complain(parser, NULL, outcome(parser), "\"%.*s\" is not a key of this section; those are:%s",
-             shown(name), name.at, known);
+    config_complain(parser, NULL, outcome(parser), "\"%.*s\" is not a key of this section; those are:%s",
+                    shown(name), name.at, known);
 }
 
 static void set_key(struct parser *parser, const struct config_key *key, struct span value)
@@ -169,7 +105,7 @@ static void set_key(struct parser *parser, const struct config_key *key, struct 
 
     line += config_key_index(key);
     if (*line && key->presence != KEY_REPEATED) {
-        complain(parser, key->name, outcome(parser), "it is already set on line %u", *line);
+        config_complain(parser, key->name, outcome(parser), "it is already set on line %u", *line);
         return;
     }
     *line = parser->line;
@@ -179,8 +115,8 @@ static void set_key(struct parser *parser, const struct config_key *key, struct 
     if (!text || key->parse(owner + key->offset, text))
         return;
     format_text(used, sizeof(used), "%s is used", key->fallback);
-    complain(parser, key->name, of_vm ? NOT_STARTED : used, "\"%.*s\" is not %s", shown(value), text,
-             key->values);
+    config_complain(parser, key->name, of_vm ? NOT_STARTED : used, "\"%.*s\" is not %s", shown(value), text,
+                    key->values);
 }
 
 static void read_assignment(struct parser *parser, struct span line)
@@ -192,17 +128,17 @@ static void read_assignment(struct parser *parser, struct span line)
     while (name.end < line.end && *name.end != '=')
         name.end++;
     if (name.end == line.end) {
-        complain(parser, NULL, outcome(parser), "\"%.*s\" is neither \"key = value\" nor a [section]",
-                 shown(line), line.at);
+        config_complain(parser, NULL, outcome(parser), "\"%.*s\" is neither \"key = value\" nor a [section]",
+                        shown(line), line.at);
         return;
     }
     line.at = name.end + 1;
     name = trim(name);
     if (parser->place == BEFORE_SECTIONS) {
-        complain(parser, NULL, outcome(parser),
-                 "\"%.*s\" comes before the first section; needed is [keel] or "
-                 "[vm NAME]",
-                 shown(name), name.at);
+        config_complain(parser, NULL, outcome(parser),
+                        "\"%.*s\" comes before the first section; needed is [keel] or "
+                        "[vm NAME]",
+                        shown(name), name.at);
         return;
     }
     for (unsigned i = 0; i < config_key_count && !key; i++)
@@ -212,15 +148,6 @@ static void read_assignment(struct parser *parser, struct span line)
         set_key(parser, key, line);
     else
         complain_unknown_key(parser, name, section);
-}
-
-/* The line at which a key of the VM was set, or that of its section. */
-static unsigned line_of(const struct config_vm *vm, const char *name)
-{
-    const struct config_key *key = config_find_key(SECTION_VM, name);
-    unsigned line = vm->lines[config_key_index(key)];
-
-    return line ? line : vm->line;
 }
 
 static bool is_set(const struct config_vm *vm, const char *name)
@@ -236,21 +163,21 @@ static void check_flat(struct parser *parser, struct config_vm *vm)
     static const char *const flat_only[] = {"load", "entry"};
 
     if (vm->format == FORMAT_FLAT) {
-        parser->line = line_of(vm, "ramdisk");
+        parser->line = config_line_of(vm, "ramdisk");
         if (vm->ramdisk)
-            complain(parser, "ramdisk", NOT_STARTED, "a flat kernel takes none");
+            config_complain(parser, "ramdisk", NOT_STARTED, "a flat kernel takes none");
         if (!is_set(vm, "load"))
             vm->load = vm->entry == ENTRY_REAL ? LOAD_REAL : LOAD_UNSAID;
-        parser->line = line_of(vm, "load");
+        parser->line = config_line_of(vm, "load");
         if (vm->entry == ENTRY_REAL && vm->load >= MIB(1))
-            complain(parser, "load", NOT_STARTED, "0x%lx is not below 0x100000, which entry = real needs",
-                     vm->load);
+            config_complain(parser, "load", NOT_STARTED,
+                            "0x%lx is not below 0x100000, which entry = real needs", vm->load);
         return;
     }
     for (unsigned i = 0; i < ARRAY_LENGTH(flat_only); i++) {
-        parser->line = line_of(vm, flat_only[i]);
+        parser->line = config_line_of(vm, flat_only[i]);
         if (is_set(vm, flat_only[i]))
-            complain(parser, flat_only[i], NOT_STARTED, "only a kernel with format = flat takes it");
+            config_complain(parser, flat_only[i], NOT_STARTED, "only a kernel with format = flat takes it");
     }
 }
 
@@ -260,9 +187,9 @@ static void check_cpuid(struct parser *parser, struct config_vm *vm)
     struct text_buffer buffer;
 
     text_buffer_init(&buffer, reason, sizeof(reason));
-    parser->line = line_of(vm, "cpuid");
+    parser->line = config_line_of(vm, "cpuid");
     if (!cpuid_choice_read(vm->cpuid, &vm->cpuid_choice, &buffer.writer))
-        complain(parser, "cpuid", NOT_STARTED, "%s", reason);
+        config_complain(parser, "cpuid", NOT_STARTED, "%s", reason);
 }
 
 /* What can be said only when the whole section has been read. */
@@ -275,8 +202,8 @@ static void end_section(struct parser *parser)
     for (unsigned i = 0; i < config_key_count; i++)
         if (config_keys[i].presence == KEY_NEEDED && vm->lines[i] == 0) {
             parser->line = vm->line;
-            complain(parser, config_keys[i].name, NOT_STARTED, "it is missing; needed is %s",
-                     config_keys[i].values);
+            config_complain(parser, config_keys[i].name, NOT_STARTED, "it is missing; needed is %s",
+                            config_keys[i].values);
         }
     check_flat(parser, vm);
     check_cpuid(parser, vm);
@@ -301,7 +228,7 @@ static void begin_vm(struct parser *parser, struct span name)
 
     parser->place = IN_SKIPPED;
     if (!is_name(name)) {
-        complain(
+        config_complain(
             parser, NULL, NOT_STARTED,
             "\"%.*s\" is not the name of a VM: 1 to %u letters, digits, \"-\", \"_\" or \".\", a letter or "
             "digit first",
@@ -310,13 +237,13 @@ static void begin_vm(struct parser *parser, struct span name)
     }
     for (unsigned i = 0; i < config->vm_count; i++)
         if (span_is(name, config->vms[i].name)) {
-            complain(parser, NULL, "this one is not started", "[vm %s] is already there on line %u",
-                     config->vms[i].name, config->vms[i].line);
+            config_complain(parser, NULL, "this one is not started", "[vm %s] is already there on line %u",
+                            config->vms[i].name, config->vms[i].line);
             return;
         }
     if (config->vm_count == CONFIG_VMS_MOST) {
-        complain(parser, NULL, NOT_STARTED, "[vm %.*s] is one more than the %u that Keel runs", shown(name),
-                 name.at, CONFIG_VMS_MOST);
+        config_complain(parser, NULL, NOT_STARTED, "[vm %.*s] is one more than the %u that Keel runs",
+                        shown(name), name.at, CONFIG_VMS_MOST);
         return;
     }
     vm = &config->vms[config->vm_count++];
@@ -338,8 +265,8 @@ static void read_section(struct parser *parser, struct span line)
     parser->place = IN_SKIPPED;
     line = cut_comment(line);
     if (line.end - line.at < 2 || line.end[-1] != ']') {
-        complain(parser, NULL, "its lines are ignored", "\"%.*s\" is not a section: the ] is missing",
-                 shown(line), line.at);
+        config_complain(parser, NULL, "its lines are ignored", "\"%.*s\" is not a section: the ] is missing",
+                        shown(line), line.at);
         return;
     }
     name = trim((struct span){line.at + 1, line.end - 1});
@@ -348,8 +275,8 @@ static void read_section(struct parser *parser, struct span line)
     else if (name.end - name.at > 3 && memcmp(name.at, "vm", 2) == 0 && is_blank(name.at[2]))
         begin_vm(parser, trim((struct span){name.at + 3, name.end}));
     else
-        complain(parser, NULL, "its lines are ignored",
-                 "[%.*s] is not a section; needed is [keel] or [vm NAME]", shown(name), name.at);
+        config_complain(parser, NULL, "its lines are ignored",
+                        "[%.*s] is not a section; needed is [keel] or [vm NAME]", shown(name), name.at);
 }
 
 static void read_line(struct parser *parser, struct span line)
@@ -358,9 +285,9 @@ static void read_line(struct parser *parser, struct span line)
         line.end--;
     for (const char *at = line.at; at < line.end; at++)
         if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f) {
-            complain(parser, NULL, outcome(parser),
-                     "column %ld is a control byte, 0x%02x; the file must be text", at - line.at + 1,
-                     (unsigned char)*at);
+            config_complain(parser, NULL, outcome(parser),
+                            "column %ld is a control byte, 0x%02x; the file must be text", at - line.at + 1,
+                            (unsigned char)*at);
             return;
         }
     line = trim(line);
@@ -370,13 +297,6 @@ static void read_line(struct parser *parser, struct span line)
         read_section(parser, line);
     else if (parser->place != IN_SKIPPED)
         read_assignment(parser, line);
-}
-
-static void init(struct config *config, const char *file)
-{
-    memset(config, 0, sizeof(*config));
-    format_text(config->file, sizeof(config->file), "%s", file);
-    config_set_defaults(SECTION_KEEL, config);
 }
 
 static const struct config_vm *find_vm(const struct config *config, const char *name)
@@ -397,13 +317,13 @@ static void check_order(struct parser *parser)
         const struct config_vm *before = &config->vms[i];
 
         parser->vm = &parser->config->vms[i];
-        parser->line = line_of(parser->vm, "after");
+        parser->line = config_line_of(parser->vm, "after");
         for (unsigned steps = 0; before && before->after && steps <= config->vm_count; steps++)
             before = find_vm(config, before->after);
         if (!before && parser->vm->after && !find_vm(config, parser->vm->after))
-            complain(parser, "after", NOT_STARTED, "there is no [vm %s]", parser->vm->after);
+            config_complain(parser, "after", NOT_STARTED, "there is no [vm %s]", parser->vm->after);
         else if (before && before->after)
-            complain(parser, "after", NOT_STARTED, "it would wait for itself");
+            config_complain(parser, "after", NOT_STARTED, "it would wait for itself");
     }
 }
 
@@ -412,7 +332,7 @@ bool config_parse(const char *file, const char *text, size_t length, struct conf
     struct parser parser = {.config = out, .good = true};
     const char *at = text, *end = text + length;
 
-    init(out, file);
+    config_begin(out, file);
     while (at < end) {
         struct span line = {at, at};
 
@@ -427,135 +347,7 @@ bool config_parse(const char *file, const char *text, size_t length, struct conf
     if (out->vm_count == 0) {
         parser.line = 0;
         parser.place = BEFORE_SECTIONS;
-        complain(&parser, NULL, "no VM is started", "it has no [vm NAME] section that can be used");
+        config_complain(&parser, NULL, "no VM is started", "it has no [vm NAME] section that can be used");
     }
     return parser.good;
-}
-
-/* Lists the modules by name, as far as they fit. */
-static void list_modules(const struct module *modules, unsigned count, char *text, size_t size)
-{
-    struct text_buffer buffer;
-
-    text_buffer_init(&buffer, text, size);
-    for (unsigned i = 0; i < count; i++)
-        print_to(&buffer.writer, "%s%s", i ? ", " : "", modules[i].name);
-    if (count == 0)
-        print_to(&buffer.writer, "none");
-}
-
-/* The module that the first word of `value` names. */
-static const struct module *find_module(struct parser *parser, const char *key, const char *value,
-                                        const struct module *modules, unsigned count)
-{
-    struct span name = {value, value};
-    const struct module *found = NULL;
-    char names[160];
-
-    while (*name.end && !is_blank(*name.end))
-        name.end++;
-
-    for (unsigned i = 0; i < count; i++)
-        if (span_is(name, modules[i].name)) {
-            if (found) {
-                complain(parser, key, NOT_STARTED, "there are two modules named \"%s\"; rename one",
-                         modules[i].name);
-                return NULL;
-            }
-            found = &modules[i];
-        }
-    list_modules(modules, count, names, sizeof(names));
-    if (!found)
-        complain(parser, key, NOT_STARTED, "there is no module named \"%.*s\"; the boot loader gave: %s",
-                 shown(name), name.at, names);
-    return found;
-}
-
-/* Text behind a module's name replaces the arguments that the boot loader gave it. */
-static void resolve_modules(struct parser *parser, const struct module *modules, unsigned count)
-{
-    struct config_modules *wanted = &parser->vm->modules;
-
-    parser->line = line_of(parser->vm, "module");
-    for (unsigned i = 0; i < wanted->count; i++) {
-        const char *arguments = wanted->values[i];
-        const struct module *file = find_module(parser, "module", arguments, modules, count);
-
-        while (*arguments && !is_blank(*arguments))
-            arguments++;
-        while (is_blank(*arguments))
-            arguments++;
-        if (file)
-            wanted->resolved[i] = (struct load_module){file, *arguments ? arguments : file->arguments};
-    }
-}
-
-static const struct module *resolve_one(struct parser *parser, const char *key, const char *name,
-                                        const struct module *modules, unsigned count)
-{
-    parser->line = line_of(parser->vm, key);
-    return name ? find_module(parser, key, name, modules, count) : NULL;
-}
-
-bool config_resolve(struct config *config, const struct module *modules, unsigned count)
-{
-    struct parser parser = {.config = config, .good = true, .place = IN_VM};
-
-    for (unsigned i = 0; i < config->vm_count; i++) {
-        struct config_vm *vm = &config->vms[i];
-
-        if (!vm->start)
-            continue;
-        parser.vm = vm;
-        vm->kernel_module = resolve_one(&parser, "kernel", vm->kernel, modules, count);
-        vm->ramdisk_module = resolve_one(&parser, "ramdisk", vm->ramdisk, modules, count);
-        vm->symbols_module = resolve_one(&parser, "symbols", vm->symbols, modules, count);
-        resolve_modules(&parser, modules, count);
-    }
-    return parser.good;
-}
-
-bool config_default(struct config *out, const struct module *modules, unsigned count)
-{
-    struct config_vm *vm = &out->vms[0];
-    char names[160];
-
-    init(out, CONFIG_FILE);
-    config_set_defaults(SECTION_VM, vm);
-    memcpy(vm->name, "vm", sizeof("vm"));
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(modules[i].name, "kernel") == 0) {
-            vm->kernel = modules[i].name;
-            vm->cmdline = modules[i].arguments;
-        } else if (strcmp(modules[i].name, "ramdisk") == 0) {
-            vm->ramdisk = modules[i].name;
-        }
-    }
-    vm->start = vm->kernel != NULL;
-    out->vm_count = vm->start ? 1 : 0;
-    if (vm->start)
-        return true;
-    list_modules(modules, count, names, sizeof(names));
-    log_line("no VM to start: there is neither a module named " CONFIG_FILE
-             " nor one named kernel; the boot loader "
-             "gave: %s. In GRUB, name it behind the file: module2 /boot/vmlinuz kernel console=ttyS0",
-             names);
-    return false;
-}
-
-void config_load_request(const struct config_vm *vm, gpa_t acpi_rsdp, struct load_request *request)
-{
-    *request = (struct load_request){
-        .kernel = vm->kernel_module,
-        .ramdisk = vm->ramdisk_module,
-        .modules = vm->modules.resolved,
-        .module_count = vm->modules.count,
-        .cmdline = vm->cmdline,
-        .format = vm->format,
-        .flat_load = vm->load,
-        .flat_entry = vm->load,
-        .flat_mode = vm->entry,
-        .vcpus = vm->vcpus,
-        .acpi_rsdp = acpi_rsdp,
-    };
 }

@@ -1,4 +1,5 @@
 #include "hv/life/create.h"
+#include "hv/life/config_modules.h"
 
 #include "hv/cpu/cpuid.h"
 #include "hv/cpu/native.h"

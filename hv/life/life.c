@@ -477,29 +477,6 @@ const char *life_resume_some(unsigned number, uint64_t vcpus)
     return refusal;
 }
 
-/* life_look, but of a VM that runs, or is paused. */
-static struct life *look_at_running(unsigned number)
-{
-    struct life *life = life_look(number) ? life_of(number) : NULL;
-
-    if (!life || life_is_on(life))
-        return life;
-    life_looked(number);
-    return NULL;
-}
-
-bool life_signal(unsigned number, enum board_signal what, unsigned code)
-{
-    struct life *life = look_at_running(number);
-    bool known;
-
-    if (!life)
-        return false;
-    known = life->board->signal(&life->vm, what, code);
-    life_looked(number);
-    return known;
-}
-
 void life_launch(void)
 {
     for (unsigned number = 1; number <= life_highest(); number++) {

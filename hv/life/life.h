@@ -35,8 +35,5 @@ const char *life_resume_some(unsigned number, uint64_t vcpus);
  * waits for that. */
 extern void (*life_changed)(unsigned number);
 
-/* What a person does to a VM that stands still: board_ops.signal. */
-bool life_signal(unsigned number, enum board_signal what, unsigned code);
-
 /* For sched_loop: a vCPU that was asked to stop has left its run loop. */
 void vm_vcpu_stopped(struct vcpu *vcpu);

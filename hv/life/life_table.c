@@ -68,6 +68,29 @@ void life_looked(unsigned number)
     spin_unlock(&life_of(number)->parts);
 }
 
+/* life_look, but of a VM that runs, or is paused. */
+static struct life *look_at_running(unsigned number)
+{
+    struct life *life = life_look(number) ? life_of(number) : NULL;
+
+    if (!life || life_is_on(life))
+        return life;
+    life_looked(number);
+    return NULL;
+}
+
+bool life_signal(unsigned number, enum board_signal what, unsigned code)
+{
+    struct life *life = look_at_running(number);
+    bool known;
+
+    if (!life)
+        return false;
+    known = life->board->signal(&life->vm, what, code);
+    life_looked(number);
+    return known;
+}
+
 bool life_info(unsigned number, struct life_info *info)
 {
     struct life *life = life_of(number);

@@ -55,6 +55,9 @@ bool life_still(unsigned number);
  */
 struct vcpu *life_parked(unsigned number, unsigned id);
 
+/* What a person does to a VM that stands still: board_ops.signal. */
+bool life_signal(unsigned number, enum board_signal what, unsigned code);
+
 /* Calls it for every VM that runs, or is paused, and keeps it from its end meanwhile. */
 void life_each(void (*what)(struct vm *vm));
 

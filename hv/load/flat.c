@@ -17,6 +17,30 @@ static void start_real(struct loader *loader, gpa_t entry)
     };
 }
 
+/* Whether it can be what the configuration says; else the reason is said. */
+static bool check(struct loader *loader)
+{
+    const struct load_request *request = loader->request;
+    gpa_t entry = request->flat_entry, size = request->kernel->size;
+
+    if (size == 0)
+        return loader_refuse(loader, "the file is empty");
+    if (request->ramdisk)
+        return loader_refuse(loader, "a flat image has no place for a ramdisk; leave `ramdisk` out");
+    if (entry < request->flat_load || entry - request->flat_load >= size)
+        return loader_refuse(loader, "its entry 0x%lx is not within its %lu bytes at 0x%lx", entry, size,
+                             request->flat_load);
+    if (request->flat_mode == ENTRY_REAL && entry >= MAP_FIRMWARE_END)
+        return loader_refuse(loader,
+                             "real mode reaches no entry at 0x%lx; set load below 0x100000, or entry = "
+                             "protected",
+                             entry);
+    if (request->flat_mode != ENTRY_REAL && entry > UINT32_MAX)
+        return loader_refuse(loader, "its entry 0x%lx is above 4 GiB, where nothing is mapped at the start",
+                             entry);
+    return true;
+}
+
 static bool load_flat(struct loader *loader)
 {
     const struct load_request *request = loader->request;
@@ -25,18 +49,8 @@ static bool load_flat(struct loader *loader)
     gpa_t entry = request->flat_entry;
     void *to;
 
-    if (kernel->size == 0)
-        return loader_refuse(loader, "the file is empty");
-    if (request->ramdisk)
-        return loader_refuse(loader, "a flat image has no place for a ramdisk; leave `ramdisk` out");
-    if (entry < request->flat_load || entry - request->flat_load >= kernel->size)
-        return loader_refuse(loader, "its entry 0x%lx is not within its %lu bytes at 0x%lx", entry,
-                             kernel->size, request->flat_load);
-    if (request->flat_mode == ENTRY_REAL && entry >= MAP_FIRMWARE_END)
-        return loader_refuse(loader,
-                             "real mode reaches no entry at 0x%lx; set load below 0x100000, or entry = "
-                             "protected",
-                             entry);
+    if (!check(loader))
+        return false;
     if (cmdline > LOW_BOOT_INFO_END - LOW_CMDLINE)
         return loader_refuse(loader, "its command line has %lu bytes; at most %u fit", cmdline - 1,
                              LOW_BOOT_INFO_END - LOW_CMDLINE - 1);
@@ -51,9 +65,6 @@ static bool load_flat(struct loader *loader)
         start_real(loader, entry);
         return true;
     }
-    if (entry > UINT32_MAX)
-        return loader_refuse(loader, "its entry 0x%lx is above 4 GiB, where nothing is mapped at the start",
-                             entry);
     if (request->flat_mode == ENTRY_PROTECTED)
         loader_start_protected(loader, (uint32_t)entry);
     else

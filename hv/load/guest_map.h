@@ -12,9 +12,6 @@
 #define MAP_MP_TABLES    0xf8000 /* and end before these */
 #define MAP_FIRMWARE_END 0x100000
 
-/* The least RAM that a VM can have: everything below 1 MiB. */
-#define MAP_MEMORY_LEAST MIB(1)
-
 /* Types of the E820 interface (ACPI, "System Address Map Interfaces"); multiboot's are the same. */
 enum map_type { MAP_RAM = 1, MAP_RESERVED = 2 };
 
@@ -31,9 +28,9 @@ struct guest_map {
 };
 
 /*
- * The regions of a VM with `bytes` of RAM (at least MAP_MEMORY_LEAST; a multiple of the page size): fills in
- * first and size, leaves host NULL, and returns how many there are. The memory of a VGA at 640 KiB and of
- * option ROMs at 768 KiB is part of it, though the map does not give it to the guest.
+ * The regions of a VM with `bytes` of RAM (at least 1 MiB, all that is below it; a multiple of the page
+ * size): fills in first and size, leaves host NULL, and returns how many there are. The memory of a VGA at
+ * 640 KiB and of option ROMs at 768 KiB is part of it, though the map does not give it to the guest.
  */
 unsigned guest_map_split(uint64_t bytes, struct guest_region regions[2]);
 

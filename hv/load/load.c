@@ -1,3 +1,4 @@
+/* Which format a kernel has. */
 #include "hv/lib/string.h"
 #include "hv/load/bios.h"
 #include "hv/load/loader.h"

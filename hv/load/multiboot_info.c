@@ -1,3 +1,4 @@
+/* What a multiboot kernel is told: both versions' information structures. */
 #include "hv/lib/string.h"
 #include "hv/load/multiboot.h"
 

@@ -1,3 +1,4 @@
+/* The prompt: keys that come, the command under way, and what is said of it. */
 #include "hv/console/console.h"
 #include "hv/console/line_edit.h"
 #include "hv/gdb/gdb_stub.h"

@@ -13,6 +13,7 @@
 #include "hv/life/create.h"
 #include "hv/load/load.h"
 #include "hv/observe/record_format.h"
+#include "hv/observe/record_sink.h"
 #include "hv/run/work.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
@@ -37,13 +38,8 @@ static struct recorder {
     struct life *life; /* NULL: nothing is recorded */
     bool ended;        /* there is no more room */
     bool runs;         /* the region is RECORD_RUN */
-    struct serial *port;
-    struct record_buffer *buffer;
-    uint64_t left; /* bytes that may still be written */
-    uint64_t written, exits, time;
-    unsigned room; /* of the port */
+    uint64_t exits, time;
     unsigned depth;
-    uint8_t sum;
     unsigned word_count, piece_count;
     struct piece pieces[PIECES];
     uint16_t numbers[RECORD_WORDS - RECORD_VENDOR];
@@ -55,52 +51,7 @@ static struct recorder {
     } told[TOLD];
 } recorder;
 
-static struct record_buffer *reserved;
 static void interrupt(bool begins);
-
-static void reserve(uint64_t bytes)
-{
-    if (!bytes || reserved)
-        return;
-    reserved = host_allocate(sizeof(*reserved) + bytes);
-    if (reserved)
-        reserved->size = bytes;
-}
-
-/* Writing. */
-
-static void byte_out(uint8_t byte)
-{
-    if (!recorder.left)
-        return;
-    recorder.left--;
-    recorder.written++;
-    recorder.sum = record_sum(recorder.sum, byte);
-    if (recorder.buffer) {
-        recorder.buffer->bytes[recorder.buffer->used++] = byte;
-        return;
-    }
-    while (!recorder.room)
-        recorder.room = serial_room(recorder.port);
-    recorder.room--;
-    serial_send(recorder.port, byte);
-}
-
-static void number_out(uint64_t number)
-{
-    uint8_t bytes[RECORD_NUMBER_MOST];
-    unsigned length = record_encode(bytes, number);
-
-    for (unsigned i = 0; i < length; i++)
-        byte_out(bytes[i]);
-}
-
-static void bytes_out(const void *bytes, uint64_t length)
-{
-    number_out(length);
-    for (uint64_t i = 0; i < length; i++)
-        byte_out(((const uint8_t *)bytes)[i]);
-}
 
 static uint64_t word_of(struct vcpu *vcpu, unsigned word)
 {
@@ -117,12 +68,12 @@ static void words_out(struct vcpu *vcpu)
 
         if (likely(word == old))
             continue;
-        number_out(i + 1 - told);
-        number_out(record_signed(word - old));
+        record_number(i + 1 - told);
+        record_number(record_signed(word - old));
         recorder.words[i] = word;
         told = i + 1;
     }
-    number_out(0);
+    record_number(0);
 }
 
 static uint32_t sum_of(const uint8_t *bytes, uint32_t length)
@@ -140,7 +91,7 @@ static void piece_out(enum record_tag tag, gpa_t gpa, const uint8_t *at, uint64_
 
     if (tag == RECORD_MEMORY && told->gpa == gpa && told->length == length &&
         memcmp(told->bytes, at, length) == 0) {
-        byte_out(RECORD_SAME);
+        record_byte(RECORD_SAME);
         return;
     }
     if (length <= TOLD_MOST) {
@@ -148,9 +99,9 @@ static void piece_out(enum record_tag tag, gpa_t gpa, const uint8_t *at, uint64_
         told->length = length;
         memcpy(told->bytes, at, length);
     }
-    byte_out(tag);
-    number_out(gpa);
-    bytes_out(at, length);
+    record_byte(tag);
+    record_number(gpa);
+    record_bytes(at, length);
 }
 
 /* Tells of those that Keel has changed. */
@@ -176,10 +127,10 @@ static void finish(enum record_last why)
 {
     struct vm *vm = &recorder.life->vm;
 
-    byte_out(RECORD_LAST);
-    number_out(why);
-    number_out(recorder.exits);
-    byte_out(recorder.sum);
+    record_byte(RECORD_LAST);
+    record_number(why);
+    record_number(recorder.exits);
+    record_byte(record_sink.sum);
     recorder.ended = true;
     vm->memory.recorded = false;
     if (vm->vcpus[0])
@@ -188,7 +139,8 @@ static void finish(enum record_last why)
              why == RECORD_FULL       ? ", no room for more"
              : why == RECORD_DEBUGGED ? ", until a debugger came"
                                       : "",
-             recorder.written, recorder.buffer ? virt_to_phys(recorder.buffer->bytes) : recorder.port->port);
+             record_sink.written,
+             record_sink.buffer ? virt_to_phys(record_sink.buffer->bytes) : record_sink.port->port);
 }
 
 /* false: the recording has come to its end. */
@@ -196,7 +148,7 @@ static bool begin(enum record_tag tag)
 {
     uint64_t now;
 
-    if (!recorder.depth && (recorder.left < REGION_MOST || recorder.life->vm.debug)) {
+    if (!recorder.depth && (record_sink.left < REGION_MOST || recorder.life->vm.debug)) {
         finish(recorder.life->vm.debug ? RECORD_DEBUGGED : RECORD_FULL);
         return false;
     }
@@ -204,8 +156,8 @@ static bool begin(enum record_tag tag)
     clock_hold(0);
     now = clock_now();
     clock_hold(now);
-    byte_out(tag);
-    number_out(now - recorder.time);
+    record_byte(tag);
+    record_number(now - recorder.time);
     recorder.time = now;
     return true;
 }
@@ -213,11 +165,11 @@ static bool begin(enum record_tag tag)
 static void end(struct vcpu *vcpu, uint64_t result)
 {
     close_pieces();
-    byte_out(RECORD_END);
-    number_out(result);
+    record_byte(RECORD_END);
+    record_number(result);
     if (vcpu)
         words_out(vcpu);
-    byte_out(recorder.sum);
+    record_byte(record_sink.sum);
     if (!--recorder.depth)
         clock_hold(0);
 }
@@ -246,8 +198,8 @@ static uint64_t serves(struct vcpu *vcpu, uint64_t requests)
         recorder.runs = true;
         words_out(vcpu);
     }
-    byte_out(RECORD_REQUESTS);
-    number_out(requests);
+    record_byte(RECORD_REQUESTS);
+    record_number(requests);
     return requests;
 }
 
@@ -275,7 +227,7 @@ static void fired(struct timer *timer)
 
     ours = ours && begin(RECORD_TIMER);
     if (ours)
-        number_out(timer->deadline);
+        record_number(timer->deadline);
     timer->expired(timer);
     if (!ours)
         return;
@@ -296,8 +248,8 @@ static bool begin_outside(const struct vm *vm, enum record_tag tag, uint64_t val
 {
     if (!records(vm) || this_cpu()->index || !begin(tag))
         return false;
-    number_out(value);
-    number_out(second);
+    record_number(value);
+    record_number(second);
     return true;
 }
 
@@ -358,8 +310,8 @@ static bool within(void)
 static uint64_t value_given(uint64_t value)
 {
     if (within()) {
-        byte_out(RECORD_VALUE);
-        number_out(value);
+        record_byte(RECORD_VALUE);
+        record_number(value);
     }
     return value;
 }
@@ -389,9 +341,9 @@ static bool put_out(void *owner, uint8_t byte)
     bool more = console_vm_put(owner, byte);
 
     if (within()) {
-        byte_out(RECORD_PUT);
-        byte_out(byte);
-        byte_out(more);
+        record_byte(RECORD_PUT);
+        record_byte(byte);
+        record_byte(more);
     }
     return more;
 }
@@ -403,46 +355,16 @@ static const struct witness told = {value_given, memory_given, fired, interrupt}
 static void header_out(const struct config_vm *config, const struct cpuid_limits *limits)
 {
     for (unsigned i = 0; i < sizeof(RECORD_MAGIC) - 1; i++)
-        byte_out((uint8_t)RECORD_MAGIC[i]);
-    bytes_out(virt->name, strlen(virt->name));
-    bytes_out(config->name, strlen(config->name));
-    bytes_out(limits, sizeof(*limits));
+        record_byte((uint8_t)RECORD_MAGIC[i]);
+    record_bytes(virt->name, strlen(virt->name));
+    record_bytes(config->name, strlen(config->name));
+    record_bytes(limits, sizeof(*limits));
     for (unsigned i = 0; i < ARRAY_LENGTH(virt->constants); i++)
-        bytes_out(virt->constants[i].at, virt->constants[i].size);
-    bytes_out(recorder.numbers, sizeof(recorder.numbers[0]) * (recorder.word_count - RECORD_VENDOR));
-    number_out(clock_hz());
-    number_out(config->memory);
-    number_out(config->testdev | (config->serial != SERIAL_NONE) << 1);
-}
-
-/* Where to; NULL, or why not. */
-static const char *open_sink(const struct config_record *config)
-{
-    static char refusal[96];
-    const char *user;
-
-    recorder.left = config->size;
-    if (config->port == RECORD_TO_MEMORY) {
-        if (!reserved)
-            return "record: Keel has no memory for so much: give the machine more";
-        recorder.buffer = reserved;
-        recorder.left = reserved->size;
-        reserved->used = 0;
-        memcpy(reserved->signature, RECORD_SIGNATURE, sizeof(reserved->signature));
-        return NULL;
-    }
-    user = serial_claim(&serial_ports[config->port - 1], "a recording's");
-    if (user) {
-        format_text(refusal, sizeof(refusal), "record: COM%u is %s: record to another port, or to memory",
-                    config->port, user);
-        return refusal;
-    }
-    if (!serial_init(&serial_ports[config->port - 1], 115200)) {
-        serial_release(&serial_ports[config->port - 1]);
-        return "record: no UART answers there";
-    }
-    recorder.port = &serial_ports[config->port - 1];
-    return NULL;
+        record_bytes(virt->constants[i].at, virt->constants[i].size);
+    record_bytes(recorder.numbers, sizeof(recorder.numbers[0]) * (recorder.word_count - RECORD_VENDOR));
+    record_number(clock_hz());
+    record_number(config->memory);
+    record_number(config->testdev | (config->serial != SERIAL_NONE) << 1);
 }
 
 static struct board_ops between;
@@ -460,7 +382,7 @@ static const char *open_recording(struct life *life)
     if (config->vcpus != 1 || recorder.life || this_cpu()->index || (named && !(config->cpus[0] & 1)))
         return "record: only one VM at a time, of one vCPU, which may run on core 0 and starts there";
     memset(&recorder, 0, sizeof(recorder));
-    refusal = open_sink(&config->record);
+    refusal = record_open_sink(&config->record);
     if (refusal)
         return refusal;
     recorder.life = life;
@@ -515,8 +437,8 @@ static void close_recording(struct life *life)
         finish(RECORD_VM_OFF);
     }
     if (recorder.life == life) {
-        if (recorder.port)
-            serial_release(recorder.port);
+        if (record_sink.port)
+            serial_release(record_sink.port);
         recorder.life = NULL;
         life->board = board;
         life->recorded = false;
@@ -524,7 +446,7 @@ static void close_recording(struct life *life)
     }
 }
 
-const struct life_recorder record_recorder = {.reserve = reserve,
+const struct life_recorder record_recorder = {.reserve = record_reserve,
                                               .open = open_recording,
                                               .created = created,
                                               .starts = starts,

@@ -1,3 +1,4 @@
+/* x87 and SSE state between XSAVE's area and GDB's registers. */
 #include "hv/show/gdb_registers.h"
 
 #include "hv/lib/string.h"

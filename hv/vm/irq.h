@@ -41,10 +41,3 @@ static inline void irq_line_set(const struct irq_line *line, bool asserted)
     if (line->set)
         line->set(line->owner, line->pin, asserted);
 }
-
-/* A short pulse: an edge on an edge-triggered input. */
-static inline void irq_line_pulse(const struct irq_line *line)
-{
-    irq_line_set(line, true);
-    irq_line_set(line, false);
-}

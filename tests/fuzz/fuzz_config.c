@@ -1,5 +1,6 @@
 /* keel.conf: any bytes. */
 #include "hv/life/config.h"
+#include "hv/life/config_modules.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/fake.h"
 

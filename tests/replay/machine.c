@@ -22,6 +22,7 @@
 #include "hv/host/stub.h"
 #include "hv/host/timer.h"
 #include "hv/host/wait.h"
+#include "hv/life/config_modules.h"
 #include "hv/load/acpi.h"
 #include "hv/load/mp_table.h"
 #include "hv/run/sched.h"

@@ -1,3 +1,4 @@
+/* A recording played: each record of it done again, and compared. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

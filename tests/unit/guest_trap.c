@@ -1,3 +1,4 @@
+/* Signals of instructions that this process runs in a guest's place. */
 #define _GNU_SOURCE /* names of registers */
 #include "tests/unit/guest_trap.h"
 

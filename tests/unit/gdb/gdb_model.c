@@ -1,3 +1,4 @@
+/* VMs and vCPUs as a model, with GDB attached: what may happen does, in any order. */
 #include "tests/unit/gdb/gdb_model_parts.h"
 
 #include <asm/prctl.h>

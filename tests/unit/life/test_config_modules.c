@@ -1,3 +1,4 @@
+#include "hv/life/config_modules.h"
 /* What keel.conf has to do with modules: the kernels it names, and a machine without it. */
 #include "tests/unit/life/config_fixture.h"
 

@@ -8,6 +8,7 @@
 #include "hv/host/cpu.h"
 #include "hv/host/paging.h"
 #include "hv/host/serial.h"
+#include "hv/life/config_modules.h"
 #include "hv/life/create.h"
 #include "hv/life/life.h"
 #include "hv/load/acpi.h"

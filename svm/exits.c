@@ -6,12 +6,13 @@
 #include "hv/emulate/task_switch.h"
 #include "hv/event/event.h"
 #include "hv/event/guest_debug.h"
-#include "hv/exit/exit.h"
+#include "hv/exit/handlers.h"
 #include "hv/host/instructions.h"
 #include "hv/host/log.h"
 #include "hv/vm/exit_stat.h"
 #include "hv/walk/breakpoint.h"
 #include "svm/checks.h"
+#include "svm/decode.h"
 #include "svm/entry.h"
 #include "svm/events.h"
 #include "svm/quirks.h"
@@ -33,11 +34,7 @@ static inline bool find_next(struct vcpu *vcpu, uint64_t *rip)
     return likely(length);
 }
 
-/*
- * The whole handler of what has nothing to do: INVD and WBINVD. Caches are the machine's and coherent with
- * memory, so nothing need be written back and nothing may be dropped.
- */
-static void next_instruction(struct vcpu *vcpu)
+static inline void next_instruction(struct vcpu *vcpu)
 {
     uint64_t rip;
 
@@ -45,11 +42,20 @@ static void next_instruction(struct vcpu *vcpu)
         svm_advance_to(vcpu, vmcb_of(vcpu), rip);
 }
 
-/* APM, "MOV CRx/DRx Intercepts": decode assists name the general register. */
-#define MOVE_DECODED          BIT(63)
-#define MOVE_REGISTER(info)   ((enum vcpu_reg)((info)&15))
-#define MOVE_CONTROL(code)    ((unsigned)(code)&15)
-#define MOVE_TO_CONTROL(code) ((code) >= SVM_EXIT_CR0_WRITE)
+static inline void next_after_io(struct vcpu *vcpu)
+{
+    svm_advance_to(vcpu, vmcb_of(vcpu), vmcb_of(vcpu)->exit_info2);
+}
+
+static inline uint64_t io_qualification(struct vcpu *vcpu)
+{
+    return vmcb_of(vcpu)->exit_info1;
+}
+
+static inline uint64_t guest_dr7(struct vcpu *vcpu)
+{
+    return vmcb_of(vcpu)->dr7;
+}
 
 /*
  * CR0 is the guest's to write, but while its decoded instructions are remembered: the first write of other
@@ -112,78 +118,30 @@ static void handle_iret(struct vcpu *vcpu)
     svm_begin_iret(vcpu);
 }
 
-static void handle_cpuid(struct vcpu *vcpu)
+static void handle_cpuid_with_xcr0(struct vcpu *vcpu)
 {
     svm_before_cpuid(vcpu);
-    exit_cpuid(vcpu);
-    next_instruction(vcpu);
+    handle_cpuid(vcpu);
 }
 
-static void handle_hlt(struct vcpu *vcpu)
+static void handle_hlt_with_nmi(struct vcpu *vcpu)
 {
-    next_instruction(vcpu);
     svm_take_back_nmi(vcpu);
-    exit_halt(vcpu);
-}
-
-static void handle_pause(struct vcpu *vcpu)
-{
-    exit_pause(vcpu);
-    next_instruction(vcpu);
-}
-
-static void handle_vmmcall(struct vcpu *vcpu)
-{
-    exit_hypercall(vcpu);
-    next_instruction(vcpu);
+    handle_hlt(vcpu);
 }
 
 static void handle_msr(struct vcpu *vcpu)
 {
-    if (vmcb_of(vcpu)->exit_info1 ? exit_wrmsr(vcpu) : exit_rdmsr(vcpu))
-        next_instruction(vcpu);
-}
-
-static void handle_xsetbv(struct vcpu *vcpu)
-{
-    if (exit_xsetbv(vcpu))
-        next_instruction(vcpu);
-}
-
-static void handle_io(struct vcpu *vcpu)
-{
-    union vmcb *vmcb = vmcb_of(vcpu);
-    uint64_t info = vmcb->exit_info1;
-
-    if (unlikely(info & IO_STRING)) {
-        exit_emulate(vcpu, EMULATE_NO_GPA);
-        return;
-    }
-    if (info & IO_IN)
-        exit_in(vcpu, IO_PORT(info), IO_SIZE(info));
+    if (svm_reads_msr(vmcb_of(vcpu)))
+        handle_rdmsr(vcpu);
     else
-        exit_out(vcpu, IO_PORT(info), IO_SIZE(info));
-    svm_advance_to(vcpu, vmcb, vmcb->exit_info2);
-    if (unlikely(vmcb->dr7 & DR7_ENABLED))
-        exit_io_breakpoints(vcpu, vmcb->dr7, IO_PORT(info), IO_SIZE(info));
+        handle_wrmsr(vcpu);
 }
-
-/* APM, "Task Switch Intercept Information"; one by an event says so in EXITINTINFO. */
-#define TASK_BY_IRET   BIT(36)
-#define TASK_BY_JMP    BIT(38)
-#define TASK_HAS_ERROR BIT(44)
 
 static void handle_task_switch(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
-    uint64_t info = vmcb->exit_info2;
-    struct task_switch request = {
-        .selector = (uint16_t)vmcb->exit_info1,
-        .source = info & TASK_BY_IRET                       ? TASK_SWITCH_IRET
-                  : info & TASK_BY_JMP                      ? TASK_SWITCH_JMP
-                  : vmcb->exit_interrupt & VMCB_EVENT_VALID ? TASK_SWITCH_GATE
-                                                            : TASK_SWITCH_CALL,
-    };
+    struct task_switch request = svm_task_switch(vmcb);
 
     svm_take_back_delivery(vcpu);
     if (!vcpu->arch.event.valid) {
@@ -198,36 +156,27 @@ static void handle_task_switch(struct vcpu *vcpu)
     exit_task_switch(vcpu, &request);
 }
 
-/* APM, "Nested versus Guest Page Faults, Fault Ordering". */
-#define NESTED_RESERVED BIT(3)
-#define NESTED_FETCH    BIT(4)
-#define NESTED_FINAL    BIT(32) /* of the operand's own address, not of a paging structure on the way */
-
 static void handle_nested_fault(struct vcpu *vcpu)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
-    uint64_t error = vmcb->exit_info1;
-    gpa_t gpa = vmcb->exit_info2;
-    bool operand = (error & (NESTED_FINAL | NESTED_FETCH)) == NESTED_FINAL;
 
-    if (unlikely(error & NESTED_RESERVED)) {
-        vm_crash(vcpu->vm, "reserved bits are set in the nested page tables at 0x%lx: a fault of Keel", gpa);
+    if (unlikely(vmcb->exit_info1 & NESTED_RESERVED)) {
+        vm_crash(vcpu->vm, "reserved bits are set in the nested page tables at 0x%lx: a fault of Keel",
+                 vmcb->exit_info2);
         return;
     }
     svm_take_back_delivery(vcpu);
-    exit_memory(vcpu, operand ? gpa : EMULATE_NO_GPA, gpa);
+    handle_access(vcpu, svm_violation(vmcb));
 }
 
-static void handle_invalid(struct vcpu *vcpu)
+static void explain_failure(struct vcpu *vcpu, struct writer *out)
 {
-    struct writer *out = crash_begin(vcpu->vm);
+    svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, out);
+}
 
-    if (out) {
-        print_to(out, "VMRUN failed: the CPU finds the VMCB's state invalid\n");
-        svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, out);
-        report_end();
-    }
-    vm_crash(vcpu->vm, "VMRUN failed: invalid state in the VMCB");
+static void handle_entry_failure(struct vcpu *vcpu)
+{
+    crash_entry_failed(vcpu, explain_failure, "VM entry failed: the CPU finds the VMCB's state invalid");
 }
 
 static void handle_unexpected(struct vcpu *vcpu)
@@ -246,51 +195,9 @@ typedef void exit_handler(struct vcpu *vcpu);
  * handler returns whether the vCPU may go on; work that came up meanwhile is in vcpu->requests.
  */
 static exit_handler *const exit_handlers[SVM_EXIT_COUNT] = {
-    [SVM_EXIT_CR4_READ] = handle_move_control,
-    [SVM_EXIT_CR8_READ] = handle_move_control,
-    [SVM_EXIT_CR4_WRITE] = handle_move_control,
-    [SVM_EXIT_CR8_WRITE] = handle_move_control,
-    /* An endless #DB or #AC delivery would keep the core from ever leaving the guest; #MC is the machine's.
-     */
-    [SVM_EXIT_DB] = handle_debug,
-    [SVM_EXIT_AC] = handle_alignment,
-    [SVM_EXIT_MC] = handle_machine_check,
-    [SVM_EXIT_INTR] = svm_after_interrupt,
-    [SVM_EXIT_NMI] = exit_ignored,
-    [SVM_EXIT_INIT] = exit_ignored,
-    [SVM_EXIT_VINTR] = exit_window,
-    [SVM_EXIT_CR0_SEL_WRITE] = handle_cr0_write,
-    [SVM_EXIT_RDPMC] = exit_protection,
-    [SVM_EXIT_CPUID] = handle_cpuid,
-    [SVM_EXIT_RSM] = exit_undefined,
-    [SVM_EXIT_IRET] = handle_iret,
-    [SVM_EXIT_INVD] = next_instruction,
-    [SVM_EXIT_PAUSE] = handle_pause,
-    [SVM_EXIT_HLT] = handle_hlt,
-    [SVM_EXIT_INVLPGA] = exit_undefined,
-    [SVM_EXIT_IOIO] = handle_io,
-    [SVM_EXIT_MSR] = handle_msr,
-    [SVM_EXIT_TASK_SWITCH] = handle_task_switch,
-    [SVM_EXIT_SHUTDOWN] = exit_triple_fault,
-    [SVM_EXIT_VMRUN] = exit_undefined,
-    [SVM_EXIT_VMMCALL] = handle_vmmcall,
-    [SVM_EXIT_VMLOAD] = exit_undefined,
-    [SVM_EXIT_VMSAVE] = exit_undefined,
-    [SVM_EXIT_STGI] = exit_undefined,
-    [SVM_EXIT_CLGI] = exit_undefined,
-    [SVM_EXIT_SKINIT] = exit_undefined,
-    [SVM_EXIT_WBINVD] = next_instruction,
-    [SVM_EXIT_MONITOR] = exit_undefined,
-    [SVM_EXIT_MWAIT] = exit_undefined,
-    [SVM_EXIT_MWAIT_ARMED] = exit_undefined,
-    [SVM_EXIT_XSETBV] = handle_xsetbv,
-    [SVM_EXIT_RDPRU] = exit_undefined,
-    [SVM_EXIT_RDTSCP] = exit_undefined,
-    [SVM_EXIT_INVPCID] = exit_undefined,
-    [SVM_EXIT_INVLPGB] = exit_undefined,
-    [SVM_EXIT_INVLPGB_ILLEGAL] = exit_undefined,
-    [SVM_EXIT_MCOMMIT] = exit_undefined,
-    [SVM_EXIT_TLBSYNC] = exit_undefined,
+#define X(code, name, text, about, handler) [code] = handler,
+    SVM_INTERCEPTS(X)
+#undef X
 };
 
 /*
@@ -371,7 +278,7 @@ static void handle_debuggers(struct vcpu *vcpu)
     else if (code < SVM_EXIT_DR_READ || code >= SVM_EXIT_EXCEPTION)
         handle_unexpected(vcpu);
     else
-        exit_emulate(vcpu, EMULATE_NO_GPA);
+        handle_mov_dr(vcpu);
 }
 
 void svm_set_debug(struct vcpu *vcpu, unsigned what)
@@ -396,7 +303,7 @@ static __attribute__((noinline)) void handle_other(struct vcpu *vcpu)
         handle_nested_fault(vcpu);
         break;
     case SVM_EXIT_INVALID:
-        handle_invalid(vcpu);
+        handle_entry_failure(vcpu);
         break;
     default:
         handle_debuggers(vcpu);
@@ -443,4 +350,7 @@ static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
     return exit_end(vcpu);
 }
 
-DEFINE_EXIT(svm_handle_exit, serve, svm_leave)
+void svm_handle_exit(struct vcpu *vcpu)
+{
+    exit_serve(vcpu, serve, svm_leave);
+}

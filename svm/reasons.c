@@ -4,7 +4,7 @@ static const struct {
     int64_t code;
     const char *name;
 } names[] = {
-#define X(code, name, text) {code, text},
+#define X(code, name, text, about, handler) {code, text},
     SVM_EXITS(X)
 #undef X
 };

@@ -2,6 +2,7 @@
 
 #include "hv/exit/exit.h"
 #include "svm/checks.h"
+#include "svm/decode.h"
 #include "svm/quirks.h"
 #include "svm/reasons.h"
 #include "svm/vendor.h"
@@ -39,52 +40,41 @@ unsigned svm_explain(struct vcpu *vcpu, struct writer *out)
     return svm_explain_vmrun(vmcb_of(vcpu), &svm_cpu, out);
 }
 
-static enum exit_about about(uint64_t code)
+static enum exit_about about(int32_t code)
 {
-    switch ((int32_t)code) {
-    case SVM_EXIT_IOIO:
-        return ABOUT_PORT;
-    case SVM_EXIT_MSR:
-        return ABOUT_MSR;
-    case SVM_EXIT_CPUID:
-        return ABOUT_LEAF;
-    case SVM_EXIT_VMMCALL:
-        return ABOUT_CALL;
-    case SVM_EXIT_NPF:
-        return ABOUT_MEMORY;
+    switch (code) {
+#define X(code, name, text, about, handler)                                                                  \
+    case SVM_EXIT_##name:                                                                                    \
+        return ABOUT_##about;
+        SVM_EXITS(X)
+#undef X
     default:
         return ABOUT_NOTHING;
     }
 }
 
-static uint64_t operand(const struct vcpu *vcpu, const union vmcb *vmcb, enum exit_about what)
+static void describe_io(struct exit_details *details)
 {
-    switch (what) {
-    case ABOUT_PORT:
-        return IO_PORT(vmcb->exit_info1);
-    case ABOUT_MEMORY:
-        return vmcb->exit_info2;
-    default:
-        return exit_register_operand(vcpu, what);
-    }
+    details->operand = io_port(details->qualification);
+    details->size = (uint8_t)io_size(details->qualification);
+    details->reads = io_reads(details->qualification);
+    details->string = io_is_string(details->qualification);
 }
 
 void svm_details(struct vcpu *vcpu, struct exit_details *details)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
-    enum exit_about what = about(vmcb->exit_code);
+    enum exit_about what = about(svm_exit_code(vmcb));
 
     *details = (struct exit_details){
         .reason = (uint32_t)vmcb->exit_code,
         .about = (uint8_t)what,
-        .reads = what == ABOUT_MSR && !vmcb->exit_info1,
+        .reads = what == ABOUT_MSR && svm_reads_msr(vmcb),
         .rip = vmcb->rip,
         .qualification = vmcb->exit_info1,
-        .operand = operand(vcpu, vmcb, what),
     };
-    if (what == ABOUT_PORT) {
-        details->size = (uint8_t)IO_SIZE(vmcb->exit_info1);
-        details->reads = vmcb->exit_info1 & IO_IN;
-        details->string = vmcb->exit_info1 & IO_STRING;
-    }
+    if (what == ABOUT_PORT)
+        describe_io(details);
+    else
+        details->operand = what == ABOUT_MEMORY ? svm_violation(vmcb).gpa : exit_register_operand(vcpu, what);
 }

@@ -4,7 +4,7 @@
 #include "hv/vm/vcpu.h"
 
 static const char *const reasons[] = {
-#define X(number, name, text) [number] = text,
+#define X(number, name, text, about, handler) [number] = text,
     VMX_EXIT_REASONS(X)
 #undef X
 };

@@ -47,3 +47,24 @@ void crash_report(struct vcpu *vcpu)
     report(vcpu, first, out);
     report_end();
 }
+
+void crash_entry_failed(struct vcpu *vcpu, void (*explain)(struct vcpu *vcpu, struct writer *out),
+                        const char *format, ...)
+{
+    struct text_buffer buffer;
+    char words[sizeof(vcpu->vm->reason)];
+    va_list arguments;
+    struct writer *out;
+
+    text_buffer_init(&buffer, words, sizeof(words));
+    va_start(arguments, format);
+    vprint_to(&buffer.writer, format, arguments);
+    va_end(arguments);
+    out = crash_begin(vcpu->vm);
+    if (out) {
+        print_to(out, "%s\n", words);
+        explain(vcpu, out);
+        report_end();
+    }
+    vm_crash(vcpu->vm, "%s", words);
+}

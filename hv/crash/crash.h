@@ -15,3 +15,8 @@ struct writer *crash_begin(struct vm *vm);
  * the latest exits, and for the VM's first one the control structure. It must be loaded.
  */
 void crash_report(struct vcpu *vcpu);
+
+/* An entry into the guest that failed, a fault of Keel's: ends the VM in these words, behind which `explain`
+ * says why. */
+void crash_entry_failed(struct vcpu *vcpu, void (*explain)(struct vcpu *vcpu, struct writer *out),
+                        const char *format, ...) PRINTF_LIKE(3, 4);

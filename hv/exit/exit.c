@@ -29,6 +29,12 @@ bool exit_leave(struct vcpu *vcpu)
     return false;
 }
 
+bool exit_observed(struct vcpu *vcpu, bool (*serve)(struct vcpu *vcpu))
+{
+    observe_exit(vcpu);
+    return serve(vcpu);
+}
+
 uint64_t exit_in_afresh(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
     uint64_t value;

@@ -15,25 +15,12 @@
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 
-/*
- * `function`, a vendor's, serves an exit, and does not return to its caller but by `leave` where the vCPU
- * does not enter the guest again. `serve` says whether it does. Those who observe the vCPU hear of the exit
- * first. That is two instructions: what they need is compiled apart, so that `serve` keeps its registers.
- */
-#define DEFINE_EXIT(function, serve, leave)                                                                  \
-    static __attribute__((noinline, cold)) void serve##_observed(struct vcpu *vcpu)                          \
-    {                                                                                                        \
-        observe_exit(vcpu);                                                                                  \
-        if (!serve(vcpu))                                                                                    \
-            leave(vcpu);                                                                                     \
-    }                                                                                                        \
-    void function(struct vcpu *vcpu)                                                                         \
-    {                                                                                                        \
-        if (unlikely(vcpu->observed))                                                                        \
-            serve##_observed(vcpu);                                                                          \
-        else if (unlikely(!serve(vcpu)))                                                                     \
-            leave(vcpu);                                                                                     \
-    }
+/* An access to guest-physical memory: whether of the instruction's operand, or of its bytes or a paging
+ * structure. */
+struct exit_access {
+    gpa_t gpa;
+    bool operand;
+};
 
 /*
  * Every exit begins and ends so, whichever vendor's: what it costs is counted at this offset of the vCPU's
@@ -75,6 +62,25 @@ static inline bool exit_end(struct vcpu *vcpu)
     }
     exit_count(vcpu);
     return true;
+}
+
+/* For one whose exits are observed: those who do hear of it first. */
+bool exit_observed(struct vcpu *vcpu, bool (*serve)(struct vcpu *vcpu));
+
+/*
+ * The whole of an exit, and does not return but by the vendor's `leave` where the vCPU does not enter the
+ * guest again, of which `serve` says whether it does. Observers are two instructions: what they need is
+ * compiled apart, so that `serve`, which is inlined, keeps its registers.
+ */
+static inline __attribute__((always_inline)) void
+exit_serve(struct vcpu *vcpu, bool (*serve)(struct vcpu *vcpu), void (*leave)(struct vcpu *vcpu))
+{
+    if (unlikely(vcpu->observed)) {
+        if (!exit_observed(vcpu, serve))
+            leave(vcpu);
+    } else if (unlikely(!serve(vcpu))) {
+        leave(vcpu);
+    }
 }
 
 bool exit_xsetbv(struct vcpu *vcpu);

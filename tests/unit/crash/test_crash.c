@@ -1,6 +1,7 @@
 /* What is printed of a vCPU whose VM crashed, whatever the guest left behind. */
 #include "tests/unit/guest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ept/table.h"
@@ -76,6 +77,33 @@ static void expect(const char *part)
 {
     if (!strstr(shown, part))
         fail_msg("not there: %s\nin:\n%s", part, shown);
+}
+
+static char end[80];
+
+void vm_crash(struct vm *vm, const char *format, ...)
+{
+    va_list arguments;
+
+    (void)vm;
+    va_start(arguments, format);
+    vsnprintf(end, sizeof(end), format, arguments);
+    va_end(arguments);
+}
+
+static void explain(struct vcpu *vcpu, struct writer *out)
+{
+    assert_ptr_equal(vcpu, &guest.vcpu);
+    print_to(out, "because of a field\n");
+}
+
+static void an_entry_that_failed_is_explained_and_ends_the_vm(void **state)
+{
+    (void)state;
+    fake_report = &text.writer;
+    crash_entry_failed(&guest.vcpu, explain, "VM entry failed, error %u: %s", 7, "invalid");
+    expect("VM entry failed, error 7: invalid\nbecause of a field\n");
+    assert_string_equal(end, "VM entry failed, error 7: invalid");
 }
 
 static void every_register_is_named(void **state)
@@ -336,6 +364,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, guest_end)
     const struct CMUnitTest tests[] = {
+        TEST(an_entry_that_failed_is_explained_and_ends_the_vm),
         TEST(every_register_is_named),
         TEST(debug_registers_come_from_where_they_are_kept),
         TEST(only_the_first_vcpu_shows_the_control_structure),

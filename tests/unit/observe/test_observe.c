@@ -103,8 +103,10 @@ static bool serve(struct vcpu *vcpu)
     return exit_end(vcpu);
 }
 
-void handle_exit(struct vcpu *vcpu);
-DEFINE_EXIT(handle_exit, serve, leave)
+static void handle_exit(struct vcpu *vcpu)
+{
+    exit_serve(vcpu, serve, leave);
+}
 
 /* Returns whether the guest would be entered again. */
 static bool run(void (*handle)(struct vcpu *vcpu))
@@ -182,8 +184,10 @@ static bool serve_while_somebody_comes(struct vcpu *vcpu)
     return exit_end(vcpu);
 }
 
-void handle_turned(struct vcpu *vcpu);
-DEFINE_EXIT(handle_turned, serve_while_somebody_comes, leave)
+static void handle_turned(struct vcpu *vcpu)
+{
+    exit_serve(vcpu, serve_while_somebody_comes, leave);
+}
 
 static void who_heard_the_begin_hears_the_end(void **state)
 {

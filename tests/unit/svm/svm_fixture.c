@@ -189,10 +189,16 @@ static void take_text(struct writer *self, const char *text, size_t length)
 
 static struct writer report = {take_text};
 
-struct writer *crash_begin(struct vm *vm)
+void crash_entry_failed(struct vcpu *vcpu, void (*explain)(struct vcpu *vcpu, struct writer *out),
+                        const char *format, ...)
 {
-    (void)vm;
-    return &report;
+    explain(vcpu, &report);
+    vm_crash(vcpu->vm, "%s", format);
+}
+
+bool exit_observed(struct vcpu *vcpu, bool (*serve)(struct vcpu *vcpu))
+{
+    return serve(vcpu);
 }
 
 static bool maps_made;

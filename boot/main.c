@@ -37,6 +37,7 @@
 #include "hv/observe/trace.h"
 #include "hv/run/sched.h"
 #include "hv/run/work.h"
+#include "hv/vm/virt_controls.h"
 #include "svm/ops.h"
 #include "vmx/ops.h"
 
@@ -122,7 +123,7 @@ static void forbid_controls(void)
             at++;
         end = strchr(at, ',');
         length = end ? (size_t)(end - at) : strlen(at);
-        if (length && !(virt->forbid && virt->forbid(at, length)))
+        if (length && !virt_forbid(virt->controls, at, length))
             log_line("disable: %s has no control to do without at \"%s\"", virt->name, at);
     }
 }

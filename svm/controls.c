@@ -5,34 +5,22 @@
 #include "hv/lib/format.h"
 #include "hv/lib/string.h"
 
-/* By bit; NULL where the APM has none. */
-static const char *const names[32] = {
-#define X(bit, name, words, how, why) [bit] = (words),
+/* Said only of what must be there: the image has no other reasons. */
+#define SAID(how, why) ((how) >= VIRT_TOGGLED ? (why) : NULL)
+
+static const struct virt_control rows[] = {
+#define X(bit, name, words, how, why) {0, bit, VIRT_##how, 0, words, SAID(VIRT_##how, why)},
     SVM_FEATURES(X)
 #undef X
 };
 
-#define LEFT(bit)                     0u
-#define USED(bit)                     (1u << (bit))
-#define NEEDED(bit)                   USED(bit)
-#define X(bit, name, words, how, why) | how(bit)
+static uint64_t forbidden[1];
+struct virt_controls svm_control_list = {rows, ARRAY_LENGTH(rows), false, forbidden};
+
+#define USED(bit, how)                ((how) == VIRT_OFF ? 0 : 1u << (bit))
+#define X(bit, name, words, how, why) | USED(bit, VIRT_##how)
 static const uint32_t used = 0 SVM_FEATURES(X);
 #undef X
-
-/* Of those used, what can be done without at no cost while it is there: the CPU saves the next RIP unasked.
- */
-static const uint32_t dispensable = used & ~(1u << SVM_NESTED_PAGING | 1u << SVM_NEXT_RIP);
-static uint32_t forbidden;
-
-bool svm_forbid(const char *name, size_t length)
-{
-    for (unsigned i = 0; i < ARRAY_LENGTH(names); i++)
-        if (dispensable >> i & 1 && strlen(names[i]) == length && strncmp(names[i], name, length) == 0) {
-            forbidden |= 1u << i;
-            return true;
-        }
-    return length == 4 && strncmp(name, "none", 4) == 0;
-}
 
 static void say_features(const char *what, uint32_t bits)
 {
@@ -43,9 +31,9 @@ static void say_features(const char *what, uint32_t bits)
         return;
     log_lines_init(&lines);
     print_to(&lines.writer, "SVM: %s: ", what);
-    for (unsigned i = 0; i < ARRAY_LENGTH(names); i++)
-        if (names[i] && (bits >> i & 1))
-            print_item(&lines.writer, &column, names[i]);
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++)
+        if (bits >> rows[i].bit & 1)
+            print_item(&lines.writer, &column, rows[i].name);
     print_to(&lines.writer, "\n");
 }
 
@@ -53,9 +41,9 @@ bool svm_choose_controls(struct svm_capabilities *cpu)
 {
     uint32_t there = cpu->features;
 
-    cpu->features &= ~forbidden;
+    cpu->features &= (uint32_t)~forbidden[0];
     say_features("used", used & cpu->features);
-    say_features("not used, by `disable`", forbidden & there);
+    say_features("not used, by `disable`", (uint32_t)forbidden[0] & there);
     say_features("not there, done without", used & ~there);
     say_features("there, not used", ~used & there);
     if (!(cpu->features >> SVM_NESTED_PAGING & 1))
@@ -65,4 +53,28 @@ bool svm_choose_controls(struct svm_capabilities *cpu)
         log_line("SVM: this CPU has %u address-space identifiers (CPUID Fn8000_000A EBX), 2 are needed",
                  cpu->asids);
     return cpu->features >> SVM_NESTED_PAGING & 1 && cpu->asids >= 2;
+}
+
+unsigned svm_print_unfit(const struct svm_capabilities *core, const struct svm_capabilities *boot,
+                         struct writer *out)
+{
+    uint32_t missing = boot->features & used & ~core->features;
+    unsigned unfit = 0;
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (!(missing >> rows[i].bit & 1))
+            continue;
+        print_to(out, "SVM: %s is not there, the boot core has it\n", rows[i].name);
+        unfit++;
+    }
+    if (core->asids < boot->asids || core->physical_bits < boot->physical_bits ||
+        core->pages_1g < boot->pages_1g) {
+        print_to(
+            out,
+            "SVM: %u ASIDs, %u physical-address bits and%s pages of 1 GiB; the boot core has %u, %u and%s\n",
+            core->asids, core->physical_bits, core->pages_1g ? "" : " no", boot->asids, boot->physical_bits,
+            boot->pages_1g ? " those" : " none");
+        unfit++;
+    }
+    return unfit;
 }

@@ -49,12 +49,26 @@ static bool allow_svm(void)
     return false;
 }
 
+/* What is used was chosen on the boot core: another one may be of another kind. */
+static bool fits(const struct cpu *cpu)
+{
+    struct svm_capabilities own;
+    struct log_lines lines;
+
+    svm_read_capabilities(&own);
+    log_lines_init(&lines);
+    if (svm_print_unfit(&own, &svm_cpu, &lines.writer) == 0)
+        return true;
+    log_line("cpu %u: its SVM is not the boot core's, see above: it runs no guests", cpu->index);
+    return false;
+}
+
 /* A core's pages: where VMRUN keeps the host's state, and what VMLOAD brings back after it. */
 static bool enable(void)
 {
     struct cpu *cpu = this_cpu();
 
-    if (!allow_svm())
+    if (!allow_svm() || (cpu->index != 0 && !fits(cpu)))
         return false;
     if (!cpu->vendor)
         cpu->vendor = host_allocate(2 * PAGE_SIZE);
@@ -121,7 +135,7 @@ const struct virt_ops svm_ops = {
     .set_debug = svm_set_debug,
     .flush = svm_flush,
     .page_set_present = nested_set_present,
-    .forbid = svm_forbid,
+    .controls = &svm_control_list,
     .limits = limits,
     .details = svm_details,
     .words = svm_show_numbers,

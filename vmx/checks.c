@@ -79,7 +79,7 @@ static void print_bit_names(uint32_t encoding, uint64_t bits, struct writer *out
     for (unsigned word = 0; word < VMX_WORDS; word++)
         for (unsigned bit = 0; entry_word_field(word) == encoding && bit < 64; bit++)
             if (bits & BIT(bit))
-                print_to(out, " \"%s\"", vmx_control_name(word, bit));
+                print_to(out, " \"%s\"", virt_control_name(&vmx_control_list, word, bit) ?: "reserved");
 }
 
 static void print_bits(const struct vmx_check *check, uint64_t bits, unsigned must_be, struct writer *out)

@@ -18,21 +18,22 @@ static const char *const mends[] = {
     [SINCE_WESTMERE] = "use a CPU from Westmere (2010) on, or " MODEL_WITH_VMX,
 };
 
-#define OFF                   VMX_CONTROL_OFF, 0
-#define WANTED                VMX_CONTROL_WANTED, 0
-#define TOGGLED(from)         VMX_CONTROL_TOGGLED, SINCE_##from
-#define NEEDED(from)          VMX_CONTROL_NEEDED, SINCE_##from
+#define OFF                   VIRT_OFF, 0
+#define WANTED                VIRT_WANTED, 0
+#define TOGGLED(from)         VIRT_TOGGLED, SINCE_##from
+#define NEEDED(from)          VIRT_NEEDED, SINCE_##from
 
 /* Said only of what must be there: the image has no other reasons. */
-#define SAID(how, since, why) ((how) >= VMX_CONTROL_TOGGLED ? (why) : NULL)
+#define SAID(how, since, why) ((how) >= VIRT_TOGGLED ? (why) : NULL)
 
-const struct vmx_control vmx_control_list[] = {
+static const struct virt_control rows[] = {
 #define X(word, bit, name, text, how, why) {VMX_##word, bit, how, text, SAID(how, why)},
     VMX_CONTROLS(X)
 #undef X
 };
 
-const unsigned vmx_control_count = ARRAY_LENGTH(vmx_control_list);
+static uint64_t forbidden[VMX_WORDS];
+struct virt_controls vmx_control_list = {rows, ARRAY_LENGTH(rows), false, forbidden};
 
 struct vmx_controls vmx_words;
 
@@ -93,9 +94,9 @@ static unsigned find_lacking(const struct vmx_capabilities *cpu, struct writer *
     char kind[32];
     unsigned lacking = 0;
 
-    for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *row = &vmx_control_list[i];
-        if (row->how < VMX_CONTROL_TOGGLED || vmx_allowed(cpu, row->word, BIT(row->bit)))
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct virt_control *row = &rows[i];
+        if (row->how < VIRT_TOGGLED || vmx_allowed(cpu, row->word, BIT(row->bit)))
             continue;
         format_text(kind, sizeof(kind), "%s control", word_names[row->word]);
         say_lacking(out, kind, row->name, row->why, mends[row->since]);
@@ -119,20 +120,6 @@ static unsigned find_lacking(const struct vmx_capabilities *cpu, struct writer *
 unsigned vmx_print_needed(const struct vmx_capabilities *cpu, struct writer *out)
 {
     return find_lacking(cpu, out);
-}
-
-static uint64_t forbidden[VMX_WORDS];
-
-bool vmx_forbid(const char *name, size_t length)
-{
-    for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *row = &vmx_control_list[i];
-        if (row->how != VMX_CONTROL_WANTED || strlen(row->name) != length || strncmp(row->name, name, length))
-            continue;
-        forbidden[row->word] |= BIT(row->bit);
-        return true;
-    }
-    return false;
 }
 
 void vmx_apply_forbidden(struct vmx_capabilities *cpu)
@@ -165,9 +152,9 @@ bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_control
 {
     uint64_t on[VMX_WORDS] = {0}, off[VMX_WORDS] = {0}, toggled[VMX_WORDS] = {0};
 
-    for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *row = &vmx_control_list[i];
-        uint64_t *mask = row->how == VMX_CONTROL_OFF ? off : row->how == VMX_CONTROL_TOGGLED ? toggled : on;
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct virt_control *row = &rows[i];
+        uint64_t *mask = row->how == VIRT_OFF ? off : row->how == VIRT_TOGGLED ? toggled : on;
         mask[row->word] |= BIT(row->bit);
     }
     for (unsigned word = 0; word < VMX_WORDS; word++) {
@@ -180,14 +167,6 @@ bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_control
     return find_lacking(cpu, NULL) == 0;
 }
 
-const char *vmx_control_name(enum vmx_control_word word, unsigned bit)
-{
-    for (unsigned i = 0; i < vmx_control_count; i++)
-        if (vmx_control_list[i].word == word && vmx_control_list[i].bit == bit)
-            return vmx_control_list[i].name;
-    return "reserved";
-}
-
 #define LINE_LENGTH 100
 
 /* Prints the names of `bits` after `lead`, broken into lines; nothing if there are none. */
@@ -196,8 +175,8 @@ static void print_names(struct writer *out, const char *lead, unsigned word, uin
     size_t column = strlen(lead);
     bool first = true;
 
-    for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *row = &vmx_control_list[i];
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct virt_control *row = &rows[i];
         size_t length = strlen(row->name) + 2;
         if (row->word != word || !(bits & BIT(row->bit)))
             continue;
@@ -226,4 +205,54 @@ void vmx_print_controls(const struct vmx_controls *controls, struct writer *out)
         print_names(out, "  missing:", word, controls->missing[word]);
         print_names(out, "  cannot be off:", word, controls->forced[word]);
     }
+}
+
+/* A line for each control of the word that `core` does not have as it is needed. */
+static unsigned print_unfit_word(const struct vmx_capabilities *core, const struct vmx_controls *words,
+                                 unsigned word, struct writer *out)
+{
+    unsigned unfit = 0;
+
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct virt_control *row = &rows[i];
+        bool on = words->word[word] >> row->bit & 1, may = core->may_be_1[word] >> row->bit & 1;
+        bool must = core->must_be_1[word] >> row->bit & 1;
+
+        if (row->word != word || (row->how == VIRT_TOGGLED ? may : on ? may : !must))
+            continue;
+        print_to(out, "%s control \"%s\": cannot be %u here, which is needed\n", word_names[word], row->name,
+                 on || row->how == VIRT_TOGGLED);
+        unfit++;
+    }
+    return unfit;
+}
+
+unsigned vmx_print_unfit(const struct vmx_capabilities *core, const struct vmx_capabilities *boot,
+                         const struct vmx_controls *words, struct writer *out)
+{
+    const struct {
+        const char *name;
+        uint64_t found, needed, bits; /* that are wrong; 0: it fits */
+    } values[] = {
+        {"VMCS revision", vmx_revision(core), vmx_revision(boot), vmx_revision(core) ^ vmx_revision(boot)},
+        {"IA32_VMX_CR0_FIXED0", core->cr0_fixed0, boot->cr0_fixed0, core->cr0_fixed0 & ~boot->cr0_fixed0},
+        {"IA32_VMX_CR0_FIXED1", core->cr0_fixed1, boot->cr0_fixed1, boot->cr0_fixed1 & ~core->cr0_fixed1},
+        {"IA32_VMX_CR4_FIXED0", core->cr4_fixed0, boot->cr4_fixed0, core->cr4_fixed0 & ~boot->cr4_fixed0},
+        {"IA32_VMX_CR4_FIXED1", core->cr4_fixed1, boot->cr4_fixed1, boot->cr4_fixed1 & ~core->cr4_fixed1},
+        {"IA32_VMX_EPT_VPID_CAP", core->ept_vpid, boot->ept_vpid, boot->ept_vpid & ~core->ept_vpid},
+        {"physical-address width", core->physical_bits, boot->physical_bits,
+         core->physical_bits < boot->physical_bits},
+    };
+    unsigned unfit = 0;
+
+    for (unsigned word = 0; word < VMX_WORDS; word++)
+        unfit += print_unfit_word(core, words, word, out);
+    for (unsigned i = 0; i < ARRAY_LENGTH(values); i++) {
+        if (!values[i].bits)
+            continue;
+        print_to(out, "%s: found 0x%lx, the boot core's is 0x%lx\n", values[i].name,
+                 (unsigned long)values[i].found, (unsigned long)values[i].needed);
+        unfit++;
+    }
+    return unfit;
 }

@@ -1,24 +1,13 @@
 /* What Keel makes of the control bits that this CPU has: the control words, and what is missing, in words. */
 #pragma once
 
+#include "hv/vm/virt_controls.h"
 #include "vmx/capabilities.h"
 
 struct writer;
 
-enum vmx_wanted { VMX_CONTROL_OFF, VMX_CONTROL_WANTED, VMX_CONTROL_TOGGLED, VMX_CONTROL_NEEDED };
-
-struct vmx_control {
-    uint8_t word;     /* enum vmx_control_word */
-    uint8_t bit;      /* of the word */
-    uint8_t how;      /* enum vmx_wanted */
-    uint8_t since;    /* which words mend its absence; of needed and toggled ones */
-    const char *name; /* as the SDM writes it */
-    const char *why;  /* of needed and toggled ones */
-};
-
 /* Every control, by word and bit. */
-extern const struct vmx_control vmx_control_list[];
-extern const unsigned vmx_control_count;
+extern struct virt_controls vmx_control_list;
 
 /* The control words to write into every VMCS. */
 struct vmx_controls {
@@ -40,8 +29,7 @@ bool vmx_compute_controls(const struct vmx_capabilities *cpu, struct vmx_control
 /* Prints, a few lines for each word, the controls in use, those missing and those forced on. */
 void vmx_print_controls(const struct vmx_controls *controls, struct writer *out);
 
-/* From now on, `cpu` is taken not to have what vmx_forbid named: wanted controls alone can be. */
-bool vmx_forbid(const char *name, size_t length);
+/* Takes away from `cpu` what was forbidden. */
 void vmx_apply_forbidden(struct vmx_capabilities *cpu);
 
 /*
@@ -50,5 +38,9 @@ void vmx_apply_forbidden(struct vmx_capabilities *cpu);
  */
 unsigned vmx_print_needed(const struct vmx_capabilities *cpu, struct writer *out);
 
-/* The name of a control bit, "reserved" if it has none. */
-const char *vmx_control_name(enum vmx_control_word word, unsigned bit);
+/*
+ * Whether a core can run what the boot core's capabilities and the control words made of them lead to. Prints
+ * a line for each thing that it cannot: what was found and what is needed. Returns how many.
+ */
+unsigned vmx_print_unfit(const struct vmx_capabilities *core, const struct vmx_capabilities *boot,
+                         const struct vmx_controls *words, struct writer *out);

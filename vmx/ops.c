@@ -44,17 +44,6 @@ static struct vmx_cpuid read_cpuid(uint32_t leaf, uint32_t subleaf)
     return regs;
 }
 
-static bool trusting;
-
-static bool forbid(const char *name, size_t length)
-{
-    if (length == 4 && strncmp(name, "none", 4) == 0) {
-        trusting = true;
-        return true;
-    }
-    return vmx_forbid(name, length);
-}
-
 static void limits(struct cpuid_limits *out)
 {
     uint64_t secondary = vmx_words.secondary;
@@ -74,7 +63,7 @@ static bool preflight(void)
 
     log_lines_init(&lines);
     vmx_read_capabilities(&vmx_cpu, read_msr, read_cpuid);
-    if (!trusting)
+    if (!vmx_control_list.trusted)
         vmx_find_quirks();
     vmx_apply_forbidden(&vmx_cpu);
     if (!host_compacts())
@@ -112,13 +101,27 @@ static bool allow_vmx(void)
     return false;
 }
 
+/* The words were computed on the boot core: another one may be of another kind. */
+static bool fits(const struct cpu *cpu)
+{
+    struct vmx_capabilities own;
+    struct log_lines lines;
+
+    vmx_read_capabilities(&own, read_msr, read_cpuid);
+    log_lines_init(&lines);
+    if (vmx_print_unfit(&own, &vmx_cpu, &vmx_words, &lines.writer) == 0)
+        return true;
+    log_line("cpu %u: its VMX is not the boot core's, see above: it runs no guests", cpu->index);
+    return false;
+}
+
 static bool enable(void)
 {
     struct cpu *cpu = this_cpu();
     uint64_t region;
     uint8_t failed;
 
-    if (!allow_vmx())
+    if (!allow_vmx() || (cpu->index != 0 && !fits(cpu)))
         return false;
     if (!cpu->vendor)
         cpu->vendor = host_allocate(PAGE_SIZE);
@@ -180,7 +183,7 @@ const struct virt_ops vmx_ops = {
     .page_set_present = nested_set_present,
     .limits = limits,
     .update_apic = vmx_update_apic,
-    .forbid = forbid,
+    .controls = &vmx_control_list,
     .details = vmx_details,
     .words = vmx_show_numbers,
     .word = vmx_show_word,

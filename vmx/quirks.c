@@ -20,5 +20,5 @@ void vmx_find_quirks(void)
         !vmx_allowed(&vmx_cpu, VMX_SECONDARY, VMX_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY))
         return;
     log_line("%s not used: emulators have it wrong; with `disable = none` it is", control);
-    vmx_forbid(control, sizeof(control) - 1);
+    virt_forbid(&vmx_control_list, control, sizeof(control) - 1);
 }

@@ -6,6 +6,7 @@
 
 struct vm;
 struct cpuid_limits;
+struct virt_controls;
 
 /*
  * What decides how the code at RIP is read: what the emulator asks at each of its exits. Base and attributes
@@ -141,9 +142,8 @@ struct virt_ops {
      */
     void (*update_apic)(struct vcpu *vcpu);
 
-    /* Does without a control that could be done without, by its name in the manual. false: there is no such.
-     * Before preflight; may be NULL. */
-    bool (*forbid)(const char *name, size_t length);
+    /* Its features, of which preflight does without those that were forbidden before it. */
+    struct virt_controls *controls;
 
     /* Before anything is done about it: the general registers are as at the exit. */
     void (*details)(struct vcpu *vcpu, struct exit_details *details);

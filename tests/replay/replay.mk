@@ -5,7 +5,7 @@ REPLAY_SOURCES := $(FAKES) $(wildcard tests/replay/*.c devices/*.c devices/irq/*
                   hv/cpu/cpuid.c hv/cpu/cpuid_build.c hv/cpu/cpuid_features.c hv/cpu/cpuid_policy.c hv/cpu/cpuid_update.c hv/cpu/control.c \
                   hv/walk/linear.c hv/walk/walk.c hv/walk/segment.c hv/emulate/task_switch.c hv/walk/io_permission.c \
                   hv/event/guest_debug.c hv/event/guest_look.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/native.c hv/cpu/state_area.c \
-                  hv/vm/observe.c hv/life/create.c hv/exit/processor.c hv/load/start.c hv/run/vm_timer.c hv/observe/stats.c hv/vm/exit_stat.c hv/lib/format.c hv/load/guest_map.c \
+                  hv/vm/observe.c hv/vm/virt_controls.c hv/life/create.c hv/exit/processor.c hv/load/start.c hv/run/vm_timer.c hv/observe/stats.c hv/vm/exit_stat.c hv/lib/format.c hv/load/guest_map.c \
                   $(addprefix vmx/,quirks.c exits.c events.c ops.c vm.c vcpu.c registers.c cr.c apic.c controls.c capabilities.c fields.c \
                   reasons.c checks.c show.c) \
                   $(addprefix svm/,quirks.c exits.c ops.c capabilities.c controls.c vm.c vcpu.c registers.c events.c checks.c fields.c reasons.c show.c)

@@ -42,7 +42,7 @@ sources_sleepers := hv/life/sleepers.c
 sources_vga := devices/vga.c hv/vm/bus.c hv/lib/format.c
 sources_mp_table := hv/load/mp_table.c hv/load/guest_map.c hv/vm/guest_mem.c
 sources_multiboot2 := boot/multiboot2.c
-vmx_tables := vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
+vmx_tables := hv/vm/virt_controls.c vmx/fields.c vmx/controls.c vmx/capabilities.c hv/lib/format.c
 sources_vmx_fields := $(vmx_tables) tests/unit/vmx/vmx_image.c
 sources_vmx_controls := $(vmx_tables)
 sources_vmx_apic := $(vmx_tables) vmx/apic.c
@@ -119,10 +119,11 @@ $(BUILD)/unit/hv/host/paging.o: UNIT_CFLAGS += -fPIC
 sources_vmx_cr := vmx/cr.c hv/cpu/control.c
 $(BUILD)/unit/vmx/cr.o $(BUILD)/unit/tests/unit/vmx/test_vmx_cr.o: UNIT_CFLAGS := -Itests/replay/shadow $(UNIT_CFLAGS)
 sources_svm_vmcb := svm/fields.c svm/reasons.c hv/lib/format.c
+sources_svm_controls := hv/vm/virt_controls.c svm/controls.c hv/lib/format.c
 sources_svm_checks := svm/checks.c svm/fields.c hv/lib/format.c
 sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/multiboot2.c
 svm := hv/observe/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm/svm_fixture.c tests/unit/privileged.c hv/event/event.c hv/cpu/native.c hv/cpu/state_area.c \
-       $(patsubst %,svm/%.c,ops quirks capabilities controls vm vcpu registers events exits show checks fields reasons)
+       hv/vm/virt_controls.c $(patsubst %,svm/%.c,ops quirks capabilities controls vm vcpu registers events exits show checks fields reasons)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/cpu/native.c hv/cpu/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
 libraries_vmx_vcpu := -no-pie

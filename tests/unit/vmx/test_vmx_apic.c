@@ -163,13 +163,13 @@ static void what_is_wanted_can_be_forbidden_and_nothing_else(void **state)
     static const char names[] = "virtual-interrupt delivery, enable EPT";
 
     (void)state;
-    assert_false(vmx_forbid(names + 28, 10)); /* needed */
-    assert_false(vmx_forbid("RDTSC exiting", 13));
-    assert_false(vmx_forbid(names, 10));
-    assert_false(vmx_forbid(names, sizeof(names) - 1));
+    assert_false(virt_forbid(&vmx_control_list, names + 28, 10)); /* needed */
+    assert_false(virt_forbid(&vmx_control_list, "RDTSC exiting", 13));
+    assert_false(virt_forbid(&vmx_control_list, names, 10));
+    assert_false(virt_forbid(&vmx_control_list, names, sizeof(names) - 1));
     vmx_apply_forbidden(&cpu);
     assert_true(vmx_allowed(&cpu, VMX_SECONDARY, UINT32_MAX));
-    assert_true(vmx_forbid(names, 26));
+    assert_true(virt_forbid(&vmx_control_list, names, 26));
     vmx_apply_forbidden(&cpu);
     assert_int_equal(cpu.may_be_1[VMX_SECONDARY], UINT32_MAX & ~(uint64_t)DELIVERY);
     cpu.may_be_1[VMX_SECONDARY] = cpu.must_be_1[VMX_SECONDARY] = DELIVERY;

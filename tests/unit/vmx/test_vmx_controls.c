@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "hv/lib/format.h"
+#include "hv/x86/registers.h"
+#include "hv/x86/x86.h"
 #include "vmx/controls.h"
 
 /*
@@ -145,16 +147,17 @@ static int setup(void **state)
 static void controls_are_sorted_and_their_names_unique_in_a_word(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < vmx_control_count; i++) {
-        const struct vmx_control *a = &vmx_control_list[i];
-        assert_true(a->word < VMX_WORDS && a->bit < 32 && (a->how < VMX_CONTROL_TOGGLED || a->why[0]));
+    for (unsigned i = 0; i < vmx_control_list.count; i++) {
+        const struct virt_control *a = &vmx_control_list.rows[i];
+        assert_true(a->word < VMX_WORDS && a->bit < 32 && (a->how < VIRT_TOGGLED || a->why[0]));
         if (i > 0)
             assert_true(a[-1].word * 64 + a[-1].bit < a->word * 64 + a->bit);
-        for (unsigned j = i + 1; j < vmx_control_count; j++)
-            assert_true(vmx_control_list[j].word != a->word || strcmp(vmx_control_list[j].name, a->name));
-        assert_string_equal(vmx_control_name(a->word, a->bit), a->name);
+        for (unsigned j = i + 1; j < vmx_control_list.count; j++)
+            assert_true(vmx_control_list.rows[j].word != a->word ||
+                        strcmp(vmx_control_list.rows[j].name, a->name));
+        assert_string_equal(virt_control_name(&vmx_control_list, a->word, a->bit), a->name);
     }
-    assert_string_equal(vmx_control_name(VMX_PIN, 1), "reserved");
+    assert_null(virt_control_name(&vmx_control_list, VMX_PIN, 1));
 }
 
 static void bits_have_the_manuals_numbers(void **state)
@@ -417,6 +420,78 @@ static void controls_in_use_and_missing_are_printed_in_lines(void **state)
         assert_in_range(strchr(line, '\n') - line, 1, 101);
 }
 
+static unsigned print_unfit(const struct vmx_capabilities *core)
+{
+    text_buffer_init(&buffer, text, sizeof(text));
+    return vmx_print_unfit(core, &cpu, &controls, &buffer.writer);
+}
+
+static void a_core_that_has_less_than_the_boot_core_is_told_apart(void **state)
+{
+    static const struct {
+        enum vmx_control_word word;
+        uint64_t bit;
+        bool must; /* be 1 here; else must be 0 */
+        const char *words;
+    } cases[] = {
+        {VMX_PIN, VMX_PIN_VIRTUAL_NMIS, false, "pin-based control \"virtual NMIs\": cannot be 1 here"},
+        {VMX_SECONDARY, VMX_SECONDARY_ENABLE_VPID, false,
+         "secondary control \"enable VPID\": cannot be 1 here"},
+        {VMX_PRIMARY, VMX_PRIMARY_NMI_WINDOW_EXITING, false,
+         "primary control \"NMI-window exiting\": cannot be 1 here"},
+        {VMX_PRIMARY, VMX_PRIMARY_CR3_LOAD_EXITING, true,
+         "primary control \"CR3-load exiting\": cannot be 0 here"},
+    };
+
+    (void)state;
+    assert_true(USE(skylake));
+    assert_int_equal(print_unfit(&cpu), 0);
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct vmx_capabilities core = cpu;
+
+        if (cases[i].must)
+            core.must_be_1[cases[i].word] |= cases[i].bit;
+        else
+            core.may_be_1[cases[i].word] &= ~cases[i].bit;
+        assert_int_equal(print_unfit(&core), 1);
+        if (!strstr(text, cases[i].words))
+            fail_msg("%s is not in: %s", cases[i].words, text);
+    }
+}
+
+static void a_core_that_has_more_than_the_boot_core_fits(void **state)
+{
+    struct vmx_capabilities core;
+
+    (void)state;
+    assert_true(USE(skylake));
+    core = cpu;
+    for (unsigned word = 0; word < VMX_WORDS; word++)
+        core.may_be_1[word] |= UINT32_MAX;
+    core.cr4_fixed1 |= CR4_CET;
+    core.ept_vpid |= VMX_EPT_5_LEVELS;
+    core.physical_bits++;
+    assert_int_equal(print_unfit(&core), 0);
+}
+
+static void registers_ept_and_addresses_of_a_core_are_compared_too(void **state)
+{
+    struct vmx_capabilities core;
+
+    (void)state;
+    assert_true(USE(skylake));
+    core = cpu;
+    core.basic++;
+    core.cr0_fixed0 |= CR0_WP;
+    core.cr4_fixed1 &= ~(uint64_t)CR4_SMEP;
+    core.ept_vpid &= ~(uint64_t)VMX_EPT_1G;
+    core.physical_bits = 39;
+    assert_int_equal(print_unfit(&core), 5);
+    assert_non_null(strstr(text, "VMCS revision: found 0x2c, the boot core's is 0x2b\n"));
+    assert_non_null(strstr(text, "IA32_VMX_CR0_FIXED0: found 0x80010021, the boot core's is 0x80000021\n"));
+    assert_non_null(strstr(text, "physical-address width: found 0x27, the boot core's is 0x2e\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +513,9 @@ int main(void)
         cmocka_unit_test_setup(cpuid_says_what_entries_check_against, setup),
         cmocka_unit_test_setup(cpuid_that_says_little_or_nonsense_is_survived, setup),
         cmocka_unit_test_setup(controls_in_use_and_missing_are_printed_in_lines, setup),
+        cmocka_unit_test_setup(a_core_that_has_less_than_the_boot_core_is_told_apart, setup),
+        cmocka_unit_test_setup(a_core_that_has_more_than_the_boot_core_fits, setup),
+        cmocka_unit_test_setup(registers_ept_and_addresses_of_a_core_are_compared_too, setup),
     };
     return cmocka_run_group_tests_name("vmx_controls", tests, NULL, NULL);
 }

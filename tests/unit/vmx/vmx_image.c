@@ -34,8 +34,8 @@ void image_cpu(struct vmx_capabilities *cpu)
     };
     for (unsigned word = 0; word < VMX_WORDS; word++)
         cpu->must_be_1[word] = cpu->may_be_1[word] = default_1[word];
-    for (unsigned i = 0; i < vmx_control_count; i++)
-        cpu->may_be_1[vmx_control_list[i].word] |= BIT(vmx_control_list[i].bit);
+    for (unsigned i = 0; i < vmx_control_list.count; i++)
+        cpu->may_be_1[vmx_control_list.rows[i].word] |= BIT(vmx_control_list.rows[i].bit);
 }
 
 /* Segments in the order of enum vcpu_segment, ES to TR. */

@@ -33,10 +33,7 @@ EVERYWHERE = {
 # What kept files use of x86 all the same, and why.
 USES = {
     "hv/observe/trace.c": "the registers that hold what a port or an MSR is written with",
-    "hv/vm/nested.c": "VMX's page for the APIC, on its way to vmx/",
-    "hv/vm/vcpu.h": "VMX's page for the APIC, on its way to vmx/",
     "hv/vm/virt.h": "a vendor's table has registers and events: on their way to hv/cpu",
-    "hv/vm/vm.c": "VMX's page for the APIC, on its way to vmx/",
 }
 
 

@@ -236,10 +236,10 @@ static inline __attribute__((always_inline)) bool serve(struct vcpu *vcpu)
 {
     uint64_t reason = vmread(VMCS_EXIT_REASON);
 
-    vcpu->arch.rip = vmread(VMCS_GUEST_RIP);
+    *vmx_rip(vcpu) = vmread(VMCS_GUEST_RIP);
     if (unlikely(reason >= VMX_REASON_COUNT))
         reason = unusual_reason(reason);
-    vcpu_note_exit(vcpu, (uint32_t)reason, (uint32_t)vcpu->arch.rip);
+    vcpu_note_exit(vcpu, (uint32_t)reason, (uint32_t)*vmx_rip(vcpu));
     exit_begin(vcpu, stat_at[reason]);
     exit_handlers[reason](vcpu);
     return exit_end(vcpu);

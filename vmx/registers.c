@@ -90,7 +90,7 @@ void vmx_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
         set_efer(vcpu, value);
         break;
     case REG_RIP:
-        vcpu->arch.rip = value;
+        *vmx_rip(vcpu) = value;
         vmwrite(VMCS_GUEST_RIP, value);
         break;
     case REG_CR2:
@@ -145,7 +145,7 @@ void vmx_set_segment(struct vcpu *vcpu, enum vcpu_segment segment, const struct 
 
 void vmx_get_code(struct vcpu *vcpu, struct code_state *code)
 {
-    code->rip = vcpu->arch.rip;
+    code->rip = *vmx_rip(vcpu);
     code->cr3 = vmread(VMCS_GUEST_CR3);
     code->base = vmread(VMCS_GUEST_CS_BASE);
     code->attributes = code_attributes(vmread(VMCS_GUEST_CS_ACCESS_RIGHTS), vmread(VMCS_GUEST_DR7));

@@ -36,14 +36,14 @@ void vmx_trap_pending(struct vcpu *vcpu);
  * not. */
 void vmx_begin_debug(void);
 
-/* virt->advance. RIP is vcpu->arch.rip from each exit to the next entry. */
+/* virt->advance. */
 static inline void vmx_move_on(struct vcpu *vcpu, uint32_t length)
 {
-    uint64_t rip = vcpu->arch.rip + length;
+    uint64_t rip = *vmx_rip(vcpu) + length;
 
     if (unlikely((uint32_t)rip < length))
         rip = vmx_wrapped(rip);
-    vcpu->arch.rip = rip;
+    *vmx_rip(vcpu) = rip;
     vmwrite(VMCS_GUEST_RIP, rip);
     if (unlikely(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_BY_STI_OR_MOV_SS) ||
         unlikely(vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)))

@@ -149,8 +149,8 @@ static void write_constant_fields(struct vcpu *vcpu)
         vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, virt_to_phys(vcpu->arch.apic.registers));
     for (unsigned i = 0; i < 4 && vcpu->arch.apic.delivers; i++)
         vmwrite(VMCS_EOI_EXIT_BITMAP_0 + 2 * i, vmx_of(vcpu)->eoi_exits[i]);
-    if (vcpu->vm->arch.apic_access)
-        vmwrite(VMCS_APIC_ACCESS_ADDRESS, vcpu->vm->arch.apic_access);
+    if (vmx_apic_page(vcpu->vm))
+        vmwrite(VMCS_APIC_ACCESS_ADDRESS, vmx_apic_page(vcpu->vm));
     if (vcpu->arch.apic.post) {
         vmwrite(VMCS_POSTED_INTERRUPT_VECTOR, VECTOR_POSTED);
         vmwrite(VMCS_POSTED_INTERRUPT_DESCRIPTOR, virt_to_phys(vcpu->arch.apic.posted));

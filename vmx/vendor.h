@@ -16,6 +16,12 @@ struct vmx_vcpu {
     uint64_t eoi_exits[4];   /* likewise */
 };
 
+/* RIP, from each exit to the next entry: it is in the VMCS too. */
+static inline uint64_t *vmx_rip(struct vcpu *vcpu)
+{
+    return &vcpu->arch.vendor_word;
+}
+
 static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
 {
     return vcpu->arch.vendor;

@@ -5,7 +5,12 @@
 
 /* The vendor table's rows. */
 bool vmx_vm_create(struct vm *vm);
+void vmx_vm_destroy(struct vm *vm);
 void vmx_flush(struct vcpu *vcpu);
+void vmx_apic_placed(struct vm *vm);
+
+/* Hardware's page for xAPIC accesses, which is there while it is right for every vCPU; 0: there is none. */
+hpa_t vmx_apic_page(const struct vm *vm);
 
 /* The EPT pointer of a VM. */
 uint64_t vmx_eptp(const struct vm *vm);

@@ -1,5 +1,6 @@
 /* The local APIC's modes: IA32_APIC_BASE, RESET and INIT. */
 #include "devices/irq/apic_internal.h"
+#include "hv/cpu/apic_page.h"
 #include "hv/cpu/cpuid.h"
 #include "hv/x86/pc.h"
 

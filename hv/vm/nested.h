@@ -11,9 +11,9 @@
 bool nested_create(struct vm *vm, const struct table_format *format, unsigned largest, unsigned memory_type);
 void nested_destroy(struct vm *vm);
 
-/* Makes vm->arch.apic_access, with all that mapping it at the local APIC's usual place needs. false: no
- * memory. */
-bool nested_create_apic_access(struct vm *vm);
-
-/* Takes a page of RAM or vm->arch.apic_access away, so that accesses exit, and gives it back. */
+/* Takes a page of RAM away, so that accesses exit, and gives it back. */
 bool nested_set_present(struct vm *vm, gpa_t page, bool present);
+
+/* A page that is no RAM of the VM's. false: no memory. */
+bool nested_map(struct vm *vm, gpa_t page, hpa_t physical);
+bool nested_unmap(struct vm *vm, gpa_t page);

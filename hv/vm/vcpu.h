@@ -98,9 +98,6 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t requests);
  */
 void vcpu_post(struct vcpu *vcpu);
 
-/* The vCPU's local APIC is in this mode now: as xAPIC it answers at [base, base + 4095] of its memory. */
-void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base);
-
 /* Makes a vCPU, whose VM stands still, this core's; and nobody's again. */
 void vcpu_borrow(struct vcpu *vcpu);
 void vcpu_return(struct vcpu *vcpu);

@@ -124,6 +124,10 @@ struct virt_ops {
     /* Takes a page of RAM away, so that accesses exit (an APIC was moved there), and gives it back. */
     bool (*page_set_present)(struct vm *vm, gpa_t page, bool present);
 
+    /* A vCPU's APIC answers elsewhere now, or in another mode. Under the VM's lock; may be NULL, then no
+     * hardware knows where APICs are. */
+    void (*apic_placed)(struct vm *vm);
+
     /* An MSR that the vendor's control structure holds or that stays in the CPU; false: not one of them. */
     bool (*get_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
     bool (*set_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t value);

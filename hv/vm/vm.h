@@ -52,14 +52,15 @@ struct vm {
     bool ending;                   /* somebody is about to set `end` */
     enum vm_end end;
     unsigned status;
-    char reason[192];    /* the longest names an address twice and an instruction of 15 bytes */
-    bool said_crash;     /* a report about its end has begun */
-    bool said_report;    /* a vCPU's registers, with what is printed for the first one alone */
-    bool said_asleep;    /* that it sleeps for good was said once */
-    uint64_t asleep;     /* what hv/life/sleepers.c saw at its latest look */
-    void *board;         /* the devices, as devices/board.c keeps them */
-    struct table nested; /* second-level paging */
-    struct table space;  /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
+    char reason[192];     /* the longest names an address twice and an instruction of 15 bytes */
+    bool said_crash;      /* a report about its end has begun */
+    bool said_report;     /* a vCPU's registers, with what is printed for the first one alone */
+    bool said_asleep;     /* that it sleeps for good was said once */
+    uint64_t asleep;      /* what hv/life/sleepers.c saw at its latest look */
+    void *board;          /* the devices, as devices/board.c keeps them */
+    struct table nested;  /* second-level paging */
+    unsigned nested_type; /* the memory type of RAM in them */
+    struct table space;   /* Keel's address space while this VM is served: Keel's own and the VM's RAM */
     struct vm_backing backing[VM_PIECES_MOST + 2];
     unsigned backing_count;
     uint8_t *test_memory;         /* of the test device; NULL: the VM has none */

@@ -33,11 +33,11 @@ struct native_state {
 };
 
 struct vcpu_arch {
-    uint64_t gpr[16];    /* RSP's slot is not used: vcpu_get(REG_RSP) */
-    uint64_t host_stack; /* Keel's own, while the guest runs: the vendor's world switch keeps it here */
-    void *vendor;        /* the vendor's own state */
-    uint64_t rip;        /* VMX: what the VMCS has, from each exit to the next entry */
-    struct event event;  /* to inject at the next entry */
+    uint64_t gpr[16];     /* RSP's slot is not used: vcpu_get(REG_RSP) */
+    uint64_t host_stack;  /* Keel's own, while the guest runs: the vendor's world switch keeps it here */
+    void *vendor;         /* the vendor's own state */
+    uint64_t vendor_word; /* and a word of it that each exit needs at hand */
+    struct event event;   /* to inject at the next entry */
     /*
      * What was decoded is forgotten before it is used again. A remembered instruction is compared at each use
      * with RIP, CR3, CS, the guest's paging structures and its own bytes; where what else decides how code is
@@ -61,7 +61,5 @@ struct vcpu_arch {
 };
 
 struct vm_arch {
-    unsigned nested_type; /* memory type of RAM in the second-level tables */
-    hpa_t apic_access;    /* hardware's page for xAPIC accesses; 0: it has none */
-    bool apic_access_present;
+    uint64_t vendor[2]; /* the vendor's own state */
 };

@@ -339,10 +339,15 @@ void nested_destroy(struct vm *vm)
     (void)vm;
 }
 
-bool nested_create_apic_access(struct vm *vm)
+bool nested_map(struct vm *vm, gpa_t page, hpa_t physical)
 {
-    vm->arch.apic_access = PAGE_SIZE;
-    vm->arch.apic_access_present = true;
+    (void)vm, (void)page, (void)physical;
+    return true;
+}
+
+bool nested_unmap(struct vm *vm, gpa_t page)
+{
+    (void)vm, (void)page;
     return true;
 }
 

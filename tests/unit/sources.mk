@@ -79,7 +79,7 @@ sources_event := $(core) hv/event/event.c
 libraries_event := -lpthread
 sources_msr := $(core) hv/cpu/msr.c
 sources_control := $(core) hv/cpu/control.c
-sources_vm := $(core)
+sources_vm := $(core) hv/cpu/apic_page.c
 sources_hygiene := hv/cpu/hygiene_needs.c hv/lib/format.c
 sources_line_budget := hv/lib/line_budget.c
 sources_life := $(core) hv/life/life.c hv/life/life_table.c hv/life/vm_log.c hv/lib/line_budget.c hv/observe/stats.c hv/vm/exit_stat.c
@@ -125,6 +125,8 @@ sources_efi := boot/efi/information.c boot/efi/leave.c boot/efi/volume.c boot/mu
 svm := hv/observe/stats.c hv/vm/exit_stat.c $(core) tests/unit/svm/svm_fixture.c tests/unit/privileged.c hv/event/event.c hv/cpu/native.c hv/cpu/state_area.c \
        hv/vm/virt_controls.c $(patsubst %,svm/%.c,ops quirks capabilities controls vm vcpu registers events exits show checks fields reasons)
 $(foreach test,svm_vcpu svm_events svm_exits,$(eval sources_$(test) := $(svm))$(eval libraries_$(test) := -no-pie))
+sources_vmx_vm := $(core) $(vmx_tables) vmx/vm.c hv/cpu/apic_page.c tests/unit/privileged.c
+libraries_vmx_vm := -no-pie
 sources_vmx_vcpu := $(core) $(vmx_tables) tests/unit/privileged.c hv/cpu/native.c hv/cpu/state_area.c vmx/vcpu.c vmx/registers.c vmx/apic.c
 libraries_vmx_vcpu := -no-pie
 gdb_protocol := hv/gdb/gdb_server.c hv/gdb/gdb_run.c hv/gdb/gdb_commands.c hv/gdb/gdb_query.c hv/gdb/gdb_link.c hv/gdb/gdb_input.c hv/gdb/gdb_access.c hv/show/gdb_registers.c hv/show/gdb_fpu.c hv/lib/format.c hv/lib/number.c

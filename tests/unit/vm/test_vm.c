@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hv/cpu/apic_page.h"
 #include "hv/x86/pc.h"
 
 /* A device that says which of its bytes are asked for: 0x10 + offset. */
@@ -192,32 +193,6 @@ static void an_apic_over_ram_without_memory_for_page_tables_ends_the_vm(void **s
     assert_non_null(strstr(core.vm.reason, "0x3000"));
 }
 
-static void hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu(void **state)
-{
-    (void)state;
-    core.vm.arch.apic_access = 0x1000;
-    for (unsigned i = 0; i < CORE_VCPUS; i++) {
-        assert_int_equal(core.page_count, 0);
-        vcpu_place_apic(&core.vcpus[i], APIC_XAPIC, PC_LOCAL_APIC);
-    }
-    assert_int_equal(core.page_count, 1);
-    assert_int_equal(core.pages[0].page, PC_LOCAL_APIC);
-    assert_true(core.pages[0].present);
-    memset(fake_asked.requests, 0, sizeof(fake_asked.requests));
-    vcpu_place_apic(&core.vcpus[1], APIC_X2APIC, PC_LOCAL_APIC);
-    assert_int_equal(core.vcpus[1].arch.apic.mode, APIC_X2APIC);
-    assert_int_equal(core.page_count, 2);
-    assert_false(core.pages[1].present);
-    for (unsigned i = 0; i < CORE_VCPUS; i++)
-        assert_int_equal(fake_asked.requests[i], REQUEST_FLUSH);
-    vcpu_place_apic(&core.vcpus[0], APIC_XAPIC, 0xfe000000); /* elsewhere: still nobody's */
-    vcpu_place_apic(&core.vcpus[1], APIC_XAPIC, PC_LOCAL_APIC);
-    assert_int_equal(core.page_count, 2);
-    vcpu_place_apic(&core.vcpus[0], APIC_XAPIC, PC_LOCAL_APIC);
-    assert_int_equal(core.page_count, 3);
-    assert_true(core.pages[2].present);
-}
-
 static void the_first_stop_counts(void **state)
 {
     (void)state;
@@ -332,7 +307,6 @@ int main(void)
         TEST(an_apic_over_ram_takes_the_page_away_and_gives_it_back),
         TEST(a_page_under_two_apics_is_back_when_both_are_gone),
         TEST(an_apic_over_ram_without_memory_for_page_tables_ends_the_vm),
-        TEST(hardwares_apic_page_is_there_while_it_is_right_for_every_vcpu),
         TEST(the_first_stop_counts),
         TEST(a_crash_keeps_its_reason),
         TEST(a_long_reason_is_cut),

@@ -31,6 +31,12 @@ uint64_t vmx_eptp(const struct vm *vm)
     return 0;
 }
 
+hpa_t vmx_apic_page(const struct vm *vm)
+{
+    (void)vm;
+    return 0;
+}
+
 void vmx_flush(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -108,7 +114,7 @@ static void finish(uint64_t flags, uint64_t blocking, uint64_t pending)
     vmwrite(VMCS_GUEST_RFLAGS, flags | RFLAGS_1);
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking);
     vmwrite(VMCS_GUEST_PENDING_DEBUG, pending);
-    core.vcpu->arch.rip = 0x1000;
+    *vmx_rip(core.vcpu) = 0x1000;
     vmx_advance(core.vcpu, 3);
     assert_int_equal(vmread(VMCS_GUEST_RIP), 0x1003);
     assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), blocking & ~3u);

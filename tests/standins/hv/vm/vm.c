@@ -22,14 +22,3 @@ void vm_show_page(struct vm *vm)
     (void)vm;
     __atomic_store_n(&fake_hidden, 0, __ATOMIC_RELAXED);
 }
-
-void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
-{
-    bool answers = mode == APIC_XAPIC;
-
-    vcpu->arch.apic.mode = mode;
-    vcpu->local.first = answers ? base : 1;
-    vcpu->local.last = answers ? base + PAGE_MASK : 0;
-    bus_range_prepare(&vcpu->local);
-    __atomic_fetch_add(&fake_asked.placed[vcpu->id], 1, __ATOMIC_RELAXED);
-}

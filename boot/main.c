@@ -123,7 +123,7 @@ static void forbid_controls(void)
             at++;
         end = strchr(at, ',');
         length = end ? (size_t)(end - at) : strlen(at);
-        if (length && !virt_forbid(virt->controls, at, length))
+        if (length && !virt_forbid(virt->lifecycle.controls, at, length))
             log_line("disable: %s has no control to do without at \"%s\"", virt->name, at);
     }
 }
@@ -133,7 +133,7 @@ static void choose_vendor(void)
     static const struct virt_ops *const vendors[] = {&vmx_ops, &svm_ops};
 
     for (unsigned i = 0; i < ARRAY_LENGTH(vendors) && !virt; i++)
-        if (vendors[i]->present())
+        if (vendors[i]->lifecycle.present())
             virt = vendors[i];
     if (!virt)
         stop_in_words(
@@ -141,7 +141,7 @@ static void choose_vendor(void)
             "Virtualization Technology\" (VT-x) or \"SVM Mode\" in the firmware's set-up; in an emulator "
             "choose a CPU model that has it (" MODELS_WITH_EITHER ").");
     forbid_controls();
-    if (!virt->preflight())
+    if (!virt->lifecycle.preflight())
         stop_in_words("the CPU lacks what is named above.");
 }
 
@@ -150,7 +150,7 @@ extern const char trampoline_start[], trampoline_displacement[], trampoline_end[
 
 static void start_other_core(void)
 {
-    this_cpu()->runs_guests = virt->enable();
+    this_cpu()->runs_guests = virt->lifecycle.enable();
     if (!this_cpu()->runs_guests)
         for (;;)
             interrupts_wait();
@@ -279,7 +279,7 @@ static void run(void)
     stage(0x24);
     read_config(map_modules());
     choose_vendor();
-    this_cpu()->runs_guests = virt->enable();
+    this_cpu()->runs_guests = virt->lifecycle.enable();
     if (!this_cpu()->runs_guests)
         stop_in_words("hardware virtualization cannot be turned on on the boot core.");
     hygiene_init();

@@ -32,7 +32,7 @@ static inline void svm_move_to(union vmcb *vmcb, uint64_t rip)
     vmcb->rip = rip;
 }
 
-/* virt->advance, to `rip`. A shadow, RFLAGS.RF and debug traps are rare. */
+/* virt->state.advance, to `rip`. A shadow, RFLAGS.RF and debug traps are rare. */
 static inline void svm_advance_to(struct vcpu *vcpu, union vmcb *vmcb, uint64_t rip)
 {
     svm_move_to(vmcb, rip);

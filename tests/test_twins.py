@@ -31,6 +31,8 @@ def main():
             sys.exit("twins: the tree as it is has complaints")
         expect(tree, build, "vmx/exits.c", lambda text: text + "/* as Bochs has it */\n", "vmx/exits.c:")
         expect(tree, build, "devices/pci.c", lambda text: text.replace("QEMU", ""), "devices/pci.c: names no emulator")
+        expect(tree, build, "vmx/ops.c", lambda text: text.replace("vmx_set_windows", "vmx_inject"), "its table of who fills struct virt_ops")
+        expect(tree, build, "hv/vm/virt.h", lambda text: text.replace("    void (*disable)(void);", "    void (*disable)(void);\n    void (*again)(void);"), "no row says what lifecycle.again must do")
         (tree / "svm/cr.c").write_text("/* */\n")
         if "vmx/cr.c: is no more, or both have it" not in complaints(tree, build):
             sys.exit("twins: a reason that nobody needs was not found")

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""`twins.py BUILD`: vmx/ and svm/ are twins, and what only an emulator needs stands in files named quirks. Prints what is not so, and exits 1 then."""
+"""`twins.py BUILD`: vmx/ and svm/ are twins, docs/porting.md says who fills each operation, and what only an emulator needs stands in files named quirks.
+
+Prints what is not so, and exits 1 then. `twins.py table` prints the table of docs/porting.md."""
 import pathlib
 import re
 import sys
@@ -65,8 +67,61 @@ def alone():
         yield f"{name}: is no more, or both have it: take it off the list in {sys.argv[0]}"
 
 
+GROUPS = ("lifecycle", "run", "state", "show")
+
+
+def members():
+    """`group.member` of struct virt_ops, in order."""
+    text = re.sub(r"/\*.*?\*/", "", (tree.ROOT / "hv/vm/virt.h").read_text(), flags=re.DOTALL)
+    for group in GROUPS:
+        body = re.search(rf"^struct virt_{group} \{{\n(.*?)^\}};", text, re.MULTILINE | re.DOTALL)[1]
+        yield from (f"{group}.{one or two}" for one, two in re.findall(r"^    (?! )(?:.*?\(\*(\w+)\)\(|.*?(\w+)(?:\[\d+\])?;)", body.replace("struct {", ""), re.MULTILINE))
+
+
+def fillers(vendor):
+    """{member: what the vendor's table has there}."""
+    table = (tree.ROOT / vendor / "ops.c").read_text().partition(f"const struct virt_ops {vendor}_ops = {{")[2]
+    for group in GROUPS:
+        body = re.search(rf"\.{group} =\s*\{{\n(.*?)^ *\}},\n(?: *\.|\}};)", table, re.MULTILINE | re.DOTALL)[1]
+        yield from ((f"{group}.{name}", value) for name, value in re.findall(r"\.(\w+) = &?(\w+|\{)", body))
+
+
+def home(vendor, value, files):
+    """The file of the vendor's, or of hv/, that defines a function or an object."""
+    pattern = re.compile(rf"^(?!extern)[\w(][^\n;={{}}]*\b{value}(?:\(|\b[^\n;]*=)", re.MULTILINE)
+    places = [name for name in files if name.startswith((f"{vendor}/", "hv/")) and name.endswith(".c") and pattern.search(files[name])]
+    places.sort(key=lambda name: (not name.startswith(vendor), not name.endswith("ops.c")))
+    return places[0] if places else None
+
+
+def filled(vendor, value, files):
+    """A cell of the table."""
+    place = value and home(vendor, value, files)
+    return "" if not value else f"`{value}` in `{place}`" if place else "yes" if value == "true" else f"`{vendor}/ops.c`"
+
+
+def table():
+    """Who fills each member of struct virt_ops, for docs/porting.md."""
+    files, by = tree.texts(), {vendor: dict(fillers(vendor)) for vendor in ("vmx", "svm")}
+    rows = [f"| `{name}` | " + " | ".join(filled(vendor, by[vendor].get(name), files) for vendor in by) + " |" for name in members()]
+    return "\n".join(["| member | VMX | SVM |", "|---|---|---|"] + rows)
+
+
+def page():
+    """What docs/porting.md has not as it is."""
+    text = (tree.ROOT / "docs/porting.md").read_text()
+    if table() not in text:
+        yield f"docs/porting.md: its table of who fills struct virt_ops is another one than `{sys.argv[0]} table` prints"
+    for name in members():
+        if not re.search(rf"^\|[^|]*`{re.escape(name)}`[^|]*\|[^|]*\|", text.replace(table(), ""), re.MULTILINE):
+            yield f"docs/porting.md: no row says what {name} must do"
+
+
 def main():
-    found = sorted({*emulators(), *alone()})
+    if sys.argv[1:] == ["table"]:
+        print(table())
+        return
+    found = sorted({*emulators(), *alone(), *page()})
     for line in found:
         print(line)
     sys.exit(bool(found))

@@ -11,11 +11,11 @@ static const char *const mends[] = {
     [SINCE_VMX] =
         "every CPU with VT-x has it, so an emulator or an outer hypervisor hides it: " MODEL_WITH_VMX
         ", " MODEL_WITH_KVM,
-    [SINCE_CORE2] = "CPUs have it from Core 2 (2006) on, but use one from Westmere (2010) on, "
-                    "or " MODEL_WITH_VMX,
-    [SINCE_NEHALEM] = "CPUs have it from Nehalem (2008) on, but use one from Westmere (2010) on, "
-                      "or " MODEL_WITH_VMX,
-    [SINCE_WESTMERE] = "use a CPU from Westmere (2010) on, or " MODEL_WITH_VMX,
+    [SINCE_CORE2] = ("CPUs have it from Core 2 (2006) on, but use one from Westmere (2010) on, "
+                     "or " MODEL_WITH_VMX),
+    [SINCE_NEHALEM] = ("CPUs have it from Nehalem (2008) on, but use one from Westmere (2010) on, "
+                       "or " MODEL_WITH_VMX),
+    [SINCE_WESTMERE] = ("use a CPU from Westmere (2010) on, or " MODEL_WITH_VMX),
 };
 
 #define OFF                   VIRT_OFF, 0

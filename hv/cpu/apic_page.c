@@ -13,7 +13,7 @@ static void hide_or_show(struct vm *vm, gpa_t page)
         return;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         covered = covered || (vm->vcpus[i]->local.last && vm->vcpus[i]->local.first == page);
-    if (!virt->page_set_present(vm, page, !covered))
+    if (!virt->run.page_set_present(vm, page, !covered))
         vm_crash(vm, "Keel has no memory left for the page tables of an APIC over RAM at 0x%lx", page);
 }
 
@@ -32,8 +32,8 @@ void vcpu_place_apic(struct vcpu *vcpu, enum apic_mode mode, gpa_t base)
         hide_or_show(vm, old);
     if (xapic)
         hide_or_show(vm, base);
-    if (virt->apic_placed)
-        virt->apic_placed(vm);
+    if (virt->run.apic_placed)
+        virt->run.apic_placed(vm);
     spin_unlock(&vm->lock);
     vcpu_request(vcpu, REQUEST_FLUSH);
 }

@@ -33,7 +33,7 @@ static void report(struct vcpu *vcpu, bool first, struct writer *out)
     walk_describe_latest_fault(vcpu, out);
     state_print_exits(vcpu, out);
     if (first)
-        virt->dump(vcpu, out);
+        virt->show.dump(vcpu, out);
 }
 
 void crash_report(struct vcpu *vcpu)

@@ -193,7 +193,7 @@ static enum outcome fetch_page(struct vcpu *vcpu, const struct code_place *place
 /* The instruction that the CPU itself has read: what lies there now may be another. */
 static bool take_given(struct vcpu *vcpu, const struct code_place *place, struct cached *entry)
 {
-    unsigned count = virt->get_bytes ? virt->get_bytes(vcpu, entry->raw) : 0;
+    unsigned count = virt->state.get_bytes ? virt->state.get_bytes(vcpu, entry->raw) : 0;
     struct fault fault;
 
     if (likely(!count) || decode(entry->raw, MIN(count, place->most), place->bits, &entry->in) != DECODE_OK)
@@ -269,8 +269,8 @@ static struct cached *remember(struct vcpu *vcpu, const struct code_state *state
     entry->state = *state;
     entry->state.attributes |= ENTRY_VALID;
     *entry_for(cache, state->rip) = *entry;
-    if (virt->watch_paging)
-        virt->watch_paging(vcpu);
+    if (virt->run.watch_paging)
+        virt->run.watch_paging(vcpu);
     return entry;
 }
 
@@ -351,8 +351,8 @@ static inline void get_state(struct vcpu *vcpu, struct code_state *state)
 {
     struct segment cs;
 
-    if (likely(virt->get_code)) {
-        virt->get_code(vcpu, state);
+    if (likely(virt->state.get_code)) {
+        virt->state.get_code(vcpu, state);
         return;
     }
     cs = vcpu_get_segment(vcpu, SEG_CS);
@@ -376,7 +376,7 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     if (unlikely(!entry->fast || (gpa & entry->not_fast)))
         return execute(vcpu, entry, &state, gpa);
     entry->fast(vcpu, &entry->in, gpa);
-    virt->advance(vcpu, entry->in.length);
+    virt->state.advance(vcpu, entry->in.length);
     return EMULATE_DONE;
 }
 

@@ -159,7 +159,7 @@ enum outcome execute_return_interrupt(struct emulation *e)
 
     if (!flags_allowed(e))
         return OUTCOME_FAULT;
-    virt->unblock_nmi(e->vcpu);
+    virt->run.unblock_nmi(e->vcpu);
     vcpu_note(e->vcpu, REQUEST_EVENT);
     if (vcpu_get(e->vcpu, REG_RFLAGS) & RFLAGS_NT && !far_is_real(e))
         return return_to_task(e);

@@ -237,6 +237,6 @@ enum outcome execute_invalidate(struct emulation *e)
     span_read(e->vcpu, &span, descriptor);
     if (!invpcid_allows(e, type, descriptor))
         return emulation_fault(e, EXC_GP);
-    virt->flush(e->vcpu);
+    virt->run.flush(e->vcpu);
     return OUTCOME_NEXT;
 }

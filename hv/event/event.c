@@ -154,7 +154,7 @@ static void take_init(struct vcpu *vcpu)
         return;
     }
     vcpu->arch.interrupts.reset(vcpu->arch.interrupts.state, true);
-    virt->vcpu_reset(vcpu);
+    virt->lifecycle.vcpu_reset(vcpu);
     vcpu_cpuid_changed(vcpu);
     vcpu->arch.code_changed = true;
     debug_reset(vcpu);
@@ -200,10 +200,10 @@ static void choose_event(struct vcpu *vcpu)
     struct interrupt_controller *controller = &vcpu->arch.interrupts;
     bool waits = debug_steps(&vcpu->arch.debug); /* an interrupt would carry the step away */
 
-    if (!waits && !vcpu->arch.event.valid && vcpu->arch.nmis && virt->nmi_allowed(vcpu)) {
+    if (!waits && !vcpu->arch.event.valid && vcpu->arch.nmis && virt->run.nmi_allowed(vcpu)) {
         vcpu->arch.nmis--;
         vcpu->arch.event = (struct event){.valid = true, .type = EVENT_NMI, .vector = EXC_NMI};
-    } else if (!waits && !vcpu->arch.event.valid && virt->interrupt_allowed(vcpu)) {
+    } else if (!waits && !vcpu->arch.event.valid && virt->run.interrupt_allowed(vcpu)) {
         int vector = controller->acknowledge(controller->state);
 
         if (vector >= 0)
@@ -213,14 +213,14 @@ static void choose_event(struct vcpu *vcpu)
     if (vcpu->arch.event.valid) {
         if (vcpu->arch.event.has_error && !(vcpu_get(vcpu, REG_CR0) & CR0_PE))
             vcpu->arch.event.has_error = false; /* real mode pushes no error codes */
-        virt->inject(vcpu, &vcpu->arch.event);
+        virt->run.inject(vcpu, &vcpu->arch.event);
         if (unlikely(vcpu->observed))
             observe_injection(vcpu, &vcpu->arch.event);
         vcpu->arch.event.valid = false;
     }
-    virt->set_windows(vcpu, !waits && is_to_inject(vcpu), !waits && vcpu->arch.nmis > 0);
-    if (virt->update_apic)
-        virt->update_apic(vcpu);
+    virt->run.set_windows(vcpu, !waits && is_to_inject(vcpu), !waits && vcpu->arch.nmis > 0);
+    if (virt->run.update_apic)
+        virt->run.update_apic(vcpu);
 }
 
 static __attribute__((noinline)) void serve_rare(struct vcpu *vcpu, uint64_t requests)
@@ -230,7 +230,7 @@ static __attribute__((noinline)) void serve_rare(struct vcpu *vcpu, uint64_t req
     if (requests & REQUEST_SIPI)
         take_sipi(vcpu);
     if (requests & REQUEST_FLUSH)
-        virt->flush(vcpu);
+        virt->run.flush(vcpu);
     if (requests & REQUEST_DEBUG)
         debug_apply(vcpu);
 }
@@ -251,7 +251,7 @@ static __attribute__((noinline)) bool serve(struct vcpu *vcpu, uint64_t requests
         serve_rare(vcpu, requests);
     if (requests & REQUEST_NMI) /* one is taken now if it can be, and one is latched behind it */
         vcpu->arch.nmis = (uint8_t)MIN(vcpu->arch.nmis + (requests & REQUEST_NMI_TOO ? 2u : 1u),
-                                       virt->nmi_allowed(vcpu) ? 2u : 1u);
+                                       virt->run.nmi_allowed(vcpu) ? 2u : 1u);
     if (vcpu->activity == VCPU_HALTED && vcpu_wakes(vcpu)) {
         vcpu->activity = VCPU_RUNNABLE;
         observe(vcpu, OBSERVED_WAKE, 0);

@@ -178,7 +178,7 @@ static void share_registers(struct vcpu *vcpu, const struct debug_point *const l
         dr7 |= DR7_GLOBAL(n) | (debug->holder[n]->access | length_bits(debug->holder[n]->length) << 2)
                                    << DR7_KIND(n);
     }
-    virt->set(vcpu, REG_DR7, dr7);
+    virt->state.set(vcpu, REG_DR7, dr7);
 }
 
 /* From now on the guest's registers are kept here, or in the CPU again. */
@@ -191,7 +191,7 @@ static void take_registers(struct vcpu *vcpu, bool take)
     if (take) {
         for (unsigned n = 0; n < 4; n++)
             debug->dr[n] = native_dr(n);
-        debug->dr7 = virt->get(vcpu, REG_DR7);
+        debug->dr7 = virt->state.get(vcpu, REG_DR7);
         return;
     }
     share_registers(vcpu, NULL, 0);
@@ -211,7 +211,7 @@ void debug_apply(struct vcpu *vcpu)
     debug->intercepts = (uint8_t)intercepts;
     if (count)
         share_registers(vcpu, list, count);
-    virt->set_debug(vcpu, intercepts);
+    virt->run.set_debug(vcpu, intercepts);
 }
 
 void debug_reset(struct vcpu *vcpu)

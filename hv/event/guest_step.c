@@ -89,8 +89,8 @@ static bool find_entry(struct vcpu *vcpu, unsigned opcode, uint64_t *address)
     bool wide = vcpu_code_mode(vcpu) == CODE_64, long_mode = vcpu_get(vcpu, REG_EFER) & EFER_LMA;
 
     if (opcode == OPCODE_SYSENTER)
-        return virt->get_msr(vcpu, IA32_SYSENTER_EIP, address);
-    if (!virt->get_msr(vcpu, wide ? IA32_LSTAR : long_mode ? IA32_CSTAR : IA32_STAR, address))
+        return virt->state.get_msr(vcpu, IA32_SYSENTER_EIP, address);
+    if (!virt->state.get_msr(vcpu, wide ? IA32_LSTAR : long_mode ? IA32_CSTAR : IA32_STAR, address))
         return false;
     if (!long_mode)
         *address = (uint32_t)*address;

@@ -114,7 +114,7 @@ static inline void exit_set_edx_eax(struct vcpu *vcpu, uint64_t value)
     vcpu->arch.gpr[REG_RDX] = value >> 32;
 }
 
-/* For virt->details: the operand of an exit that has it in registers; 0 of any other. */
+/* For virt->show.details: the operand of an exit that has it in registers; 0 of any other. */
 static inline uint64_t exit_register_operand(const struct vcpu *vcpu, enum exit_about about)
 {
     switch (about) {

@@ -51,7 +51,7 @@ static size_t vcpu_size(void)
 
 void processor_limits(struct cpuid_limits *limits)
 {
-    virt->limits(limits);
+    virt->lifecycle.limits(limits);
     limits->tsc_hz = clock_hz();
     limits->tsc_deadline = true;
     limits->x2apic = true;
@@ -71,7 +71,7 @@ bool processor_create(struct vm *vm, unsigned id, const struct processor_plan *p
     vcpu->id = id;
     vm->vcpus[id] = vcpu;
     cpuid_init(vcpu, plan->vcpus, plan->limits, plan->cpuid);
-    if (!virt->vcpu_create(vcpu))
+    if (!virt->lifecycle.vcpu_create(vcpu))
         return false;
     if (plan->alone)
         vcpu->arch.apic.post = NULL;
@@ -80,7 +80,7 @@ bool processor_create(struct vm *vm, unsigned id, const struct processor_plan *p
 
 void processor_destroy(struct vcpu *vcpu)
 {
-    virt->vcpu_destroy(vcpu);
+    virt->lifecycle.vcpu_destroy(vcpu);
     host_free(vcpu, vcpu_size());
 }
 
@@ -110,12 +110,12 @@ void processor_reset(struct vcpu *vcpu, const struct cpuid_limits *limits, uint6
     vcpu->arch.code_changed = true;
     native_reset(vcpu);
     msr_reset(vcpu, limits, PC_PCI_HOLE);
-    virt->vcpu_load(vcpu);
-    virt->vcpu_reset(vcpu);
+    virt->lifecycle.vcpu_load(vcpu);
+    virt->lifecycle.vcpu_reset(vcpu);
 }
 
 void processor_settle(struct vcpu *vcpu)
 {
     vcpu_cpuid_changed(vcpu);
-    virt->vcpu_put(vcpu);
+    virt->lifecycle.vcpu_put(vcpu);
 }

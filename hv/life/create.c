@@ -85,7 +85,7 @@ static bool create_memory(struct life *life)
     for (unsigned i = 0; i < vm->backing_count; i++)
         if (!guest_space_map(&vm->space, vm->backing[i].gpa, vm->backing[i].physical, vm->backing[i].size))
             return false;
-    return virt->vm_create(vm);
+    return virt->lifecycle.vm_create(vm);
 }
 
 #define CLEARED_AT_ONCE MIB(2) /* what a core with other vCPUs can spare */
@@ -263,7 +263,7 @@ void life_destroy(struct life *life)
             stats_destroy(vm, vm->vcpus[i]);
             processor_destroy(vm->vcpus[i]);
         }
-    virt->vm_destroy(vm);
+    virt->lifecycle.vm_destroy(vm);
     if (vm->space.root)
         table_destroy(&vm->space);
     if (life->piece_count)

@@ -156,7 +156,7 @@ static bool waits(struct life *life)
 /* A piece of the work between two runs of the VM: its vCPU comes here again and again until it is done. */
 static void work(struct life *life)
 {
-    virt->vcpu_put(life->worker);
+    virt->lifecycle.vcpu_put(life->worker);
     if (!life_clear(life) || waits(life))
         return;
     if (life->state == LIFE_ENDING) {
@@ -245,7 +245,7 @@ static void leave(struct life *life, struct vcpu *vcpu)
         if (life_watch.crashed)
             life_watch.crashed(vcpu);
     }
-    virt->vcpu_put(vcpu);
+    virt->lifecycle.vcpu_put(vcpu);
     vcpu->activity = VCPU_OFF;
     spin_lock(&life->lock);
     last = --life->live == 0;
@@ -294,7 +294,7 @@ static bool park(struct life *life, struct vcpu *vcpu)
     runs = life->vm.end == VM_RUNS;
     stays = life->state == LIFE_PAUSED && (runs || (life->vm.end == VM_CRASHED && life->shown));
     if (stays) {
-        virt->vcpu_put(vcpu);
+        virt->lifecycle.vcpu_put(vcpu);
         sched_remove(vcpu);
         life->parked |= BIT(vcpu->id);
         life->live--;

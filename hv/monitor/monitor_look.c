@@ -82,7 +82,7 @@ void monitor_translate(struct monitor_call *call)
 
 void monitor_vmcs(struct monitor_call *call)
 {
-    unsigned broken = virt->explain(call->vcpu, call->out);
+    unsigned broken = virt->show.explain(call->vcpu, call->out);
 
     if (broken)
         print_to(call->out, "%u %s the entry: see above\n", broken,

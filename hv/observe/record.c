@@ -56,7 +56,7 @@ static void interrupt(bool begins);
 static uint64_t word_of(struct vcpu *vcpu, unsigned word)
 {
     return word < RECORD_VENDOR ? state_word(vcpu, word)
-                                : virt->word(vcpu, recorder.numbers[word - RECORD_VENDOR]);
+                                : virt->show.word(vcpu, recorder.numbers[word - RECORD_VENDOR]);
 }
 
 static void words_out(struct vcpu *vcpu)
@@ -359,8 +359,8 @@ static void header_out(const struct config_vm *config, const struct cpuid_limits
     record_bytes(virt->name, strlen(virt->name));
     record_bytes(config->name, strlen(config->name));
     record_bytes(limits, sizeof(*limits));
-    for (unsigned i = 0; i < ARRAY_LENGTH(virt->constants); i++)
-        record_bytes(virt->constants[i].at, virt->constants[i].size);
+    for (unsigned i = 0; i < ARRAY_LENGTH(virt->show.constants); i++)
+        record_bytes(virt->show.constants[i].at, virt->show.constants[i].size);
     record_bytes(recorder.numbers, sizeof(recorder.numbers[0]) * (recorder.word_count - RECORD_VENDOR));
     record_number(clock_hz());
     record_number(config->memory);
@@ -395,7 +395,7 @@ static const char *open_recording(struct life *life)
     between.serial_ready = ready;
     between.signal = signal;
     life->board = &between;
-    recorder.word_count = RECORD_VENDOR + virt->words(recorder.numbers);
+    recorder.word_count = RECORD_VENDOR + virt->show.words(recorder.numbers);
     witness = &told;
     observers[OBSERVER_RECORD] = &observer;
     header_out(config, &life->limits);

@@ -60,7 +60,7 @@ static void begins(struct vcpu *vcpu)
     struct trace_record *record;
 
     ring->open = NULL;
-    virt->details(vcpu, &details);
+    virt->show.details(vcpu, &details);
     if (!trace_wants_exit(details.reason, details.rip) || !(record = take(vcpu, TRACE_EXIT, now)))
         return;
     record->rip = details.rip;

@@ -120,7 +120,7 @@ static void print_exit(struct writer *out, const struct trace_record *record)
     print_operand(out, record);
     print_to(out, " cost=%u then=%s", record->cost, then[record->then]);
     print_injection(out, record);
-    print_to(out, " : %s", virt->exit_name(record->reason));
+    print_to(out, " : %s", virt->show.exit_name(record->reason));
 }
 
 static void print_event(struct writer *out, const struct trace_record *record)

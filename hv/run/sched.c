@@ -207,9 +207,9 @@ static void make_current(struct cpu *cpu, struct vcpu *vcpu)
     if (cpu->current == vcpu)
         return;
     if (cpu->current)
-        virt->vcpu_put(cpu->current);
+        virt->lifecycle.vcpu_put(cpu->current);
     hygiene_switch(&cpu->served, vcpu->vm->id);
-    virt->vcpu_load(vcpu);
+    virt->lifecycle.vcpu_load(vcpu);
 }
 
 void sched_remove(struct vcpu *vcpu)
@@ -286,7 +286,7 @@ _Noreturn void sched_loop(void (*stopped)(struct vcpu *vcpu))
         set_slice(core);
         sched_balance(cpu->index);
         observe(vcpu, OBSERVED_RUN, 0);
-        virt->run(vcpu);
+        virt->run.enter(vcpu);
         observe(vcpu, OBSERVED_LEFT, 0);
         told = __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_STOP;
         if (told)

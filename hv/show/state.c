@@ -76,7 +76,7 @@ void state_print_exits(const struct vcpu *vcpu, struct writer *out)
         format_text(times, sizeof(times), "%u x ", same);
         if (at.reason == 0 && at.rip == 0) /* there was none yet */
             continue;
-        format_text(item, sizeof(item), "%s%s %08x", same > 1 ? times : "", virt->exit_name(at.reason),
+        format_text(item, sizeof(item), "%s%s %08x", same > 1 ? times : "", virt->show.exit_name(at.reason),
                     at.rip);
         print_item(out, &column, item);
     }

@@ -34,7 +34,7 @@ void state_print_more(struct vcpu *vcpu, struct writer *out)
     print_to(out, "cr8  %016lx  TSC offset %016lx\n",
              (uint64_t)vcpu->arch.interrupts.get_tpr(vcpu->arch.interrupts.state), vcpu->arch.tsc_offset);
     for (unsigned i = 0; i < ARRAY_LENGTH(msrs); i++)
-        if (virt->get_msr(vcpu, msrs[i].number, &value) || msr_read(vcpu, msrs[i].number, &value))
+        if (virt->state.get_msr(vcpu, msrs[i].number, &value) || msr_read(vcpu, msrs[i].number, &value))
             print_to(out, "%s%-14s %016lx",
                      column++ % 3 ? "  "
                      : column > 1 ? "\n"

@@ -28,7 +28,7 @@ unsigned stats_add_reason(uint32_t reason, enum stat_parts parts)
 
 static const char *reason_name(unsigned row)
 {
-    return row ? virt->exit_name(reasons[row].reason) : "other exits";
+    return row ? virt->show.exit_name(reasons[row].reason) : "other exits";
 }
 
 const char *stats_row_name(unsigned row)

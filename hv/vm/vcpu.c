@@ -12,12 +12,12 @@ void vcpu_borrow(struct vcpu *vcpu)
     if (current == vcpu)
         return;
     if (current)
-        virt->vcpu_put(current);
-    virt->vcpu_load(vcpu);
+        virt->lifecycle.vcpu_put(current);
+    virt->lifecycle.vcpu_load(vcpu);
 }
 
 void vcpu_return(struct vcpu *vcpu)
 {
     if (this_cpu()->current == vcpu)
-        virt->vcpu_put(vcpu);
+        virt->lifecycle.vcpu_put(vcpu);
 }

@@ -48,9 +48,8 @@ struct exit_details {
     uint64_t operand;
 };
 
-struct virt_ops {
-    const char *name; /* "VMX", "SVM" */
-
+/* What it is, and how VMs and vCPUs of it begin and end. */
+struct virt_lifecycle {
     /* Whether this CPU has it at all, by CPUID. */
     bool (*present)(void);
 
@@ -60,9 +59,15 @@ struct virt_ops {
      */
     bool (*preflight)(void);
 
+    /* Its features, of which preflight does without those that were forbidden before it. */
+    struct virt_controls *controls;
+
     /* Turns it on or off on the calling core. false: said in a log line. */
     bool (*enable)(void);
     void (*disable)(void);
+
+    /* What the controls in use let a guest see in CPUID. */
+    void (*limits)(struct cpuid_limits *limits);
 
     /* Second-level page tables: made for a VM with its RAM mapped, and dropped. */
     bool (*vm_create)(struct vm *vm);
@@ -78,19 +83,28 @@ struct virt_ops {
      * back. */
     void (*vcpu_load)(struct vcpu *vcpu);
     void (*vcpu_put)(struct vcpu *vcpu);
+};
 
+/* The guest's run: what goes in with an entry, and what leaves. */
+struct virt_run {
     /* Runs the vCPU, loaded, until it halts or a request must be served outside. */
-    void (*run)(struct vcpu *vcpu);
+    void (*enter)(struct vcpu *vcpu);
 
-    /* Registers that are not in vcpu->arch.gpr, and segments. RSP is among the first. */
-    uint64_t (*get)(struct vcpu *vcpu, enum vcpu_reg reg);
-    void (*set)(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
-    void (*get_segment)(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
-    void (*set_segment)(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
-    void (*advance)(struct vcpu *vcpu, unsigned length);
+    /* Puts the event into the next entry. */
+    void (*inject)(struct vcpu *vcpu, const struct event *event);
 
-    /* All of it in one call; may be NULL, then `get` and `get_segment` are asked. */
-    void (*get_code)(struct vcpu *vcpu, struct code_state *code);
+    /* Whether an interrupt or NMI could be injected at this moment. */
+    bool (*interrupt_allowed)(struct vcpu *vcpu);
+    bool (*nmi_allowed)(struct vcpu *vcpu);
+
+    /* Ends the blocking of NMIs, as IRET does (SDM, "Handling Multiple NMIs"). */
+    void (*unblock_nmi)(struct vcpu *vcpu);
+
+    /* An exit as soon as an interrupt, or an NMI, can be injected. */
+    void (*set_windows)(struct vcpu *vcpu, bool interrupt, bool nmi);
+
+    /* What leaves the guest for a debugger: DEBUG_... of hv/x86/debug.h, all others off. */
+    void (*set_debug)(struct vcpu *vcpu, unsigned what);
 
     /*
      * What else decides how code is read is remembered with it: CR0.PG, and CR4.PAE, PSE and LA57. From now
@@ -100,56 +114,53 @@ struct virt_ops {
     void (*watch_paging)(struct vcpu *vcpu);
 
     /*
-     * The bytes of the instruction that caused the latest exit, as the CPU has read them. Returns how many: 0
-     * where it has not kept them. May be NULL.
+     * Tells hardware of vcpu->arch.apic as it is now, before an entry; may be NULL, then no hardware knows of
+     * it. Its `shadows` and `delivers` are set when the vCPU is created.
      */
-    unsigned (*get_bytes)(struct vcpu *vcpu, uint8_t bytes[15]);
+    void (*update_apic)(struct vcpu *vcpu);
 
-    /* Whether an interrupt or NMI could be injected at this moment. */
-    bool (*interrupt_allowed)(struct vcpu *vcpu);
-    bool (*nmi_allowed)(struct vcpu *vcpu);
-
-    /* Ends the blocking of NMIs, as IRET does (SDM, "Handling Multiple NMIs"). */
-    void (*unblock_nmi)(struct vcpu *vcpu);
-
-    /* Puts the event into the next entry. */
-    void (*inject)(struct vcpu *vcpu, const struct event *event);
-
-    /* PAE paging's four top entries are loaded with CR3, and checked then (SDM, "PDPTE Registers"). */
-    bool loads_pdptes;
+    /* A vCPU's APIC answers elsewhere now, or in another mode. Under the VM's lock; may be NULL, then no
+     * hardware knows where APICs are. */
+    void (*apic_placed)(struct vm *vm);
 
     /* Forgets what the CPU has cached of the VM's second-level tables. */
     void (*flush)(struct vcpu *vcpu);
 
     /* Takes a page of RAM away, so that accesses exit (an APIC was moved there), and gives it back. */
     bool (*page_set_present)(struct vm *vm, gpa_t page, bool present);
+};
 
-    /* A vCPU's APIC answers elsewhere now, or in another mode. Under the VM's lock; may be NULL, then no
-     * hardware knows where APICs are. */
-    void (*apic_placed)(struct vm *vm);
+/* What the control structure holds of a vCPU that is loaded. */
+struct virt_state {
+    /* Registers that are not in vcpu->arch.gpr, and segments. RSP is among the first. */
+    uint64_t (*get)(struct vcpu *vcpu, enum vcpu_reg reg);
+    void (*set)(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
+    void (*get_segment)(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
+    void (*set_segment)(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
 
-    /* An MSR that the vendor's control structure holds or that stays in the CPU; false: not one of them. */
+    /* All of it in one call; may be NULL, then `get` and `get_segment` are asked. */
+    void (*get_code)(struct vcpu *vcpu, struct code_state *code);
+
+    /*
+     * The bytes of the instruction that caused the latest exit, as the CPU has read them. Returns how many: 0
+     * where it has not kept them. May be NULL.
+     */
+    unsigned (*get_bytes)(struct vcpu *vcpu, uint8_t bytes[15]);
+
+    /* An MSR that it holds or that stays in the CPU; false: not one of them. */
     bool (*get_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
     bool (*set_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
-    /* What the controls in use let a guest see in CPUID. */
-    void (*limits)(struct cpuid_limits *limits);
+    /* The end of an instruction: vcpu_advance of hv/cpu/registers.h. */
+    void (*advance)(struct vcpu *vcpu, unsigned length);
 
-    /* An exit as soon as an interrupt, or an NMI, can be injected. */
-    void (*set_windows)(struct vcpu *vcpu, bool interrupt, bool nmi);
+    /* PAE paging's four top entries are loaded with CR3, and checked then (SDM, "PDPTE Registers"). */
+    bool loads_pdptes;
+};
 
-    /* What leaves the guest for a debugger: DEBUG_... of hv/event/guest_debug.h, all others off. */
-    void (*set_debug)(struct vcpu *vcpu, unsigned what);
-    /*
-     * Tells hardware of vcpu->arch.apic as it is now, before an entry; may be NULL, then no hardware knows of
-     * it. Its `shadows` and `delivers` are set when the vCPU is created.
-     */
-    void (*update_apic)(struct vcpu *vcpu);
-
-    /* Its features, of which preflight does without those that were forbidden before it. */
-    struct virt_controls *controls;
-
-    /* Before anything is done about it: the general registers are as at the exit. */
+/* In words and numbers, for people, recordings and those who observe. */
+struct virt_show {
+    /* The latest exit, before anything is done about it: the general registers are as at the exit. */
     void (*details)(struct vcpu *vcpu, struct exit_details *details);
 
     /*
@@ -172,6 +183,15 @@ struct virt_ops {
     /* All of it, of a vCPU that is loaded, and then each check of an entry that it breaks; returns how many.
      */
     unsigned (*explain)(struct vcpu *vcpu, struct writer *out);
+};
+
+/* docs/porting.md has who fills each member. */
+struct virt_ops {
+    const char *name; /* "VMX", "SVM" */
+    struct virt_lifecycle lifecycle;
+    struct virt_run run;
+    struct virt_state state;
+    struct virt_show show;
 };
 
 /* The vendor in use; set once by boot/main.c. */

@@ -59,7 +59,7 @@ uint64_t vm_memory_missed(struct vcpu *vcpu, gpa_t gpa, unsigned size)
 void vm_show_page(struct vm *vm)
 {
     if (vm->hidden)
-        virt->page_set_present(vm, vm->hidden - 1, true);
+        virt->run.page_set_present(vm, vm->hidden - 1, true);
     vm->hidden = 0;
 }
 
@@ -71,7 +71,7 @@ void vm_hide_page(struct vm *vm, gpa_t page)
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (is_local(vm->vcpus[i], page))
             return;
-    if (!virt->page_set_present(vm, page, false))
+    if (!virt->run.page_set_present(vm, page, false))
         return;
     vm->hidden = page + 1;
     for (unsigned i = 0; i < vm->vcpu_count; i++)

@@ -41,7 +41,7 @@ struct vcpu_arch {
     /*
      * What was decoded is forgotten before it is used again. A remembered instruction is compared at each use
      * with RIP, CR3, CS, the guest's paging structures and its own bytes; where what else decides how code is
-     * read changes, this is set: CR0.PG, CR4.PAE, PSE and LA57 (of which virt->watch_paging says when),
+     * read changes, this is set: CR0.PG, CR4.PAE, PSE and LA57 (of which virt->run.watch_paging says when),
      * EFER.LMA, EFER.NXE, RESET. SMEP and the rights of CPL need it not: that the code may be executed, the
      * CPU has found before it left the guest.
      */

@@ -2,7 +2,7 @@
  * Decoded instructions are remembered: with the cache, an instruction must do what it does without. The input
  * is a sequence of what a guest may do between two exits: change CR0, CR3, CR4, CS, its page tables and its
  * code, and run the instruction at one of few places. A vendor's processor tells Keel of no change but those
- * that virt->watch_paging asked for.
+ * that virt->run.watch_paging asked for.
  */
 #include "hv/emulate/emulate.h"
 #include "tests/fuzz/fuzz.h"

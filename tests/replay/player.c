@@ -143,7 +143,7 @@ static void play_run(const struct record *record)
     load_words(vcpu);
     vcpu_note(vcpu, peek_record().value & FROM_OUTSIDE);
     played_entered = false;
-    virt->run(vcpu);
+    virt->run.enter(vcpu);
     end = end_region();
     take_words(&end);
     compare_words(vcpu, NULL);
@@ -244,17 +244,17 @@ static bool choose_vendor(void)
         printf("It is a recording of %s, which this program does not know.\n", played_header.vendor);
         return false;
     }
-    for (unsigned i = 0; i < ARRAY_LENGTH(ops.constants); i++) {
-        if (ops.constants[i].size != played_header.constant_sizes[i]) {
+    for (unsigned i = 0; i < ARRAY_LENGTH(ops.show.constants); i++) {
+        if (ops.show.constants[i].size != played_header.constant_sizes[i]) {
             printf("It was recorded by another version of Keel: %lu bytes tell of the CPU, %zu are wanted. "
                    "Record anew.\n",
-                   played_header.constant_sizes[i], ops.constants[i].size);
+                   played_header.constant_sizes[i], ops.show.constants[i].size);
             return false;
         }
-        if (ops.constants[i].size)
-            memcpy(ops.constants[i].at, played_header.constants[i], ops.constants[i].size);
+        if (ops.show.constants[i].size)
+            memcpy(ops.show.constants[i].at, played_header.constants[i], ops.show.constants[i].size);
     }
-    ops.limits = limits;
+    ops.lifecycle.limits = limits;
     return true;
 }
 
@@ -273,7 +273,7 @@ static void prepare(void)
     played_life.number = 1;
     machine_start();
     if (is_vmx()) {
-        virt->limits(&limits);
+        virt->lifecycle.limits(&limits);
         vmx_cr_init(&limits);
         vmx_name_exits();
     } else {

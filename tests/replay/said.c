@@ -30,7 +30,7 @@ void print_exit(void)
 {
     const struct exit_details *exit = &playing.exit;
 
-    printf("%s (%u) at rip 0x%lx, qualification 0x%lx", virt->exit_name(exit->reason), exit->reason,
+    printf("%s (%u) at rip 0x%lx, qualification 0x%lx", virt->show.exit_name(exit->reason), exit->reason,
            exit->rip, exit->qualification);
     if (exit->about == ABOUT_PORT)
         printf(", port 0x%lx, %u byte%s %s", exit->operand, exit->size, exit->size == 1 ? "" : "s",

@@ -15,7 +15,7 @@
 static uint64_t word_of(struct vcpu *vcpu, unsigned word)
 {
     if (word >= RECORD_VENDOR)
-        return virt->word(vcpu, played_header.numbers[word - RECORD_VENDOR]);
+        return virt->show.word(vcpu, played_header.numbers[word - RECORD_VENDOR]);
     if (word >= WORD_APIC)
         return vcpu->arch.apic.registers[4 * (word - WORD_APIC)];
     if (word < WORD_CR2)
@@ -30,7 +30,7 @@ static uint64_t word_of(struct vcpu *vcpu, unsigned word)
 
 bool is_vmx(void)
 {
-    return virt->word == vmx_ops.word;
+    return virt->show.word == vmx_ops.show.word;
 }
 
 static void set_word(struct vcpu *vcpu, unsigned word, uint64_t value)

@@ -75,7 +75,7 @@ static void flush(struct vcpu *vcpu)
 static void inject(struct vcpu *vcpu, const struct event *event)
 {
     core.injections++;
-    fake_virt.inject(vcpu, event);
+    fake_virt.run.inject(vcpu, event);
 }
 
 static bool page_set_present(struct vm *vm, gpa_t page, bool present)
@@ -146,12 +146,12 @@ void core_begin(unsigned bits)
     core.high_ram = calloc(1, CORE_HIGH_RAM);
     core.vm.memory = (struct guest_mem){{{0, CORE_RAM, core.ram}, {GIB(4), CORE_HIGH_RAM, core.high_ram}}, 2};
     vendor = fake_virt;
-    vendor.vcpu_reset = vcpu_reset;
-    vendor.flush = flush;
-    vendor.inject = inject;
-    vendor.page_set_present = page_set_present;
-    vendor.get_msr = get_msr;
-    vendor.set_msr = set_msr;
+    vendor.lifecycle.vcpu_reset = vcpu_reset;
+    vendor.run.flush = flush;
+    vendor.run.inject = inject;
+    vendor.run.page_set_present = page_set_present;
+    vendor.state.get_msr = get_msr;
+    vendor.state.set_msr = set_msr;
     virt = &vendor;
 }
 

@@ -121,21 +121,27 @@ static bool get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 const struct virt_ops fake_virt = {
     .name = "fake",
-    .get = get,
-    .set = set,
-    .get_segment = get_segment,
-    .set_segment = set_segment,
-    .advance = advance,
-    .flush = flush,
-    .watch_paging = watch_paging,
-    .loads_pdptes = true,
-    .interrupt_allowed = interrupt_allowed,
-    .nmi_allowed = nmi_allowed,
-    .unblock_nmi = unblock_nmi,
-    .inject = inject,
-    .set_windows = set_windows,
-    .set_debug = set_debug,
-    .get_msr = get_msr,
+    .run =
+        {
+            .flush = flush,
+            .watch_paging = watch_paging,
+            .interrupt_allowed = interrupt_allowed,
+            .nmi_allowed = nmi_allowed,
+            .unblock_nmi = unblock_nmi,
+            .inject = inject,
+            .set_windows = set_windows,
+            .set_debug = set_debug,
+        },
+    .state =
+        {
+            .get = get,
+            .set = set,
+            .get_segment = get_segment,
+            .set_segment = set_segment,
+            .advance = advance,
+            .loads_pdptes = true,
+            .get_msr = get_msr,
+        },
 };
 
 void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits)

@@ -98,7 +98,7 @@ struct fake_cpu {
     struct event injected;
     unsigned advances; /* calls of `advance` */
     unsigned flushes;  /* and of `flush` */
-    bool watched;      /* what virt->watch_paging is called for */
+    bool watched;      /* what virt->run.watch_paging is called for */
     uint64_t dr[4];    /* as native_dr has them */
     unsigned debug;    /* what set_debug was last told */
     uint64_t msrs[2];  /* what get_msr knows: the number and the value of one */

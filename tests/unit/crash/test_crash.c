@@ -46,8 +46,8 @@ static int setup(void **state)
     (void)state;
     guest_begin(64);
     ops = fake_virt;
-    ops.exit_name = exit_name;
-    ops.dump = dump;
+    ops.show.exit_name = exit_name;
+    ops.show.dump = dump;
     virt = &ops;
     privileged_set_core(&core);
     core.current = &guest.vcpu;

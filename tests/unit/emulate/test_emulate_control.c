@@ -123,7 +123,7 @@ static void bytes_that_the_processor_kept_count_and_not_what_lies_there_now(void
 
     (void)state;
     begin(64);
-    vendor.get_bytes = give_bytes;
+    vendor.state.get_bytes = give_bytes;
     virt = &vendor;
     priority = 3;
     guest.vcpu.arch.gpr[REG_R9] = 11;

@@ -115,14 +115,25 @@ static void set_debug(struct vcpu *vcpu, unsigned what)
     mine(vcpu);
 }
 
-static const struct virt_ops model_virt = {.get = get,
-                                           .set = set,
-                                           .get_segment = get_segment,
-                                           .set_segment = set_segment,
-                                           .get_msr = get_msr,
-                                           .set_debug = set_debug,
-                                           .vcpu_load = vcpu_load,
-                                           .vcpu_put = vcpu_put};
+static const struct virt_ops model_virt = {
+    .lifecycle =
+        {
+            .vcpu_load = vcpu_load,
+            .vcpu_put = vcpu_put,
+        },
+    .run =
+        {
+            .set_debug = set_debug,
+        },
+    .state =
+        {
+            .get = get,
+            .set = set,
+            .get_segment = get_segment,
+            .set_segment = set_segment,
+            .get_msr = get_msr,
+        },
+};
 const struct virt_ops *virt = &model_virt;
 
 uint64_t native_dr(unsigned number)

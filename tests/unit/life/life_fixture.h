@@ -175,7 +175,7 @@ static inline int setup(void **state)
 {
     core_setup(state);
     ops = *virt;
-    ops.vcpu_put = vcpu_put;
+    ops.lifecycle.vcpu_put = vcpu_put;
     virt = &ops;
     memset(&config, 0, sizeof(config));
     memset(made, 0, sizeof(made));

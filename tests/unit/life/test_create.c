@@ -320,13 +320,13 @@ static int setup(void **state)
 {
     core_setup(state);
     ops = *virt;
-    ops.vm_create = vm_create;
-    ops.vm_destroy = vm_destroy;
-    ops.vcpu_create = vcpu_create;
-    ops.vcpu_destroy = vcpu_destroy;
-    ops.limits = limits;
-    ops.vcpu_load = vcpu_load;
-    ops.vcpu_put = vcpu_put;
+    ops.lifecycle.vm_create = vm_create;
+    ops.lifecycle.vm_destroy = vm_destroy;
+    ops.lifecycle.vcpu_create = vcpu_create;
+    ops.lifecycle.vcpu_destroy = vcpu_destroy;
+    ops.lifecycle.limits = limits;
+    ops.lifecycle.vcpu_load = vcpu_load;
+    ops.lifecycle.vcpu_put = vcpu_put;
     virt = &ops;
     for (unsigned i = 0; i < 2; i++) {
         machine_cpus[i] = (struct cpu){.index = i, .runs_guests = true};

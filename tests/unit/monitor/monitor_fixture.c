@@ -426,9 +426,9 @@ void begin(void)
     core_0.current = NULL;
     privileged_set_core(&core_0);
     ops = *virt;
-    ops.vcpu_load = vcpu_load;
-    ops.vcpu_put = vcpu_put;
-    ops.explain = explain;
+    ops.lifecycle.vcpu_load = vcpu_load;
+    ops.lifecycle.vcpu_put = vcpu_put;
+    ops.show.explain = explain;
     virt = &ops;
     deaf = paused = still = off = stays = full = false;
     signal_count = pauses = resumes = stops = loads = puts_back = steps = given_up = focus = 0;

@@ -107,10 +107,10 @@ static int setup(void **state)
     privileged_set_core(&cpu);
     ops = *virt;
     ops.name = "VMX";
-    ops.words = words;
-    ops.word = word;
-    ops.constants[0].at = constant;
-    ops.constants[0].size = sizeof(constant);
+    ops.show.words = words;
+    ops.show.word = word;
+    ops.show.constants[0].at = constant;
+    ops.show.constants[0].size = sizeof(constant);
     virt = &ops;
     config = (struct config_vm){
         .name = "a", .memory = MIB(8), .vcpus = 1, .record = {.port = RECORD_TO_MEMORY, .size = KIB(128)}};

@@ -24,7 +24,12 @@ static const char *exit_name(uint32_t reason)
     return reason == 10 ? "CPUID" : reason == 30 ? "I/O" : "violation";
 }
 
-static const struct virt_ops vendor = {.exit_name = exit_name};
+static const struct virt_ops vendor = {
+    .show =
+        {
+            .exit_name = exit_name,
+        },
+};
 const struct virt_ops *virt = &vendor;
 
 static int setup(void **state)

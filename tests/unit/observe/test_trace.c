@@ -139,8 +139,8 @@ static int setup(void **state)
 {
     core_setup(state);
     ops = *virt;
-    ops.details = details;
-    ops.exit_name = exit_name;
+    ops.show.details = details;
+    ops.show.exit_name = exit_name;
     virt = &ops;
     core.vm.id = 1;
     for (unsigned i = 0; i < 2; i++) {

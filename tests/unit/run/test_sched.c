@@ -90,9 +90,9 @@ static int setup(void **state)
 {
     core_setup(state);
     ops = *virt;
-    ops.vcpu_load = vcpu_load;
-    ops.vcpu_put = vcpu_put;
-    ops.run = run;
+    ops.lifecycle.vcpu_load = vcpu_load;
+    ops.lifecycle.vcpu_put = vcpu_put;
+    ops.run.enter = run;
     virt = &ops;
     memset(machine_cpus, 0, sizeof(machine_cpus));
     for (unsigned i = 0; i < 2; i++) {

@@ -495,9 +495,9 @@ static void whatever_the_order_no_request_is_lost_and_no_vcpu_is_in_two_places(v
 
     (void)state;
     ops = fake_virt;
-    ops.vcpu_load = load;
-    ops.vcpu_put = put;
-    ops.run = run;
+    ops.lifecycle.vcpu_load = load;
+    ops.lifecycle.vcpu_put = put;
+    ops.run.enter = run;
     virt = &ops;
     for (unsigned i = 1; i <= SEEDS; i++) {
         live_by(i);

@@ -51,7 +51,7 @@ static int setup(void **state)
 {
     core_setup(state);
     ops = *virt;
-    ops.apic_placed = vmx_apic_placed;
+    ops.run.apic_placed = vmx_apic_placed;
     virt = &ops;
     for (unsigned i = 0; i < CORE_VCPUS; i++)
         core.vcpus[i].local.device = &apic;

@@ -5,6 +5,7 @@
 #include "hv/console/console.h"
 #include "hv/console/screen.h"
 #include "hv/cpu/hygiene.h"
+#include "hv/cpu/virt_state.h"
 #include "hv/crash/crash.h"
 #include "hv/crash/panic.h"
 #include "hv/crash/watchdog.h"
@@ -140,6 +141,7 @@ static void choose_vendor(void)
             "this CPU shows neither VMX (CPUID.1:ECX[5]) nor SVM (CPUID.80000001:ECX[2]). Turn on \"Intel "
             "Virtualization Technology\" (VT-x) or \"SVM Mode\" in the firmware's set-up; in an emulator "
             "choose a CPU model that has it (" MODELS_WITH_EITHER ").");
+    virt_state = virt->state;
     forbid_controls();
     if (!virt->lifecycle.preflight())
         stop_in_words("the CPU lacks what is named above.");

@@ -103,6 +103,19 @@ static void limits(struct cpuid_limits *out)
     out->physical_bits = (uint8_t)MIN(svm_cpu.physical_bits, 48); /* what a 4-level walk reaches */
 }
 
+static const struct virt_state state = {
+    .get = svm_get,
+    .set = svm_set,
+    .get_segment = svm_get_segment,
+    .set_segment = svm_set_segment,
+    .get_code = svm_get_code,
+    .get_bytes = svm_get_bytes,
+    .get_msr = svm_get_msr,
+    .set_msr = svm_set_msr,
+    .advance = svm_advance,
+    .inject = svm_inject,
+};
+
 const struct virt_ops svm_ops = {
     .name = "SVM",
     .lifecycle =
@@ -128,24 +141,12 @@ const struct virt_ops svm_ops = {
             .interrupt_allowed = svm_interrupt_allowed,
             .nmi_allowed = svm_nmi_allowed,
             .unblock_nmi = svm_unblock_nmi,
-            .inject = svm_inject,
             .set_windows = svm_set_windows,
             .set_debug = svm_set_debug,
             .flush = svm_flush,
             .page_set_present = nested_set_present,
         },
-    .state =
-        {
-            .get = svm_get,
-            .set = svm_set,
-            .get_segment = svm_get_segment,
-            .set_segment = svm_set_segment,
-            .get_code = svm_get_code,
-            .get_bytes = svm_get_bytes,
-            .get_msr = svm_get_msr,
-            .set_msr = svm_set_msr,
-            .advance = svm_advance,
-        },
+    .state = &state,
     .show =
         {
             .details = svm_details,

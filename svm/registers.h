@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/cpu/native.h"
-#include "hv/vm/virt.h"
+#include "hv/cpu/virt_state.h"
 #include "svm/vendor.h"
 
 /* MSRs that stay in the CPU while the vCPU is loaded. */
@@ -32,7 +32,7 @@ static inline void svm_move_to(union vmcb *vmcb, uint64_t rip)
     vmcb->rip = rip;
 }
 
-/* virt->state.advance, to `rip`. A shadow, RFLAGS.RF and debug traps are rare. */
+/* virt_state->advance, to `rip`. A shadow, RFLAGS.RF and debug traps are rare. */
 static inline void svm_advance_to(struct vcpu *vcpu, union vmcb *vmcb, uint64_t rip)
 {
     svm_move_to(vmcb, rip);

@@ -1,6 +1,6 @@
 #include "svm/show.h"
 
-#include "hv/exit/exit.h"
+#include "hv/exit/io.h"
 #include "svm/checks.h"
 #include "svm/decode.h"
 #include "svm/quirks.h"
@@ -53,28 +53,17 @@ static enum exit_about about(int32_t code)
     }
 }
 
-static void describe_io(struct exit_details *details)
-{
-    details->operand = io_port(details->qualification);
-    details->size = (uint8_t)io_size(details->qualification);
-    details->reads = io_reads(details->qualification);
-    details->string = io_is_string(details->qualification);
-}
-
 void svm_details(struct vcpu *vcpu, struct exit_details *details)
 {
     const union vmcb *vmcb = vmcb_of(vcpu);
-    enum exit_about what = about(svm_exit_code(vmcb));
 
-    *details = (struct exit_details){
-        .reason = (uint32_t)vmcb->exit_code,
-        .about = (uint8_t)what,
-        .reads = what == ABOUT_MSR && svm_reads_msr(vmcb),
-        .rip = vmcb->rip,
-        .qualification = vmcb->exit_info1,
-    };
-    if (what == ABOUT_PORT)
-        describe_io(details);
-    else
-        details->operand = what == ABOUT_MEMORY ? svm_violation(vmcb).gpa : exit_register_operand(vcpu, what);
+    details->reason = (uint32_t)vmcb->exit_code;
+    details->about = (uint8_t)about(svm_exit_code(vmcb));
+    details->reads = details->about == ABOUT_MSR && svm_reads_msr(vmcb);
+    details->rip = vmcb->rip;
+    details->qualification = vmcb->exit_info1;
+    if (details->about == ABOUT_PORT)
+        io_describe(details);
+    else if (details->about == ABOUT_MEMORY)
+        details->operand = svm_violation(vmcb).gpa;
 }

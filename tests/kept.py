@@ -32,8 +32,6 @@ EVERYWHERE = {
 
 # What kept files use of x86 all the same, and why.
 USES = {
-    "hv/observe/trace.c": "the registers that hold what a port or an MSR is written with",
-    "hv/vm/virt.h": "a vendor's table has registers and events: on their way to hv/cpu",
 }
 
 

@@ -72,7 +72,7 @@ GROUPS = ("lifecycle", "run", "state", "show")
 
 def members():
     """`group.member` of struct virt_ops, in order."""
-    text = re.sub(r"/\*.*?\*/", "", (tree.ROOT / "hv/vm/virt.h").read_text(), flags=re.DOTALL)
+    text = "".join(re.sub(r"/\*.*?\*/", "", (tree.ROOT / name).read_text(), flags=re.DOTALL) for name in ("hv/vm/virt.h", "hv/cpu/virt_state.h"))
     for group in GROUPS:
         body = re.search(rf"^struct virt_{group} \{{\n(.*?)^\}};", text, re.MULTILINE | re.DOTALL)[1]
         yield from (f"{group}.{one or two}" for one, two in re.findall(r"^    (?! )(?:.*?\(\*(\w+)\)\(|.*?(\w+)(?:\[\d+\])?;)", body.replace("struct {", ""), re.MULTILINE))
@@ -80,9 +80,9 @@ def members():
 
 def fillers(vendor):
     """{member: what the vendor's table has there}."""
-    table = (tree.ROOT / vendor / "ops.c").read_text().partition(f"const struct virt_ops {vendor}_ops = {{")[2]
+    text = (tree.ROOT / vendor / "ops.c").read_text()
     for group in GROUPS:
-        body = re.search(rf"\.{group} =\s*\{{\n(.*?)^ *\}},\n(?: *\.|\}};)", table, re.MULTILINE | re.DOTALL)[1]
+        body = re.search(rf"(?:\.{group} =|virt_{group} \w+ =)\s*\{{\n(.*?)^ *\}}(?:;|,\n(?: *\.|\}};))", text, re.MULTILINE | re.DOTALL)[1]
         yield from ((f"{group}.{name}", value) for name, value in re.findall(r"\.(\w+) = &?(\w+|\{)", body))
 
 

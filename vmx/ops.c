@@ -149,6 +149,19 @@ static void disable(void)
     write_cr4(read_cr4() & ~CR4_VMXE);
 }
 
+static const struct virt_state state = {
+    .get = vmx_get,
+    .set = vmx_set,
+    .get_segment = vmx_get_segment,
+    .set_segment = vmx_set_segment,
+    .get_code = vmx_get_code,
+    .loads_pdptes = true,
+    .get_msr = vmx_get_msr,
+    .set_msr = vmx_set_msr,
+    .advance = vmx_advance,
+    .inject = vmx_inject,
+};
+
 const struct virt_ops vmx_ops = {
     .name = "VMX",
     .lifecycle =
@@ -174,7 +187,6 @@ const struct virt_ops vmx_ops = {
             .interrupt_allowed = vmx_interrupt_allowed,
             .nmi_allowed = vmx_nmi_allowed,
             .unblock_nmi = vmx_unblock_nmi,
-            .inject = vmx_inject,
             .set_windows = vmx_set_windows,
             .set_debug = vmx_set_debug,
             .flush = vmx_flush,
@@ -182,18 +194,7 @@ const struct virt_ops vmx_ops = {
             .apic_placed = vmx_apic_placed,
             .update_apic = vmx_update_apic,
         },
-    .state =
-        {
-            .get = vmx_get,
-            .set = vmx_set,
-            .get_segment = vmx_get_segment,
-            .set_segment = vmx_set_segment,
-            .get_code = vmx_get_code,
-            .loads_pdptes = true,
-            .get_msr = vmx_get_msr,
-            .set_msr = vmx_set_msr,
-            .advance = vmx_advance,
-        },
+    .state = &state,
     .show =
         {
             .details = vmx_details,

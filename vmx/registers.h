@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/cpu/native.h"
-#include "hv/vm/virt.h"
+#include "hv/cpu/virt_state.h"
 #include "vmx/fields.h"
 #include "vmx/instructions.h"
 #include "vmx/vendor.h"

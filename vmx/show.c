@@ -1,6 +1,6 @@
 #include "vmx/show.h"
 
-#include "hv/exit/exit.h"
+#include "hv/exit/io.h"
 #include "hv/host/paging.h"
 #include "vmx/checks.h"
 #include "vmx/decode.h"
@@ -74,48 +74,33 @@ static const uint8_t abouts[VMX_REASON_COUNT] = {
 #undef X
 };
 
-static uint64_t address(uint32_t reason, uint64_t qualification)
+static uint64_t vector(const struct exit_details *details)
 {
-    if (reason == VMX_REASON_APIC_ACCESS || reason == VMX_REASON_APIC_WRITE)
-        return vmx_apic_access(qualification).gpa;
+    return details->reason == VMX_REASON_VIRTUALIZED_EOI ? vmx_eoi_vector(details->qualification)
+                                                         : INFORMATION_VECTOR(vmread(VMCS_EXIT_INTERRUPTION));
+}
+
+static uint64_t address(const struct exit_details *details)
+{
+    if (details->reason == VMX_REASON_APIC_ACCESS || details->reason == VMX_REASON_APIC_WRITE)
+        return vmx_apic_access(details->qualification).gpa;
     return vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
-}
-
-static uint64_t operand(const struct vcpu *vcpu, const struct exit_details *details)
-{
-    switch (details->about) {
-    case ABOUT_VECTOR:
-        return details->reason == VMX_REASON_VIRTUALIZED_EOI
-                   ? vmx_eoi_vector(details->qualification)
-                   : INFORMATION_VECTOR(vmread(VMCS_EXIT_INTERRUPTION));
-    case ABOUT_MEMORY:
-        return address(details->reason, details->qualification);
-    default:
-        return exit_register_operand(vcpu, details->about);
-    }
-}
-
-static void describe_io(struct exit_details *details)
-{
-    details->operand = io_port(details->qualification);
-    details->size = (uint8_t)io_size(details->qualification);
-    details->reads = io_reads(details->qualification);
-    details->string = io_is_string(details->qualification);
 }
 
 void vmx_details(struct vcpu *vcpu, struct exit_details *details)
 {
     uint32_t reason = VMX_REASON_BASIC((uint32_t)vmread(VMCS_EXIT_REASON));
 
-    *details = (struct exit_details){
-        .reason = reason,
-        .about = reason < VMX_REASON_COUNT ? abouts[reason] : ABOUT_NOTHING,
-        .reads = reason == VMX_REASON_RDMSR,
-        .rip = vmread(VMCS_GUEST_RIP),
-        .qualification = vmread(VMCS_EXIT_QUALIFICATION),
-    };
+    (void)vcpu;
+    details->reason = reason;
+    details->about = reason < VMX_REASON_COUNT ? abouts[reason] : ABOUT_NOTHING;
+    details->reads = reason == VMX_REASON_RDMSR;
+    details->rip = vmread(VMCS_GUEST_RIP);
+    details->qualification = vmread(VMCS_EXIT_QUALIFICATION);
     if (details->about == ABOUT_PORT)
-        describe_io(details);
-    else
-        details->operand = operand(vcpu, details);
+        io_describe(details);
+    else if (details->about == ABOUT_VECTOR)
+        details->operand = vector(details);
+    else if (details->about == ABOUT_MEMORY)
+        details->operand = address(details);
 }

@@ -1,9 +1,9 @@
 #include "hv/cpu/msr.h"
 #include "hv/cpu/cpuid.h"
 
+#include "hv/cpu/virt_state.h"
 #include "hv/host/clock.h"
 #include "hv/lib/string.h"
-#include "hv/vm/virt.h"
 
 const uint32_t msr_native[] = {
     IA32_SYSENTER_CS,
@@ -76,7 +76,7 @@ static bool tsc_read(struct device *device, uint64_t offset, unsigned size, uint
 static void move_tsc(struct vcpu *vcpu, uint64_t by)
 {
     vcpu->arch.tsc_offset += by;
-    virt->state.set_msr(vcpu, IA32_TSC, vcpu->arch.tsc_offset);
+    virt_state->set_msr(vcpu, IA32_TSC, vcpu->arch.tsc_offset);
     vcpu->arch.interrupts.tsc_changed(vcpu->arch.interrupts.state);
 }
 
@@ -181,7 +181,7 @@ static bool misc_enable_write(struct device *device, uint64_t offset, unsigned s
 static bool vendor_read(struct device *device, uint64_t offset, unsigned size, uint64_t *value)
 {
     (void)offset, (void)size;
-    return virt->state.get_msr(vcpu_of(device), IA32_DEBUGCTL, value);
+    return virt_state->get_msr(vcpu_of(device), IA32_DEBUGCTL, value);
 }
 
 static bool debugctl_write(struct device *device, uint64_t offset, unsigned size, uint64_t value)
@@ -189,7 +189,7 @@ static bool debugctl_write(struct device *device, uint64_t offset, unsigned size
     (void)offset, (void)size;
     if (value & ~(DEBUGCTL_LBR | DEBUGCTL_BTF))
         return false;
-    return virt->state.set_msr(vcpu_of(device), IA32_DEBUGCTL, value);
+    return virt_state->set_msr(vcpu_of(device), IA32_DEBUGCTL, value);
 }
 
 /* Variable MTRRs: base and mask in turn. */
@@ -283,7 +283,7 @@ static bool xss_write(struct device *device, uint64_t offset, unsigned size, uin
     if (!(cpuid_lookup(vcpu, 0xd, 1)->eax & BIT(3)) || (value & ~vcpu->arch.msrs->xss_allowed))
         return false;
     vcpu->arch.msrs->xss = value;
-    virt->state.set_msr(vcpu, IA32_XSS, value);
+    virt_state->set_msr(vcpu, IA32_XSS, value);
     vcpu_cpuid_changed(vcpu);
     return true;
 }

@@ -5,6 +5,7 @@
  */
 #include "hv/emulate/emulate.h"
 
+#include "hv/cpu/virt_state.h"
 #include "hv/emulate/emulation.h"
 #include "hv/event/event.h"
 #include "hv/lib/string.h"
@@ -193,7 +194,7 @@ static enum outcome fetch_page(struct vcpu *vcpu, const struct code_place *place
 /* The instruction that the CPU itself has read: what lies there now may be another. */
 static bool take_given(struct vcpu *vcpu, const struct code_place *place, struct cached *entry)
 {
-    unsigned count = virt->state.get_bytes ? virt->state.get_bytes(vcpu, entry->raw) : 0;
+    unsigned count = virt_state->get_bytes ? virt_state->get_bytes(vcpu, entry->raw) : 0;
     struct fault fault;
 
     if (likely(!count) || decode(entry->raw, MIN(count, place->most), place->bits, &entry->in) != DECODE_OK)
@@ -351,8 +352,8 @@ static inline void get_state(struct vcpu *vcpu, struct code_state *state)
 {
     struct segment cs;
 
-    if (likely(virt->state.get_code)) {
-        virt->state.get_code(vcpu, state);
+    if (likely(virt_state->get_code)) {
+        virt_state->get_code(vcpu, state);
         return;
     }
     cs = vcpu_get_segment(vcpu, SEG_CS);
@@ -376,7 +377,7 @@ enum emulate_result emulate(struct vcpu *vcpu, gpa_t gpa)
     if (unlikely(!entry->fast || (gpa & entry->not_fast)))
         return execute(vcpu, entry, &state, gpa);
     entry->fast(vcpu, &entry->in, gpa);
-    virt->state.advance(vcpu, entry->in.length);
+    virt_state->advance(vcpu, entry->in.length);
     return EMULATE_DONE;
 }
 

@@ -1,6 +1,7 @@
 /* Emulation of one instruction at RIP: MMIO, string I/O, and what hardware hands back undone. */
 #pragma once
 
+#include "hv/cpu/virt_state.h"
 #include "hv/vm/vcpu.h"
 
 enum emulate_result {

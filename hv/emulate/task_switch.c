@@ -1,7 +1,7 @@
 #include "hv/emulate/task_switch.h"
 
+#include "hv/cpu/virt_state.h"
 #include "hv/event/event.h"
-#include "hv/vm/virt.h"
 #include "hv/walk/linear.h"
 #include "hv/walk/segment.h"
 
@@ -208,7 +208,7 @@ static bool load_registers(struct vcpu *vcpu, const struct plan *plan, const str
 
     tr.attributes |= SYSTEM_BUSY;
     vcpu_set_segment(vcpu, SEG_TR, &tr);
-    valid = !pages || !virt->state.loads_pdptes || guest_pdptes_valid(vcpu, task->cr3);
+    valid = !pages || !virt_state->loads_pdptes || guest_pdptes_valid(vcpu, task->cr3);
     if (pages && valid)
         vcpu_set(vcpu, REG_CR3, task->cr3);
     vcpu_set(vcpu, REG_CR0, cr0 | CR0_TS);

@@ -3,6 +3,7 @@
 #include "hv/cpu/cpuid.h"
 #include "hv/event/guest_debug.h"
 
+#include "hv/cpu/virt_state.h"
 #include "hv/vm/observe.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
@@ -213,7 +214,7 @@ static void choose_event(struct vcpu *vcpu)
     if (vcpu->arch.event.valid) {
         if (vcpu->arch.event.has_error && !(vcpu_get(vcpu, REG_CR0) & CR0_PE))
             vcpu->arch.event.has_error = false; /* real mode pushes no error codes */
-        virt->run.inject(vcpu, &vcpu->arch.event);
+        virt_state->inject(vcpu, &vcpu->arch.event);
         if (unlikely(vcpu->observed))
             observe_injection(vcpu, &vcpu->arch.event);
         vcpu->arch.event.valid = false;

@@ -1,6 +1,7 @@
 #include "hv/event/guest_debug.h"
 
 #include "hv/cpu/native.h"
+#include "hv/cpu/virt_state.h"
 #include "hv/lib/string.h"
 #include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
@@ -178,7 +179,7 @@ static void share_registers(struct vcpu *vcpu, const struct debug_point *const l
         dr7 |= DR7_GLOBAL(n) | (debug->holder[n]->access | length_bits(debug->holder[n]->length) << 2)
                                    << DR7_KIND(n);
     }
-    virt->state.set(vcpu, REG_DR7, dr7);
+    virt_state->set(vcpu, REG_DR7, dr7);
 }
 
 /* From now on the guest's registers are kept here, or in the CPU again. */
@@ -191,7 +192,7 @@ static void take_registers(struct vcpu *vcpu, bool take)
     if (take) {
         for (unsigned n = 0; n < 4; n++)
             debug->dr[n] = native_dr(n);
-        debug->dr7 = virt->state.get(vcpu, REG_DR7);
+        debug->dr7 = virt_state->get(vcpu, REG_DR7);
         return;
     }
     share_registers(vcpu, NULL, 0);

@@ -2,8 +2,8 @@
  * One instruction of a guest at a time. RFLAGS.TF does it, and the guest must not see that: what goes
  * through a gate, where the flag is pushed and lost, is awaited in its handler by a debug register instead.
  */
+#include "hv/cpu/virt_state.h"
 #include "hv/event/guest_debug.h"
-#include "hv/vm/virt.h"
 #include "hv/vm/vm.h"
 #include "hv/walk/linear.h"
 
@@ -89,8 +89,8 @@ static bool find_entry(struct vcpu *vcpu, unsigned opcode, uint64_t *address)
     bool wide = vcpu_code_mode(vcpu) == CODE_64, long_mode = vcpu_get(vcpu, REG_EFER) & EFER_LMA;
 
     if (opcode == OPCODE_SYSENTER)
-        return virt->state.get_msr(vcpu, IA32_SYSENTER_EIP, address);
-    if (!virt->state.get_msr(vcpu, wide ? IA32_LSTAR : long_mode ? IA32_CSTAR : IA32_STAR, address))
+        return virt_state->get_msr(vcpu, IA32_SYSENTER_EIP, address);
+    if (!virt_state->get_msr(vcpu, wide ? IA32_LSTAR : long_mode ? IA32_CSTAR : IA32_STAR, address))
         return false;
     if (!long_mode)
         *address = (uint32_t)*address;

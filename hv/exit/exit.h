@@ -114,21 +114,6 @@ static inline void exit_set_edx_eax(struct vcpu *vcpu, uint64_t value)
     vcpu->arch.gpr[REG_RDX] = value >> 32;
 }
 
-/* For virt->show.details: the operand of an exit that has it in registers; 0 of any other. */
-static inline uint64_t exit_register_operand(const struct vcpu *vcpu, enum exit_about about)
-{
-    switch (about) {
-    case ABOUT_MSR:
-        return exit_msr(vcpu);
-    case ABOUT_LEAF:
-        return (uint32_t)vcpu->arch.gpr[REG_RAX];
-    case ABOUT_CALL:
-        return vcpu->arch.gpr[REG_RAX];
-    default:
-        return 0;
-    }
-}
-
 #define HYPERCALL_UNKNOWN (-1000) /* KVM's convention: -KVM_ENOSYS */
 
 static inline void exit_hypercall(struct vcpu *vcpu)

@@ -6,17 +6,14 @@
 
 #include "hv/emulate/emulate.h"
 #include "hv/exit/exit.h"
+#include "hv/exit/io.h"
 
 /* The vendor's: the instruction that exited is done; likewise one that reads or writes a port. */
 static inline void next_instruction(struct vcpu *vcpu);
 static inline void next_after_io(struct vcpu *vcpu);
 
-/* The vendor's: what the exit says of a port's access, and that taken apart; DR7 as the guest has it. */
+/* The vendor's: what the exit says of a port's access, for hv/exit/io.h; DR7 as the guest has it. */
 static inline uint64_t io_qualification(struct vcpu *vcpu);
-static inline uint16_t io_port(uint64_t qualification);
-static inline unsigned io_size(uint64_t qualification);
-static inline bool io_reads(uint64_t qualification);
-static inline bool io_is_string(uint64_t qualification);
 static inline uint64_t guest_dr7(struct vcpu *vcpu);
 
 static inline void handle_cpuid(struct vcpu *vcpu)

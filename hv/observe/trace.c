@@ -1,6 +1,5 @@
 #include "hv/observe/trace.h"
 
-#include "hv/exit/exit.h"
 #include "hv/host/clock.h"
 #include "hv/host/cpu.h"
 #include "hv/host/log.h"
@@ -39,39 +38,26 @@ static void publish(struct trace_record *record, uint64_t number)
     __atomic_store_n(&record->number, number, __ATOMIC_RELEASE);
 }
 
-/* What the registers hold of it before it is served, or, `after`, then. */
-static void note_value(struct trace_record *record, const struct vcpu *vcpu, bool after)
-{
-    if (record->about == ABOUT_PORT && !record->string && record->reads == after)
-        record->value = vcpu->arch.gpr[REG_RAX] & size_mask(record->size);
-    else if (record->about == ABOUT_MSR && record->reads == after)
-        record->value = exit_edx_eax(vcpu);
-    else if (record->about == ABOUT_LEAF && !after)
-        record->value = (uint32_t)vcpu->arch.gpr[REG_RCX];
-    else if (record->about == ABOUT_CALL && after)
-        record->value = vcpu->arch.gpr[REG_RAX];
-}
-
 static void begins(struct vcpu *vcpu)
 {
     uint64_t now = clock_now();
     struct trace_ring *ring = &trace_rings[this_cpu()->index];
-    struct exit_details details;
+    struct exit_details *exit = &ring->exit;
     struct trace_record *record;
 
     ring->open = NULL;
-    virt->show.details(vcpu, &details);
-    if (!trace_wants_exit(details.reason, details.rip) || !(record = take(vcpu, TRACE_EXIT, now)))
+    exit_take_apart(vcpu, exit);
+    if (!trace_wants_exit(exit->reason, exit->rip) || !(record = take(vcpu, TRACE_EXIT, now)))
         return;
-    record->rip = details.rip;
-    record->qualification = details.qualification;
-    record->operand = details.operand;
-    record->reason = details.reason;
-    record->about = details.about;
-    record->size = details.size;
-    record->reads = details.reads;
-    record->string = details.string;
-    note_value(record, vcpu, false);
+    record->rip = exit->rip;
+    record->qualification = exit->qualification;
+    record->operand = exit->operand;
+    record->reason = exit->reason;
+    record->about = exit->about;
+    record->size = exit->size;
+    record->reads = exit->reads;
+    record->string = exit->string;
+    record->value = exit->value;
     ring->open = record;
     publish(record, ring->next++);
     ring->since = clock_now();
@@ -88,7 +74,8 @@ static void ends(struct vcpu *vcpu, bool goes_on)
     ring->open = NULL;
     number = record->number;
     publish(record, 0);
-    note_value(record, vcpu, true);
+    exit_note_result(vcpu, &ring->exit);
+    record->value = ring->exit.value;
     record->then = goes_on ? TRACE_GOES_ON : vcpu->vm->ending ? TRACE_ENDS : TRACE_LEAVES;
     record->cost = (uint32_t)MIN(cost, (uint64_t)UINT32_MAX);
     publish(record, number);

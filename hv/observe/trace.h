@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "hv/exit/details.h"
 #include "hv/host/cpu.h"
 #include "hv/lib/format.h"
 #include "hv/vm/virt.h"
@@ -40,6 +41,7 @@ struct trace_ring {
     uint64_t first;            /* none older is wanted */
     uint64_t lost;             /* while a dump was printed */
     struct trace_record *open; /* of the exit that is served */
+    struct exit_details exit;  /* likewise */
     uint64_t since;            /* when the tracer was done with its begin */
 };
 

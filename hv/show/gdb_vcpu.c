@@ -1,6 +1,6 @@
 #include "hv/show/gdb_vcpu.h"
 
-#include "hv/vm/virt.h"
+#include "hv/cpu/virt_state.h"
 #include "hv/walk/linear.h"
 
 /* In GDB's order. */
@@ -21,7 +21,7 @@ void gdb_registers_take(struct vcpu *vcpu, struct gdb_registers *out)
     out->rflags = vcpu_get(vcpu, REG_RFLAGS);
     out->fs_base = vcpu_get_segment(vcpu, SEG_FS).base;
     out->gs_base = vcpu_get_segment(vcpu, SEG_GS).base;
-    virt->state.get_msr(vcpu, IA32_KERNEL_GS_BASE, &out->kernel_gs_base);
+    virt_state->get_msr(vcpu, IA32_KERNEL_GS_BASE, &out->kernel_gs_base);
     out->cr0 = vcpu_get(vcpu, REG_CR0);
     out->cr2 = vcpu_get(vcpu, REG_CR2);
     out->cr3 = vcpu_get(vcpu, REG_CR3);

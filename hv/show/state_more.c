@@ -1,8 +1,8 @@
 /* The registers of a vCPU that a crash report leaves out. */
 #include "hv/cpu/msr.h"
+#include "hv/cpu/virt_state.h"
 #include "hv/lib/format.h"
 #include "hv/show/state.h"
-#include "hv/vm/virt.h"
 
 /* SDM, "Model-Specific Registers (MSRs)"; those that are in neither segment nor control register. */
 static const struct {
@@ -34,7 +34,7 @@ void state_print_more(struct vcpu *vcpu, struct writer *out)
     print_to(out, "cr8  %016lx  TSC offset %016lx\n",
              (uint64_t)vcpu->arch.interrupts.get_tpr(vcpu->arch.interrupts.state), vcpu->arch.tsc_offset);
     for (unsigned i = 0; i < ARRAY_LENGTH(msrs); i++)
-        if (virt->state.get_msr(vcpu, msrs[i].number, &value) || msr_read(vcpu, msrs[i].number, &value))
+        if (virt_state->get_msr(vcpu, msrs[i].number, &value) || msr_read(vcpu, msrs[i].number, &value))
             print_to(out, "%s%-14s %016lx",
                      column++ % 3 ? "  "
                      : column > 1 ? "\n"

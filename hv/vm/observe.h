@@ -27,7 +27,7 @@ enum observed {
 
 /* On the core where it happens, the vCPU loaded but for the last two of enum observed. Any may be NULL. */
 struct observer {
-    /* An exit, before anything is done about it; virt->show.details tells what it is. */
+    /* An exit, before anything is done about it; exit_take_apart of hv/exit/details.h tells what it is. */
     void (*begins)(struct vcpu *vcpu);
     /*
      * The end of an exit for which `begins` was called, everything done and requests served: the guest is

@@ -6,47 +6,9 @@
 
 struct vm;
 struct cpuid_limits;
+struct exit_details;
 struct virt_controls;
-
-/*
- * What decides how the code at RIP is read: what the emulator asks at each of its exits. Base and attributes
- * are those of CS; of the attributes only bits 0-7 need be where struct segment has them. Above them is which
- * breakpoints DR7 enables: what is quick does not look for any.
- */
-struct code_state {
-    uint64_t rip, cr3, base;
-    uint32_t attributes; /* code_attributes */
-};
-
-#define CODE_BREAKPOINTS_SHIFT 20
-
-static inline uint32_t code_attributes(uint64_t segment, uint64_t dr7)
-{
-    return (uint32_t)segment | (uint32_t)(uint8_t)dr7 << CODE_BREAKPOINTS_SHIFT;
-}
-
-/* What an exit's operand is. */
-enum exit_about {
-    ABOUT_NOTHING,
-    ABOUT_PORT,
-    ABOUT_MEMORY, /* a guest-physical address */
-    ABOUT_MSR,
-    ABOUT_LEAF,
-    ABOUT_CALL,
-    ABOUT_VECTOR,
-};
-
-/* The latest exit as hardware describes it, for those who observe. */
-struct exit_details {
-    uint32_t reason; /* as vcpu_note_exit was given it */
-    uint8_t about;   /* enum exit_about */
-    uint8_t size;    /* of what a port is read or written with */
-    bool reads;      /* a port or an MSR */
-    bool string;     /* INS and OUTS */
-    uint64_t rip;
-    uint64_t qualification; /* SVM: EXITINFO1 */
-    uint64_t operand;
-};
+struct virt_state;
 
 /* What it is, and how VMs and vCPUs of it begin and end. */
 struct virt_lifecycle {
@@ -90,9 +52,6 @@ struct virt_run {
     /* Runs the vCPU, loaded, until it halts or a request must be served outside. */
     void (*enter)(struct vcpu *vcpu);
 
-    /* Puts the event into the next entry. */
-    void (*inject)(struct vcpu *vcpu, const struct event *event);
-
     /* Whether an interrupt or NMI could be injected at this moment. */
     bool (*interrupt_allowed)(struct vcpu *vcpu);
     bool (*nmi_allowed)(struct vcpu *vcpu);
@@ -130,37 +89,10 @@ struct virt_run {
     bool (*page_set_present)(struct vm *vm, gpa_t page, bool present);
 };
 
-/* What the control structure holds of a vCPU that is loaded. */
-struct virt_state {
-    /* Registers that are not in vcpu->arch.gpr, and segments. RSP is among the first. */
-    uint64_t (*get)(struct vcpu *vcpu, enum vcpu_reg reg);
-    void (*set)(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
-    void (*get_segment)(struct vcpu *vcpu, enum vcpu_segment segment, struct segment *value);
-    void (*set_segment)(struct vcpu *vcpu, enum vcpu_segment segment, const struct segment *value);
-
-    /* All of it in one call; may be NULL, then `get` and `get_segment` are asked. */
-    void (*get_code)(struct vcpu *vcpu, struct code_state *code);
-
-    /*
-     * The bytes of the instruction that caused the latest exit, as the CPU has read them. Returns how many: 0
-     * where it has not kept them. May be NULL.
-     */
-    unsigned (*get_bytes)(struct vcpu *vcpu, uint8_t bytes[15]);
-
-    /* An MSR that it holds or that stays in the CPU; false: not one of them. */
-    bool (*get_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-    bool (*set_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-
-    /* The end of an instruction: vcpu_advance of hv/cpu/registers.h. */
-    void (*advance)(struct vcpu *vcpu, unsigned length);
-
-    /* PAE paging's four top entries are loaded with CR3, and checked then (SDM, "PDPTE Registers"). */
-    bool loads_pdptes;
-};
-
 /* In words and numbers, for people, recordings and those who observe. */
 struct virt_show {
-    /* The latest exit, before anything is done about it: the general registers are as at the exit. */
+    /* The latest exit, before anything is done about it, but for what the general registers have of it:
+     * exit_take_apart of hv/exit/details.h adds that. */
     void (*details)(struct vcpu *vcpu, struct exit_details *details);
 
     /*
@@ -190,7 +122,7 @@ struct virt_ops {
     const char *name; /* "VMX", "SVM" */
     struct virt_lifecycle lifecycle;
     struct virt_run run;
-    struct virt_state state;
+    const struct virt_state *state; /* the architecture's: hv/cpu/virt_state.h */
     struct virt_show show;
 };
 

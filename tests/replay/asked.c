@@ -160,7 +160,7 @@ static const char *open_recording(struct life *life)
 
 static void begin_exit(struct vcpu *vcpu)
 {
-    virt->show.details(vcpu, &playing.exit);
+    exit_take_apart(vcpu, &playing.exit);
     playing.in_exit = true;
     if (playing.wish->list) {
         printf("%lu: ", playing.stream.exits);

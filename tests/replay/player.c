@@ -5,6 +5,7 @@
 
 #include "devices/board.h"
 #include "hv/cpu/native.h"
+#include "hv/cpu/virt_state.h"
 #include "hv/emulate/emulate.h"
 #include "hv/host/cpu.h"
 #include "hv/host/instructions.h"
@@ -29,6 +30,7 @@ struct header played_header;
 uint64_t played_wall;
 bool played_entered;
 const struct virt_ops *virt;
+const struct virt_state *virt_state;
 
 static struct virt_ops ops;
 static struct config_vm config;
@@ -239,6 +241,7 @@ static bool choose_vendor(void)
         if (strcmp(vendors[i]->name, played_header.vendor) == 0)
             ops = *vendors[i];
     virt = &ops;
+    virt_state = ops.state;
     life_recorder = &replay_recorder;
     if (!ops.name) {
         printf("It is a recording of %s, which this program does not know.\n", played_header.vendor);

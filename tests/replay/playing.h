@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 
+#include "hv/exit/details.h"
 #include "hv/vm/virt.h"
 #include "tests/replay/player.h"
 

@@ -1,7 +1,7 @@
 # The replay of recordings (docs/replay.md): Keel's own files, compiled for the host as the unit tests are, but with each
 # instruction of the CPU that a user program may not execute played by tests/replay.
 REPLAY_SOURCES := $(FAKES) $(wildcard tests/replay/*.c devices/*.c devices/irq/*.c hv/emulate/emulate*.c hv/decode/decode*.c vmx/checks_*.c) \
-                  hv/event/event.c hv/exit/exit.c hv/vm/vcpu.c hv/cpu/registers.c hv/cpu/apic_page.c hv/vm/vm.c hv/vm/guest_mem.c hv/cpu/msr.c \
+                  hv/event/event.c hv/exit/exit.c hv/exit/details.c hv/vm/vcpu.c hv/cpu/registers.c hv/cpu/apic_page.c hv/vm/vm.c hv/vm/guest_mem.c hv/cpu/msr.c \
                   hv/cpu/cpuid.c hv/cpu/cpuid_build.c hv/cpu/cpuid_features.c hv/cpu/cpuid_policy.c hv/cpu/cpuid_update.c hv/cpu/control.c \
                   hv/walk/linear.c hv/walk/walk.c hv/walk/segment.c hv/emulate/task_switch.c hv/walk/io_permission.c \
                   hv/event/guest_debug.c hv/event/guest_look.c hv/event/guest_step.c hv/walk/breakpoint.c hv/cpu/native.c hv/cpu/state_area.c \

@@ -75,7 +75,7 @@ static void flush(struct vcpu *vcpu)
 static void inject(struct vcpu *vcpu, const struct event *event)
 {
     core.injections++;
-    fake_virt.run.inject(vcpu, event);
+    fake_state.inject(vcpu, event);
 }
 
 static bool page_set_present(struct vm *vm, gpa_t page, bool present)
@@ -103,6 +103,7 @@ static bool set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 }
 
 static struct virt_ops vendor;
+static struct virt_state vendor_state;
 
 /* No leaf is at hand in the vCPUs' tables: where it is looked up without a call. */
 static struct cpuid_leaves leaves;
@@ -148,11 +149,13 @@ void core_begin(unsigned bits)
     vendor = fake_virt;
     vendor.lifecycle.vcpu_reset = vcpu_reset;
     vendor.run.flush = flush;
-    vendor.run.inject = inject;
     vendor.run.page_set_present = page_set_present;
-    vendor.state.get_msr = get_msr;
-    vendor.state.set_msr = set_msr;
     virt = &vendor;
+    vendor_state = fake_state;
+    vendor_state.inject = inject;
+    vendor_state.get_msr = get_msr;
+    vendor_state.set_msr = set_msr;
+    virt_state = &vendor_state;
 }
 
 int core_setup(void **state)

@@ -119,6 +119,17 @@ static bool get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     return msr == fake_cpu.msrs[0];
 }
 
+const struct virt_state fake_state = {
+    .get = get,
+    .set = set,
+    .get_segment = get_segment,
+    .set_segment = set_segment,
+    .advance = advance,
+    .loads_pdptes = true,
+    .get_msr = get_msr,
+    .inject = inject,
+};
+
 const struct virt_ops fake_virt = {
     .name = "fake",
     .run =
@@ -128,20 +139,10 @@ const struct virt_ops fake_virt = {
             .interrupt_allowed = interrupt_allowed,
             .nmi_allowed = nmi_allowed,
             .unblock_nmi = unblock_nmi,
-            .inject = inject,
             .set_windows = set_windows,
             .set_debug = set_debug,
         },
-    .state =
-        {
-            .get = get,
-            .set = set,
-            .get_segment = get_segment,
-            .set_segment = set_segment,
-            .advance = advance,
-            .loads_pdptes = true,
-            .get_msr = get_msr,
-        },
+    .state = &fake_state,
 };
 
 void fake_vcpu_init(struct vm *vm, struct vcpu *vcpu, unsigned bits)

@@ -10,6 +10,7 @@
 #include <cmocka.h> /* needs the ones above */
 
 #include "hv/cpu/cpuid.h"
+#include "hv/cpu/virt_state.h"
 #include "hv/host/clock.h"
 #include "hv/host/log.h"
 #include "hv/host/timer.h"
@@ -106,6 +107,7 @@ struct fake_cpu {
 
 extern struct fake_cpu fake_cpu;
 extern const struct virt_ops fake_virt;
+extern const struct virt_state fake_state;
 
 /* A vCPU in flat 64-bit mode at CPL 0 (or 16-, 32-bit: bits) with `vm` around it and the fake vendor under
  * it. */

@@ -137,7 +137,7 @@ sources_line_edit := hv/console/line_edit.c hv/lib/format.c
 sources_monitor := $(core) hv/observe/stats.c hv/vm/exit_stat.c hv/show/state.c hv/show/state_more.c hv/lib/number.c tests/unit/monitor/monitor_fixture.c tests/unit/privileged.c \
                    hv/monitor/monitor.c hv/monitor/monitor_wake.c hv/monitor/monitor_parse.c hv/monitor/monitor_vms.c hv/monitor/monitor_look.c hv/monitor/monitor_trace.c hv/console/line_edit.c hv/show/guest_symbols.c hv/show/guest_place.c
 sources_monitor_commands := $(sources_monitor)
-sources_trace := $(core) hv/observe/trace.c hv/observe/trace_filter.c hv/observe/trace_dump.c hv/lib/number.c tests/unit/privileged.c
+sources_trace := $(core) hv/exit/details.c hv/observe/trace.c hv/observe/trace_filter.c hv/observe/trace_dump.c hv/lib/number.c tests/unit/privileged.c
 sources_record := $(core) hv/observe/record.c hv/observe/record_sink.c hv/show/state_words.c hv/vm/observe.c tests/replay/stream.c tests/unit/privileged.c
 libraries_record := -no-pie
 gdb_model := $(gdb_protocol) hv/gdb/gdb_stub.c hv/gdb/gdb_target.c hv/show/gdb_vcpu.c hv/gdb/gdb_port.c tests/unit/gdb/gdb_model.c tests/unit/gdb/gdb_model_port.c \

@@ -118,13 +118,13 @@ static unsigned give_bytes(struct vcpu *vcpu, uint8_t bytes[15])
 
 static void bytes_that_the_processor_kept_count_and_not_what_lies_there_now(void **state)
 {
-    struct virt_ops vendor = *virt;
-    const struct virt_ops *before = virt;
+    struct virt_state vendor = *virt_state;
+    const struct virt_state *before = virt_state;
 
     (void)state;
     begin(64);
-    vendor.state.get_bytes = give_bytes;
-    virt = &vendor;
+    vendor.get_bytes = give_bytes;
+    virt_state = &vendor;
     priority = 3;
     guest.vcpu.arch.gpr[REG_R9] = 11;
     GUEST_CODE(CODE, 0x44, 0x0f, 0x20, 0xc3); /* mov rbx, cr8 */
@@ -138,7 +138,7 @@ static void bytes_that_the_processor_kept_count_and_not_what_lies_there_now(void
         assert_int_equal(run(), EMULATE_DONE);
         assert_int_equal(guest.vcpu.arch.gpr[REG_RBX], 11);
     }
-    virt = before;
+    virt_state = before;
 }
 
 static void cr8_has_four_bits(void **state)

@@ -125,16 +125,17 @@ static const struct virt_ops model_virt = {
         {
             .set_debug = set_debug,
         },
-    .state =
-        {
-            .get = get,
-            .set = set,
-            .get_segment = get_segment,
-            .set_segment = set_segment,
-            .get_msr = get_msr,
-        },
 };
 const struct virt_ops *virt = &model_virt;
+
+static const struct virt_state model_registers = {
+    .get = get,
+    .set = set,
+    .get_segment = get_segment,
+    .set_segment = set_segment,
+    .get_msr = get_msr,
+};
+const struct virt_state *virt_state = &model_registers;
 
 uint64_t native_dr(unsigned number)
 {

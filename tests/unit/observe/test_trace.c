@@ -240,13 +240,13 @@ static void msrs_cpuid_and_hypercalls_have_their_values(void **state)
 {
     (void)state;
     on("");
-    core.vcpu->arch.gpr[REG_RCX] = 7;
+    core.vcpu->arch.gpr[REG_RCX] = 0x10;
     core.vcpu->arch.gpr[REG_RDX] = 2;
-    an_exit((struct exit_details){.reason = 104, .about = ABOUT_MSR, .operand = 0x10, .reads = true}, 5, 6,
-            true);
-    an_exit((struct exit_details){.reason = 104, .about = ABOUT_MSR, .operand = 0x10}, 5, 6, true);
-    an_exit((struct exit_details){.reason = 104, .about = ABOUT_LEAF, .operand = 4}, 4, 6, true);
-    an_exit((struct exit_details){.reason = 104, .about = ABOUT_CALL, .operand = 9}, 9, 0xa, true);
+    an_exit((struct exit_details){.reason = 104, .about = ABOUT_MSR, .reads = true}, 5, 6, true);
+    an_exit((struct exit_details){.reason = 104, .about = ABOUT_MSR}, 5, 6, true);
+    core.vcpu->arch.gpr[REG_RCX] = 7;
+    an_exit((struct exit_details){.reason = 104, .about = ABOUT_LEAF}, 4, 6, true);
+    an_exit((struct exit_details){.reason = 104, .about = ABOUT_CALL}, 9, 0xa, true);
     dump(100);
     assert_non_null(strstr(text, " msr=10 read=200000006 "));
     assert_non_null(strstr(text, " msr=10 write=200000005 "));

@@ -221,6 +221,7 @@ static void make(uint32_t features)
     privileged_set_core(&machine.cpu);
     svm_cpu = (struct svm_capabilities){.asids = svm_asids, .features = features, .physical_bits = 40};
     virt = &svm_ops;
+    virt_state = svm_ops.state;
     assert_true(svm_vcpu_create(core.vcpu));
     machine.svm = svm_of(core.vcpu);
     machine.vmcb = vmcb_of(core.vcpu);

@@ -182,17 +182,17 @@ static void the_bytes_of_a_nested_fault_are_handed_on(void **state)
     assert_true(leave(SVM_EXIT_NPF, BIT(32), 0xfee00080));
     machine.vmcb->fetched = 15;
     memcpy(machine.vmcb->bytes + 0xd1, "fifteen letters", 15);
-    assert_int_equal(virt->state.get_bytes(core.vcpu, bytes), 15);
+    assert_int_equal(virt_state->get_bytes(core.vcpu, bytes), 15);
     assert_memory_equal(bytes, "fifteen letters", 15);
     machine.vmcb->fetched = 255;
-    assert_int_equal(virt->state.get_bytes(core.vcpu, bytes), 15);
+    assert_int_equal(virt_state->get_bytes(core.vcpu, bytes), 15);
     machine.vmcb->fetched = 15;
     machine.vmcb->exit_code = SVM_EXIT_IOIO;
-    assert_int_equal(virt->state.get_bytes(core.vcpu, bytes), 0);
+    assert_int_equal(virt_state->get_bytes(core.vcpu, bytes), 0);
     begin(0);
     machine.vmcb->exit_code = SVM_EXIT_NPF;
     machine.vmcb->fetched = 15;
-    assert_int_equal(virt->state.get_bytes(core.vcpu, bytes), 0);
+    assert_int_equal(virt_state->get_bytes(core.vcpu, bytes), 0);
 }
 
 static void a_task_switch_says_what_asked_for_it(void **state)
